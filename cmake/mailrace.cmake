@@ -1,0 +1,76 @@
+# How every part of the tree is built: one static library a folder, whose include root holds its
+# public headers and nothing else, so that an include against the arrows does not compile.
+
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl)
+pkg_check_modules(URCU REQUIRED IMPORTED_TARGET liburcu)
+pkg_check_modules(LIBCONFIG REQUIRED IMPORTED_TARGET libconfig)
+pkg_check_modules(UNBOUND REQUIRED IMPORTED_TARGET libunbound)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
+pkg_check_modules(CUNIT REQUIRED IMPORTED_TARGET cunit)
+pkg_check_modules(SYSTEMD IMPORTED_TARGET libsystemd)
+
+add_library(mailrace_options INTERFACE)
+target_compile_definitions(mailrace_options INTERFACE _GNU_SOURCE)
+target_compile_options(mailrace_options INTERFACE
+    -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2
+    -Werror -fno-common -fstack-protector-strong)
+target_link_libraries(mailrace_options INTERFACE Threads::Threads)
+if(MAILRACE_SANITIZE)
+    target_compile_options(mailrace_options INTERFACE
+        -fsanitize=${MAILRACE_SANITIZE} -fno-omit-frame-pointer)
+    target_link_options(mailrace_options INTERFACE -fsanitize=${MAILRACE_SANITIZE})
+    if(MAILRACE_SANITIZE MATCHES "undefined")
+        target_compile_options(mailrace_options INTERFACE -fno-sanitize-recover=undefined)
+    endif()
+    if(MAILRACE_SANITIZE MATCHES "thread")
+        target_compile_definitions(mailrace_options INTERFACE MAILRACE_TSAN)
+        target_compile_options(mailrace_options INTERFACE -Wno-tsan)
+    endif()
+else()
+    target_compile_options(mailrace_options INTERFACE -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif()
+if(MAILRACE_FUZZ)
+    target_compile_options(mailrace_options INTERFACE -fsanitize=fuzzer-no-link -Wno-gnu)
+endif()
+
+# mailrace_library(NAME DEPENDS folder... LIBRARIES target...)
+# All *.c of the current folder; all *.h but *_private.h are public.
+function(mailrace_library name)
+    cmake_parse_arguments(ARG "" "" "DEPENDS;LIBRARIES" ${ARGN})
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+    file(GLOB headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
+    list(FILTER headers EXCLUDE REGEX "_private\\.h$")
+    set(root ${CMAKE_BINARY_DIR}/include/${name})
+    file(REMOVE_RECURSE ${root})
+    file(MAKE_DIRECTORY ${root}/${name})
+    foreach(header ${headers})
+        get_filename_component(base ${header} NAME)
+        file(CREATE_LINK ${header} ${root}/${name}/${base} SYMBOLIC)
+    endforeach()
+    add_library(${name} STATIC ${sources})
+    target_include_directories(${name} PUBLIC ${root})
+    target_link_libraries(${name} PUBLIC mailrace_options ${ARG_DEPENDS} PRIVATE ${ARG_LIBRARIES})
+endfunction()
+
+# mailrace_unit_tests(FOLDER): tests/unit/FOLDER/test_<module>.c, each a program with that folder's
+# library (and so its declared dependencies) and nothing else.
+function(mailrace_unit_tests folder)
+    file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/unit/${folder}/test_*.c)
+    foreach(source ${tests})
+        get_filename_component(module ${source} NAME_WE)
+        set(target unit_${folder}_${module})
+        add_executable(${target} ${source})
+        target_link_libraries(${target} PRIVATE ${folder} test_support)
+        set_target_properties(${target} PROPERTIES
+            RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/unit)
+        add_test(NAME ${target} COMMAND ${target})
+    endforeach()
+endfunction()

@@ -1,0 +1,76 @@
+/* core/mail.h - the words that the session, the spool and delivery share about one mail.
+ *
+ * Plain shapes: all text is borrowed from the arena of the transaction or of the record that was
+ * read back; whoever keeps an envelope keeps its arena.
+ */
+#ifndef CORE_MAIL_H
+#define CORE_MAIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/arena.h"
+#include "core/bytes.h"
+
+/* A mail result: data, never an error code. CODE is the SMTP reply code (RFC 5321 4.2); ENHANCED
+ * the class, subject and detail of RFC 3463, or 0.0.0 for none; TEXT what follows, without code. */
+struct mail_status {
+    uint16_t code;
+    uint16_t enhanced[3];
+    struct bytes text;
+};
+
+#define MAIL_STATUS(code, c, s, d, literal)                                                        \
+    ((struct mail_status){(code), {(c), (s), (d)}, BYTES(literal)})
+
+static inline bool mail_status_ok(const struct mail_status *s)
+{
+    return s->code >= 200 && s->code < 300;
+}
+static inline bool mail_status_permanent(const struct mail_status *s)
+{
+    return s->code >= 500;
+}
+
+enum mail_body { MAIL_BODY_7BIT, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME }; /* RFC 6152, 3030 */
+enum mail_ret { MAIL_RET_NONE, MAIL_RET_FULL, MAIL_RET_HDRS };               /* RFC 3461 4.3 */
+
+/* RFC 3461 4.1; 0: the parameter was not given. */
+enum mail_notify {
+    MAIL_NOTIFY_NEVER = 1,
+    MAIL_NOTIFY_SUCCESS = 2,
+    MAIL_NOTIFY_FAILURE = 4,
+    MAIL_NOTIFY_DELAY = 8,
+};
+
+struct mail_rcpt {
+    struct bytes address; /* local@domain, no brackets, no source route; "postmaster" alone too */
+    struct bytes orcpt;   /* as on the wire, xtext kept: "rfc822;a+2Bb@c"; empty: not given */
+    uint8_t notify;
+};
+
+struct mail_envelope {
+    struct bytes sender; /* empty: <> */
+    struct bytes envid;  /* xtext kept; empty: not given */
+    struct bytes auth;   /* AUTH= of MAIL, xtext kept; empty: not given (RFC 4954 5) */
+    enum mail_body body;
+    enum mail_ret ret;
+    bool smtputf8;          /* RFC 6531 */
+    uint64_t size_declared; /* SIZE= of MAIL, 0: not given (RFC 1870) */
+    struct mail_rcpt *rcpts;
+    size_t rcpt_count;
+};
+
+/* The part after the last '@' that is not in quotes, or empty. */
+struct bytes mail_domain(struct bytes address);
+struct bytes mail_local_part(struct bytes address);
+
+/* A deep copy in ARENA. */
+void mail_envelope_copy(struct arena *arena, const struct mail_envelope *from,
+                        struct mail_envelope *to);
+struct mail_status mail_status_copy(struct arena *arena, const struct mail_status *from);
+/* "550 5.7.1 Unable to relay" (no enhanced code: "550 text"), NUL-terminated. Returns TO. */
+char *mail_status_format(const struct mail_status *s, char *to, size_t size);
+
+#endif

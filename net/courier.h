@@ -1,0 +1,73 @@
+/* net/courier.h - delivers: takes an envelope to a destination and brings back what each
+ * recipient was told.
+ *
+ * One courier per delivery thread, with its loop, its resolver and its open sessions
+ * (net/session_pool.h, private). Knows no time of retries and no disk. A destination is known by
+ * its key: jobs with the same key share connections.
+ */
+#ifndef NET_COURIER_H
+#define NET_COURIER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/loop.h"
+#include "core/mail.h"
+#include "net/dns.h"
+#include "net/smtp_client.h"
+#include "net/tls.h"
+
+struct courier;
+
+struct courier_settings {           /* copied */
+    const char *helo;               /* default EHLO name */
+    const struct dns_settings *dns; /* borrowed while courier_new runs */
+    struct tls_context *tls;
+    struct smtp_client_timeouts timeouts;
+    uint64_t connect_timeout_ms;
+    uint64_t idle_timeout_ms; /* an open connection without work: QUIT */
+    bool allow_special_targets;
+};
+
+/* How to get there; the part of a send connector that delivery needs. Borrowed for the life of
+ * the job; immutable. */
+struct courier_route {
+    const char *key;       /* destination: "smtp:gw.example,[192.0.2.7]:2526" or "mx:example.com" */
+    const char *connector; /* send connector's name, for logs */
+    const char *domain;    /* by MX; NULL: smart hosts */
+    const char *const *smart_hosts;
+    size_t smart_host_count;
+    uint16_t port;
+    const char *helo; /* NULL: the courier's */
+    bool force_helo;
+    enum smtp_client_tls tls;
+    struct ipaddr source;   /* IPADDR_V4_ANY: any */
+    size_t messages_max;    /* per connection */
+    size_t connections_max; /* to this destination from this courier */
+    uint64_t inactivity_timeout_ms;
+};
+
+/* One job: embed it. In place until on_done. */
+struct courier_job {
+    struct courier_job *next; /* the courier's own */
+    struct smtp_client_message message;
+    const struct courier_route *route;
+    struct arena *arena;         /* the job's: status text is copied here */
+    struct mail_status *results; /* in arena, one per recipient, filled before on_done */
+    struct endpoint peer;        /* who gave the last answer */
+    char host[256];
+    bool host_failed; /* the destination, not the message, failed: 4.4.x for all */
+    bool ambiguous;   /* the final dot went out and no reply came back */
+    void (*on_done)(struct courier_job *job); /* exactly once, from the loop */
+};
+
+MUST_USE enum err courier_new(struct loop *loop, const struct courier_settings *settings,
+                              struct courier **out, struct err_detail *why);
+/* Jobs under way end with 4.3.2. */
+void courier_free(struct courier **c);
+void courier_deliver(struct courier *c, struct courier_job *job);
+/* No new connections; sessions QUIT as they become idle. True when none is left. */
+bool courier_drain(struct courier *c);
+size_t courier_connections(const struct courier *c);
+
+#endif

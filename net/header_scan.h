@@ -1,0 +1,36 @@
+/* net/header_scan.h - reads a message's header as it streams by and counts what a relay must know.
+ *
+ * Never holds more than one field name and the Message-ID; knows nothing of bodies or MIME.
+ * Hops are counted on the header as it came (RFC 5321 6.3). Pure.
+ */
+#ifndef NET_HEADER_SCAN_H
+#define NET_HEADER_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/bytes.h"
+
+#define HEADER_SCAN_NAME_MAX       64
+#define HEADER_SCAN_MESSAGE_ID_MAX 256
+
+/* Zeroed with local_name set: ready. */
+struct header_scan {
+    struct bytes local_name; /* our FQDN: a Received that is "by" it counts as a local hop */
+    size_t octets;           /* of the header so far, its final empty line excluded */
+    unsigned received;       /* Received fields */
+    unsigned local_hops;
+    bool has_date, has_message_id, has_from;
+    bool ended; /* the empty line, or a line that is no header, has been seen */
+    char message_id[HEADER_SCAN_MESSAGE_ID_MAX]; /* with its angle brackets; NUL-terminated */
+    /* the scanner's own */
+    unsigned state;
+    char name[HEADER_SCAN_NAME_MAX];
+    size_t name_len, value_len, match;
+    bool last_cr;
+};
+
+/* Fed in any pieces; ignores everything once ended. */
+void header_scan_feed(struct header_scan *scan, struct bytes piece);
+
+#endif

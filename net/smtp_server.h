@@ -1,0 +1,133 @@
+/* net/smtp_server.h - one SMTP server session: order, syntax, pipelining, limits, timeouts.
+ *
+ * The session knows the protocol and asks its owner everything else through one struct of
+ * callbacks: may this sender, this recipient; where do the bytes go; is it safe on disk. It does
+ * no input or output itself: smtp_server_input() eats bytes, replies gather in an output buffer
+ * (so that the tests and the fuzzer need no socket), and net/smtp_service.h joins it to a
+ * connection. States and verbs are tables in the .c files. One thread: that of its loop.
+ *
+ * RFC 5321, 1870, 2034, 2920, 3030, 3207, 3461, 6152, 6531.
+ */
+#ifndef NET_SMTP_SERVER_H
+#define NET_SMTP_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/arena.h"
+#include "core/buf.h"
+#include "core/ipaddr.h"
+#include "core/mail.h"
+#include "net/smtp_data.h"
+#include "net/tls.h"
+
+struct smtp_server;
+
+enum smtp_server_extension { /* what EHLO offers, as bits; names in exchange.md 1.3 */
+                             SMTP_SERVER_SIZE = 1,
+                             SMTP_SERVER_PIPELINING = 2,
+                             SMTP_SERVER_DSN = 4,
+                             SMTP_SERVER_ENHANCEDSTATUSCODES = 8,
+                             SMTP_SERVER_STARTTLS = 16, /* and a certificate is there */
+                             SMTP_SERVER_8BITMIME = 32,
+                             SMTP_SERVER_CHUNKING = 64,
+                             SMTP_SERVER_SMTPUTF8 = 128,
+                             SMTP_SERVER_SIZE_WITHOUT_VALUE = 256,
+};
+
+/* Copied into the session when it starts: text too. */
+struct smtp_server_settings {
+    struct bytes fqdn;
+    struct bytes banner; /* empty: "220 <fqdn> ESMTP ..." ; else begins with "220" */
+    unsigned extensions;
+    uint64_t message_size_max;      /* octets; UINT64_MAX: no limit */
+    size_t rcpts_max;               /* per message; beyond: 452 4.5.3 */
+    size_t protocol_errors_max;     /* then 421 4.7.0 and close; SIZE_MAX: never */
+    size_t address_max;             /* octets: 571 */
+    uint64_t inactivity_timeout_ms; /* between commands, and between pieces of data */
+    uint64_t connection_timeout_ms; /* whole session */
+    uint64_t min_data_rate_bytes_s; /* in DATA and BDAT after the first 30 s; 0: none */
+    bool require_tls;               /* 530 5.7.0 before STARTTLS */
+    bool require_ehlo_domain;
+    bool normalize_bare_linefeed; /* false: 550 5.5.2 (bare_linefeed_rejection_enabled) */
+};
+
+/* What the session knows; fields are filled as it goes. Valid during a callback and between. */
+struct smtp_server_facts {
+    uint64_t session_id;
+    struct endpoint client, local;
+    struct bytes helo; /* empty before HELO and for a bare one */
+    bool esmtp;
+    const struct tls_info *tls;           /* NULL: in clear */
+    const struct mail_envelope *envelope; /* of the current transaction, rcpts accepted so far */
+    unsigned data_notes;                  /* enum smtp_data_note, at on_message_end */
+    uint64_t message_octets;
+    struct bytes phrase; /* of the state, for logs: "awaiting DATA" */
+};
+
+/* An owner answers at once by filling STATUS, or later with exactly one smtp_server_answer(). */
+enum smtp_server_verdict { SMTP_SERVER_ANSWERED, SMTP_SERVER_LATER };
+
+/* All get the owner given at start. STATUS comes filled with the ordinary success reply. */
+struct smtp_server_ops {
+    /* MAIL: ENVELOPE has sender and parameters. A 2xx opens the transaction. */
+    enum smtp_server_verdict (*on_mail)(void *owner, const struct mail_envelope *envelope,
+                                        struct mail_status *status);
+    /* RCPT: a 2xx adds it. PATH_DOMAIN is its domain, empty for <postmaster>. */
+    enum smtp_server_verdict (*on_rcpt)(void *owner, const struct mail_rcpt *rcpt,
+                                        struct bytes path_domain, struct mail_status *status);
+    /* DATA or the first BDAT, at least one recipient: 354 in STATUS for go. */
+    enum smtp_server_verdict (*on_message_begin)(void *owner, struct mail_status *status);
+    /* Message text, unstuffed. Refusing text does not end the message: it is read to its end and
+     * then answered with this status (a 4xx or 5xx). True: go on. */
+    bool (*on_message_text)(void *owner, struct bytes text, struct mail_status *status);
+    /* The end of the message was read and the session has no objection. A 2xx means: durable. */
+    enum smtp_server_verdict (*on_message_end)(void *owner, struct mail_status *status);
+    /* The transaction ended without on_message_end() having been answered 2xx: forget it. Also
+     * when the session itself refuses at the end (size, bare LF). */
+    void (*on_message_abort)(void *owner);
+    /* A verb was refused: always logged by the owner. ARGUMENT is the peer's. */
+    void (*on_refused)(void *owner, struct bytes verb, struct bytes argument,
+                       const struct mail_status *status);
+    /* TLS is up (facts.tls); what the owner knew from before is void (RFC 3207 4.2). */
+    void (*on_tls)(void *owner);
+};
+
+/* SETTINGS are copied. FACTS' client, local and session_id are taken from FIRST_FACTS. */
+struct smtp_server *smtp_server_new(const struct smtp_server_settings *settings,
+                                    const struct smtp_server_facts *first_facts,
+                                    const struct smtp_server_ops *ops, void *owner);
+/* Aborts an open transaction (on_message_abort). */
+void smtp_server_free(struct smtp_server **s);
+const struct smtp_server_facts *smtp_server_facts(const struct smtp_server *s);
+
+/* Writes the banner; or STATUS (421, 554) in its place, and the session closes. */
+void smtp_server_greet(struct smtp_server *s, const struct mail_status *refusal);
+/* Eats from IN and returns how much: less than all only while it waits for an answer, a
+ * handshake, or has ended. MORE: further bytes are already here, keep replies back (RFC 2920). */
+size_t smtp_server_input(struct smtp_server *s, struct bytes in);
+/* The awaited answer; then feed what was left. */
+void smtp_server_answer(struct smtp_server *s, const struct mail_status *status);
+/* Replies to send: the caller consumes them. */
+struct buf *smtp_server_output(struct smtp_server *s);
+
+/* What the transport must do once the output has gone. */
+enum smtp_server_want {
+    SMTP_SERVER_WANT_INPUT,
+    SMTP_SERVER_WANT_ANSWER,    /* the owner owes one */
+    SMTP_SERVER_WANT_HANDSHAKE, /* start TLS; any unread input: smtp_server_tls_refused() */
+    SMTP_SERVER_WANT_CLOSE,
+};
+enum smtp_server_want smtp_server_want(const struct smtp_server *s);
+void smtp_server_tls_started(struct smtp_server *s, const struct tls_info *info);
+void smtp_server_tls_refused(struct smtp_server *s); /* bytes after STARTTLS: 554 5.5.0, close */
+
+/* When smtp_server_timeout() must be called, monotonic ms; NOW as well. */
+uint64_t smtp_server_deadline_ms(const struct smtp_server *s);
+void smtp_server_timeout(struct smtp_server *s);
+/* Says 421 4.3.2 as soon as no transaction is being committed, and closes (SIGTERM). */
+void smtp_server_shutdown(struct smtp_server *s);
+const char *smtp_server_state_phrase(const struct smtp_server *s);
+
+#endif

@@ -1,0 +1,35 @@
+/* policy/decide.h - may they? One pure function from facts and rules to a verdict with its reply
+ * and its reason. `mailrace explain` prints this very path.
+ */
+#ifndef POLICY_DECIDE_H
+#define POLICY_DECIDE_H
+
+#include <stdbool.h>
+
+#include "core/mail.h"
+#include "policy/ruleset.h"
+
+enum decide_stage { DECIDE_CONNECT, DECIDE_MAIL, DECIDE_RCPT };
+
+struct decide_facts {
+    rights_mask rights;
+    enum rights_principal principal;
+    struct bytes sender; /* MAIL: empty for <> */
+    struct bytes sender_domain;
+    struct bytes rcpt;        /* RCPT */
+    struct bytes rcpt_domain; /* empty: <postmaster> */
+};
+
+struct decide_verdict {
+    bool accepted;
+    struct mail_status status; /* the reply; static text */
+    rights_mask missing;       /* the right that would have made it pass, 0 if none would */
+    const char *reason;        /* for log and explain: static text */
+    bool tarpit;               /* delay the reply to unauthenticated clients */
+};
+
+/* Any thread, inside a read section; allocates nothing, takes no lock. */
+struct decide_verdict decide(enum decide_stage stage, const struct decide_facts *facts,
+                             const struct ruleset *rules);
+
+#endif

@@ -1,0 +1,39 @@
+/* policy/domain_set.h - accepted domains: exact names and leading wildcards (exchange.md 5.1).
+ *
+ * Immutable once built; look-ups allocate nothing. Comparison is ASCII without case, a final dot
+ * is ignored. Exact wins, then the longest wildcard.
+ */
+#ifndef POLICY_DOMAIN_SET_H
+#define POLICY_DOMAIN_SET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/bytes.h"
+#include "core/err.h"
+
+enum domain_type { DOMAIN_AUTHORITATIVE, DOMAIN_INTERNAL_RELAY, DOMAIN_EXTERNAL_RELAY };
+
+struct accepted_domain {
+    const char *name; /* "contoso.com" or "*.contoso.com" */
+    const char *origin;
+    enum domain_type type;
+    bool is_default;
+    bool match_subdomains; /* also *.name */
+};
+
+struct domain_set;
+/* Copies. ERR_EXISTS names the second of two equal ones, ERR_SYNTAX a bad one. */
+MUST_USE enum err domain_set_build(const struct accepted_domain *domains, size_t count,
+                                   struct domain_set **out, struct err_detail *why);
+void domain_set_free(struct domain_set **set);
+/* The entry that covers DOMAIN, or NULL. Any thread. */
+const struct accepted_domain *domain_set_find(const struct domain_set *set, struct bytes domain);
+const struct accepted_domain *domain_set_default(const struct domain_set *set);
+const char *domain_type_name(enum domain_type type);
+MUST_USE enum err domain_type_parse(struct bytes text, enum domain_type *out);
+/* "*", "contoso.com", "*.contoso.com": how well PATTERN covers DOMAIN: 0 not at all; more is more
+ * specific. SUBTREE: "*.x" covers x itself too (address spaces, exchange.md 6.2). */
+unsigned domain_match(struct bytes pattern, struct bytes domain, bool subtree);
+
+#endif

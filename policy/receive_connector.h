@@ -1,0 +1,70 @@
+/* policy/receive_connector.h - a receive connector as it is written: Exchange's properties under
+ * their snake_case names, with Exchange's defaults (exchange.md 1.3).
+ *
+ * The struct is plain settings, filled by config; policy/ruleset.h compiles it.
+ */
+#ifndef POLICY_RECEIVE_CONNECTOR_H
+#define POLICY_RECEIVE_CONNECTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/ipaddr.h"
+#include "policy/iprange.h"
+#include "policy/rights.h"
+
+#define RECEIVE_CONNECTOR_UNLIMITED UINT64_MAX
+
+enum receive_connector_auth { /* AuthMechanism, as bits; 0 is None */
+                              RECEIVE_AUTH_TLS = 1,
+                              RECEIVE_AUTH_BASIC = 2,
+                              RECEIVE_AUTH_BASIC_REQUIRE_TLS = 4,
+                              RECEIVE_AUTH_INTEGRATED = 8,
+                              RECEIVE_AUTH_EXCHANGE_SERVER = 16,
+                              RECEIVE_AUTH_EXTERNAL_AUTHORITATIVE = 32,
+};
+
+struct receive_connector_range {
+    struct iprange range;
+    const char *text;   /* as written */
+    const char *origin; /* "relay.conf:31" or "app-servers.txt:7" */
+};
+
+struct receive_connector {
+    const char *name;
+    const char *origin; /* "relay.conf:27" */
+    const char *comment;
+    bool enabled;
+    const struct endpoint *bindings;
+    size_t binding_count;
+    const struct receive_connector_range *ranges;
+    size_t range_count;
+    unsigned permission_groups; /* enum rights_group */
+    unsigned auth_mechanism;    /* enum receive_connector_auth */
+    const struct rights_entry *permissions;
+    size_t permission_count;
+    bool open_relay; /* interface.md 3: allow anonymous relay for the whole Internet */
+
+    const char *fqdn;   /* NULL: hostname */
+    const char *banner; /* NULL: built from fqdn; else begins with "220" */
+    bool require_tls, require_ehlo_domain, bare_linefeed_rejection_enabled;
+    bool size_enabled, size_without_value;
+    bool pipelining_enabled, delivery_status_notification_enabled, enhanced_status_codes_enabled;
+    bool eight_bit_mime_enabled, chunking_enabled, smtp_utf8_enabled;
+    uint64_t max_message_size_bytes, max_header_size_bytes;
+    uint64_t max_hop_count, max_local_hop_count;
+    uint64_t max_recipients_per_message, max_protocol_errors;
+    uint64_t max_inbound_connection, max_inbound_connection_per_source;
+    uint64_t max_inbound_connection_percentage_per_source;
+    uint64_t message_rate_limit; /* a minute and source */
+    uint64_t connection_timeout_ms, connection_inactivity_timeout_ms;
+    uint64_t tarpit_interval_ms;
+};
+
+/* Every property at its default; name, bindings and ranges empty. */
+void receive_connector_defaults(struct receive_connector *c);
+/* "Tls", "BasicAuth", ... */
+MUST_USE enum err receive_connector_auth_parse(struct bytes text, unsigned *out);
+
+#endif

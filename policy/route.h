@@ -1,0 +1,55 @@
+/* policy/route.h - send connectors: from a recipient's domain to the way out (exchange.md 6).
+ *
+ * Most specific address space, then lowest cost, then name; deterministic, never balanced. Pure.
+ */
+#ifndef POLICY_ROUTE_H
+#define POLICY_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/bytes.h"
+#include "core/err.h"
+#include "core/ipaddr.h"
+#include "policy/domain_set.h"
+
+struct address_space {
+    const char *space; /* "*", "contoso.com", "*.contoso.com", "--" */
+    unsigned cost;     /* 1..100 */
+};
+/* "[smtp:]space[;cost]". SPACE points into TEXT. */
+MUST_USE enum err address_space_parse(struct bytes text, struct bytes *space, unsigned *cost,
+                                      struct err_detail *why);
+
+struct send_connector { /* exchange.md 6.1, with its defaults */
+    const char *name;
+    const char *origin;
+    const char *comment;
+    bool enabled;
+    const struct address_space *spaces;
+    size_t space_count;
+    bool dns_routing_enabled;
+    const char *const *smart_hosts; /* "gw.example.com", "[192.0.2.7]:2526" */
+    size_t smart_host_count;
+    uint16_t port;
+    const char *fqdn; /* NULL: hostname */
+    bool force_helo, require_tls, ignore_starttls;
+    uint64_t max_message_size_bytes;
+    uint64_t connection_inactivity_timeout_ms;
+    uint64_t smtp_max_messages_per_connection;
+    uint64_t max_connections; /* to one destination: max_per_domain_outbound_connections */
+    struct ipaddr source_ip_address;
+};
+void send_connector_defaults(struct send_connector *c);
+
+struct route {
+    const struct send_connector *connector; /* NULL: none: the message is unreachable for now */
+    const struct address_space *space;
+    bool too_big; /* only size excluded a match: 5.3.4 */
+};
+/* Any thread inside a read section, or where the ruleset is held. DOMAINS answers "--". */
+struct route route_find(const struct send_connector *connectors, size_t count,
+                        const struct domain_set *domains, struct bytes domain, uint64_t octets);
+
+#endif

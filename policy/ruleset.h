@@ -1,0 +1,63 @@
+/* policy/ruleset.h - everything that decides, compiled from settings and immutable: connectors,
+ * their trees and masks, accepted domains, send connectors. Published through core/snapshot.h.
+ */
+#ifndef POLICY_RULESET_H
+#define POLICY_RULESET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/arena.h"
+#include "core/err.h"
+#include "core/ipaddr.h"
+#include "policy/domain_set.h"
+#include "policy/receive_connector.h"
+#include "policy/route.h"
+
+struct ruleset_settings {
+    const char *hostname;
+    const struct receive_connector *receive;
+    size_t receive_count;
+    const struct send_connector *send;
+    size_t send_count;
+    const struct accepted_domain *domains;
+    size_t domain_count;
+};
+
+struct ruleset;
+
+/* One fault or warning of a whole check: WHERE is an origin "file:line". */
+struct ruleset_fault {
+    const char *where;
+    const char *text;
+    int is_warning;
+};
+typedef void (*ruleset_report)(void *owner, const struct ruleset_fault *fault);
+
+/* Checks everything that spans properties (contradictions of 1.4, every overlap of 3.2 naming both
+ * ranges, open relay) and reports all of it; ERR_SYNTAX if any was a fault. Deep-copies. */
+MUST_USE enum err ruleset_build(const struct ruleset_settings *settings, ruleset_report report,
+                                void *owner, struct ruleset **out);
+void ruleset_free(struct ruleset **rules);
+
+/* What selection found (3.3): the smallest range that holds the peer, on the binding's own address
+ * first, then on the wildcard's. NULL connector: none. */
+struct ruleset_match {
+    const struct receive_connector *connector;
+    const struct receive_connector_range *range;
+    uint32_t connector_index;
+};
+struct ruleset_match ruleset_select(const struct ruleset *rules, const struct endpoint *local,
+                                    const struct ipaddr *peer);
+/* The rights of a well-known principal on connector INDEX: compiled, one load. */
+rights_mask ruleset_rights(const struct ruleset *rules, uint32_t connector_index,
+                           enum rights_principal principal);
+/* Who a session is from the first byte (2.1): externally secured, or anonymous. */
+enum rights_principal ruleset_first_principal(const struct receive_connector *connector);
+const struct domain_set *ruleset_domains(const struct ruleset *rules);
+const struct ruleset_settings *ruleset_settings(const struct ruleset *rules);
+struct route ruleset_route(const struct ruleset *rules, struct bytes domain, uint64_t octets);
+/* Every binding of enabled connectors, each once. Returns how many; OUT may be NULL. */
+size_t ruleset_bindings(const struct ruleset *rules, struct endpoint *out, size_t max);
+
+#endif

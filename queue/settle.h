@@ -1,0 +1,43 @@
+/* queue/settle.h - what an attempt's answers mean for the message. Pure.
+ *
+ * 2xx: delivered. 5xx: failed. Else: wait, unless it is older than message_expiration_timeout and
+ * has been tried: then failed with 4.4.7. Which of it is reported to the sender: RFC 3461 5.2, 6.1;
+ * never for <>, never about a report (RFC 5321 4.5.4, 6.1).
+ */
+#ifndef QUEUE_SETTLE_H
+#define QUEUE_SETTLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "queue/retry.h"
+#include "queue/spool.h"
+
+enum settle_report {
+    SETTLE_REPORT_NONE,
+    SETTLE_REPORT_FAILED,
+    SETTLE_REPORT_DELAYED,
+    SETTLE_REPORT_RELAYED
+};
+
+struct settle_rcpt {             /* in and out */
+    struct mail_status status;   /* in: the answer */
+    enum spool_rcpt_state state; /* out */
+    enum settle_report report;   /* out: which DSN, if any, names this recipient */
+};
+
+struct settle_facts {
+    const struct mail_envelope *envelope;
+    const struct spool_meta *meta;
+    bool delay_notified;
+    int64_t now_ms;    /* wall clock */
+    bool peer_has_dsn; /* the next hop took over DSN duties: no "relayed" report */
+};
+
+/* RCPTS run beside INDEXES into the envelope. True if any recipient still waits. DELAYED is set
+ * when a delay report became due. */
+bool settle(const struct settle_facts *facts, const struct retry_settings *retry,
+            const uint32_t *indexes, struct settle_rcpt *rcpts, size_t count, bool *delayed);
+
+#endif

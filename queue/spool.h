@@ -1,0 +1,150 @@
+/* queue/spool.h - the only door to the disk: a message is committed here before anyone says 250,
+ * read back for delivery, and let go when every recipient is settled.
+ *
+ * Append-only segments, preallocated and recycled (queue/spool_format.h has the bytes). One writer
+ * thread gathers everything handed over, writes once, syncs once and then completes the whole
+ * group. A failed write or sync poisons its segment for ever and fails the whole group: the same
+ * sync is never tried twice. Every file operation goes through core/io.h.
+ *
+ * Promises (spec/reliability.md 1.3): P1 durable before ERR_OK, P4 an aborted transaction leaves
+ * nothing that recovery could take for a message, P5 fail closed.
+ */
+#ifndef QUEUE_SPOOL_H
+#define QUEUE_SPOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/arena.h"
+#include "core/bytes.h"
+#include "core/err.h"
+#include "core/io.h"
+#include "core/ipaddr.h"
+#include "core/mail.h"
+#include "core/mailbox.h"
+
+struct spool_settings { /* copied */
+    const char *path;
+    uint64_t segment_size_bytes; /* 32 MiB */
+    uint64_t inline_max_bytes;   /* 128 KiB: larger bodies get a file of their own */
+    uint64_t min_free_bytes;     /* below: intake stops (452 4.3.1) */
+};
+void spool_settings_defaults(struct spool_settings *s);
+
+/* Where a live message is. A plain value: copy it. */
+struct spool_ref {
+    uint64_t id;      /* InternalId: unique in this spool for ever, also across restarts */
+    uint64_t segment; /* the segment's generation */
+    uint32_t offset, length;
+};
+
+/* What is stored beside envelope and text. */
+struct spool_meta {
+    int64_t received_at_ms; /* wall clock */
+    uint64_t session_id;
+    uint64_t octets; /* of the text, our trace header included */
+    unsigned notes;  /* enum smtp_data_note */
+    struct ipaddr client;
+    struct bytes connector;  /* receive connector */
+    struct bytes message_id; /* header, with brackets; may be empty */
+    bool is_dsn;             /* our own report: never bounced again */
+};
+
+/* What has become of the recipients so far. */
+enum spool_rcpt_state { SPOOL_RCPT_PENDING, SPOOL_RCPT_DELIVERED, SPOOL_RCPT_FAILED };
+struct spool_rcpt_outcome {
+    uint32_t rcpt; /* index in the envelope */
+    uint8_t state;
+    struct mail_status status; /* the last answer; text is cut at 512 octets when stored */
+};
+struct spool_outcome {
+    uint32_t attempts;
+    int64_t next_attempt_at_ms; /* wall clock */
+    bool delay_notified;
+    const struct spool_rcpt_outcome *rcpts; /* all recipients that are no longer untouched */
+    size_t rcpt_count;
+};
+
+struct spool;
+
+/* Opens or creates, takes the lock, and recovers: reads every segment, sets malformed records
+ * aside (spool_quarantined). Refuses a directory that is not ours, world-writable, a symbolic
+ * link, or locked; names it in WHY. Bodies in big files without a record are removed. */
+MUST_USE enum err spool_open(const struct spool_settings *settings, struct io *io,
+                             struct spool **out, struct err_detail *why);
+/* Live messages found by spool_open(), in id order; OUTCOME has the latest state. Before start;
+ * a true return goes on. Memory is valid during the call. */
+struct spool_message;
+typedef void (*spool_each)(void *owner, const struct spool_message *message,
+                           const struct spool_outcome *outcome);
+void spool_each_recovered(struct spool *spool, spool_each each, void *owner);
+/* Starts the writer thread. In the simulation spool_step() is called instead. */
+MUST_USE enum err spool_start(struct spool *spool, struct err_detail *why);
+/* One group: takes what is queued, writes, syncs, completes. False if there was nothing. */
+bool spool_step(struct spool *spool);
+/* Completes what is queued and ends the writer. */
+void spool_stop(struct spool *spool);
+void spool_free(struct spool **spool);
+
+/* --- In: one transaction, on one thread (a worker, or the scheduler for a DSN) --- */
+
+struct spool_txn;
+/* HOME: where the completion runs. */
+struct spool_txn *spool_begin(struct spool *spool, struct mailbox *home);
+uint64_t spool_txn_id(const struct spool_txn *txn);
+struct arena *spool_txn_arena(struct spool_txn *txn); /* for what must live until completion */
+/* Copies. Beyond inline_max it goes to a file (written here, synced by the writer). */
+MUST_USE enum err spool_append(struct spool_txn *txn, struct bytes text);
+
+struct spool_committed {
+    enum err err; /* ERR_OK: durable. Else 451 or 452: nothing of it is left */
+    struct spool_ref ref;
+};
+typedef void (*spool_done)(void *owner, const struct spool_committed *result);
+/* ENVELOPE and META are encoded before it returns. DONE comes exactly once, on HOME; TXN is gone
+ * when DONE returns. */
+void spool_commit(struct spool_txn *txn, const struct mail_envelope *envelope,
+                  const struct spool_meta *meta, spool_done done, void *owner);
+void spool_abort(struct spool_txn **txn);
+
+/* May WANT more octets be taken in? One cheap look; false fills STATUS with 452 or 451. Any thread.
+ */
+bool spool_accepts(const struct spool *spool, uint64_t want, struct mail_status *status);
+
+/* --- Out: any thread --- */
+
+struct spool_message {
+    struct spool_ref ref;
+    struct mail_envelope envelope;
+    struct spool_meta meta;
+    /* private: where the text is */
+    struct spool *spool;
+    int segment_fd;
+    uint64_t body_at;
+    int big_fd; /* -1: inline */
+};
+/* Envelope and meta into ARENA. ERR_CORRUPT: the record fails its checks. Must be closed. */
+MUST_USE enum err spool_read(struct spool *spool, const struct spool_ref *ref, struct arena *arena,
+                             struct spool_message *out, struct err_detail *why);
+MUST_USE enum err spool_read_text(const struct spool_message *m, uint64_t at, char *to, size_t len);
+void spool_message_close(struct spool_message *m);
+
+/* --- Settling: the scheduler's thread; ride in the next group, no waiting --- */
+
+/* Some recipients remain: the latest outcome replaces earlier ones. */
+void spool_outcome_write(struct spool *spool, const struct spool_ref *ref,
+                         const struct spool_outcome *outcome);
+/* Every recipient is settled: the message is forgotten, REF is void. */
+void spool_message_done(struct spool *spool, const struct spool_ref *ref);
+/* A message that cannot be read: copied to quarantine/, reported, forgotten. */
+void spool_message_quarantine(struct spool *spool, const struct spool_ref *ref, const char *why);
+
+struct spool_stats {
+    uint64_t live_messages, segments, segments_free, segments_poisoned, quarantined;
+    uint64_t syncs, groups, records;
+    bool healthy;
+};
+void spool_stats_read(const struct spool *spool, struct spool_stats *out); /* any thread */
+
+#endif
