@@ -31,6 +31,8 @@ struct loop_task {
 };
 
 MUST_USE enum err loop_new(struct loop **out, struct err_detail *why);
+/* Runs what is still in the mailbox or deferred; watches must be gone, armed timers are disarmed.
+ * Not while another thread may still be in loop_stop() or mailbox_send(): join those first. */
 void loop_free(struct loop **loop);
 
 /* Runs until loop_stop(). */
@@ -51,7 +53,10 @@ void loop_watch_remove(struct loop *loop, struct loop_watch *w);
 struct timer_wheel *loop_timers(struct loop *loop);
 uint64_t loop_now_ms(const struct loop *loop); /* monotonic, read once a turn */
 struct mailbox *loop_mailbox(struct loop *loop);
+/* Queued already: stays where it is. Work deferred by deferred work may run in the same turn. */
 void loop_defer(struct loop *loop, struct loop_task *task);
+/* TASK will not run unless it is deferred again; nothing if it is not queued. */
+void loop_task_cancel(struct loop *loop, struct loop_task *task);
 
 /* Scratch for reads, shared by all descriptors of the loop: valid until the handler returns. */
 #define LOOP_SCRATCH_BYTES (128 * 1024)

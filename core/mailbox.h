@@ -19,6 +19,7 @@ struct mailbox_item {
     void (*run)(struct mailbox_item *item);
 };
 
+/* NULL with errno when there is no descriptor for its eventfd. */
 struct mailbox *mailbox_new(void);
 /* The receiver, when nobody sends any more. Items still queued are run first. */
 void mailbox_free(struct mailbox **mb);
@@ -32,6 +33,9 @@ size_t mailbox_run(struct mailbox *mb);
  * mailbox_fd(); false: something is queued, do not sleep. */
 bool mailbox_sleep_begin(struct mailbox *mb);
 void mailbox_sleep_end(struct mailbox *mb); /* awake again; drains the eventfd */
+/* Awake again, for a receiver that watches mailbox_fd() edge-triggered and never drains it: every
+ * signal is an edge of its own, and the read is saved. */
+void mailbox_sleep_abandon(struct mailbox *mb);
 int mailbox_fd(const struct mailbox *mb);
 
 #endif

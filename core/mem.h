@@ -20,6 +20,9 @@ char *mem_strdup(const char *text);
 /* A zeroed array; the product is checked for overflow. */
 #define MEM_NEW_ARRAY(type, count) ((type *)mem_zalloc_array(sizeof(type), (count)))
 void *mem_zalloc_array(size_t size, size_t count);
+/* Zeroed and on cache lines that it shares with nothing else. */
+void *mem_zalloc_lines(size_t size);
+#define MEM_CACHE_LINE 64
 
 struct mem_stats {
     uint64_t allocated_bytes; /* by live objects; 0 where the allocator cannot tell */

@@ -37,7 +37,9 @@ struct conn *conn_connect(struct loop *loop, const struct endpoint *to, const st
                           const struct conn_ops *ops, void *owner);
 
 /* Sends all of IOV now or keeps a copy of what the socket would not take. ERR_LIMIT beyond 1 MiB
- * waiting (nothing of this call is then kept). Bytes go out in order. */
+ * waiting, this call included (nothing of it is then sent or kept). ERR_AGAIN before on_connected
+ * and during a handshake; ERR_CLOSED when the peer is gone (on_closed follows) or we are closing.
+ * Bytes go out in order. */
 MUST_USE enum err conn_writev(struct conn *c, const struct iovec *iov, int count);
 MUST_USE enum err conn_write(struct conn *c, struct bytes bytes);
 size_t conn_output_waiting(const struct conn *c);
@@ -47,14 +49,15 @@ size_t conn_output_waiting(const struct conn *c);
 MUST_USE enum err conn_start_tls(struct conn *c, struct tls_context *tls, const char *server_name);
 const struct tls_info *conn_tls(const struct conn *c); /* NULL while in clear */
 
-/* Offers kept input again and goes on reading, from the loop. */
+/* Offers kept input again and goes on reading, from the loop. Not from inside on_input. */
 void conn_resume(struct conn *c);
 /* Input kept but not taken yet: bytes that came before we asked for them. */
 size_t conn_input_waiting(const struct conn *c);
 /* True if the peer has sent something or closed: a pooled connection is not to be reused. */
 bool conn_is_stale(struct conn *c);
 
-/* Closes when the output has gone, or after LINGER_MS; then on_closed(ERR_OK). */
+/* Closes when the output has gone, or after LINGER_MS; then on_closed(ERR_OK). Input that comes
+ * meanwhile is thrown away. */
 void conn_close_after_output(struct conn *c, unsigned linger_ms);
 /* Now, without a word to the owner; C is gone. */
 void conn_abort(struct conn **c);

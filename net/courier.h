@@ -49,7 +49,8 @@ struct courier_route {
 
 /* One job: embed it. In place until on_done. */
 struct courier_job {
-    struct courier_job *next; /* the courier's own */
+    struct courier_job *next; /* this and RETURNED: the courier's own */
+    bool returned;            /* had a connection that was closed before it said a word about it */
     struct smtp_client_message message;
     const struct courier_route *route;
     struct arena *arena;         /* the job's: status text is copied here */
@@ -58,13 +59,16 @@ struct courier_job {
     char host[256];
     bool host_failed; /* the destination, not the message, failed: 4.4.x for all */
     bool ambiguous;   /* the final dot went out and no reply came back */
+    bool dsn_passed;  /* the host offers DSN: reports of success are its duty now (RFC 3461 5.2) */
     void (*on_done)(struct courier_job *job); /* exactly once, from the loop */
 };
 
 MUST_USE enum err courier_new(struct loop *loop, const struct courier_settings *settings,
                               struct courier **out, struct err_detail *why);
-/* Jobs under way end with 4.3.2. */
+/* Jobs under way end with 4.3.2; their on_done may deliver nothing more. Not from inside on_done.
+ */
 void courier_free(struct courier **c);
+/* Takes JOB; its arena may be used by the courier until on_done. */
 void courier_deliver(struct courier *c, struct courier_job *job);
 /* No new connections; sessions QUIT as they become idle. True when none is left. */
 bool courier_drain(struct courier *c);

@@ -26,8 +26,11 @@ struct header_scan {
     /* the scanner's own */
     unsigned state;
     char name[HEADER_SCAN_NAME_MAX];
-    size_t name_len, value_len, match;
-    bool last_cr;
+    size_t name_len;    /* of this field's name, kept or not */
+    size_t line_octets; /* of this line, as long as it may still be no header */
+    size_t match;       /* how far "by <local_name>" has been found */
+    size_t id_len;      /* of message_id */
+    unsigned field;     /* the state that a folded line goes back to; 0: no field yet */
 };
 
 /* Fed in any pieces; ignores everything once ended. */

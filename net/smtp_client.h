@@ -30,15 +30,13 @@ struct smtp_client_message {
     /* Copies LEN bytes of the text from AT; false: could not be read (the session closes, 4.3.0).
      */
     bool (*read)(struct smtp_client_message *m, uint64_t at, char *to, size_t len);
-    /* Filled by the session: what each recipient got at RCPT; text in on_rcpt only. */
+    /* Filled by the session: how many the peer answered at RCPT, and with 2xx; the text is in
+     * on_rcpt only. */
     size_t rcpts_answered, rcpts_accepted;
 };
 
-enum smtp_client_failure {
-    SMTP_CLIENT_FAILED_HOST,    /* banner, EHLO, STARTTLS, lost: nothing said about a message */
-    SMTP_CLIENT_FAILED_MESSAGE, /* lost or refused in the middle of one */
-};
-
+/* Called from inside input, fill, tls_done, lost, timeout and free; they may kick and quit the
+ * session but not free it. */
 struct smtp_client_ops {
     /* Asked when the session could send another message; NULL: none now (later: smtp_client_kick).
      */
@@ -81,7 +79,8 @@ void smtp_client_free(struct smtp_client **c);
 /* Bytes from the peer; all are taken. Replies that no command waits for end the session (H-04). */
 void smtp_client_input(struct smtp_client *c, struct bytes in);
 /* Fills OUT with what may be written now (asks read() and next_message() as room allows). Call
- * after input, kick, handshake, and whenever the socket can take more; OUT's maximum bounds it. */
+ * after input, kick, handshake, and whenever the socket can take more; OUT's maximum bounds it
+ * (at least 8 KiB). */
 void smtp_client_fill(struct smtp_client *c, struct buf *out);
 /* There may be a next message again. */
 void smtp_client_kick(struct smtp_client *c);
@@ -94,6 +93,10 @@ enum smtp_client_want {
 };
 enum smtp_client_want smtp_client_want(const struct smtp_client *c);
 void smtp_client_tls_done(struct smtp_client *c, bool ok);
+/* STARTTLS was taken up and went wrong: another connection may do without, if the rules allow. */
+bool smtp_client_tls_failed(const struct smtp_client *c);
+/* The peer takes DSN parameters on, and with them the duty to report (RFC 3461 5.2). */
+bool smtp_client_dsn_offered(const struct smtp_client *c);
 /* The transport ended: TEXT says why ("connection reset"). */
 void smtp_client_lost(struct smtp_client *c, const char *text);
 

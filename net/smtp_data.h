@@ -1,8 +1,8 @@
 /* net/smtp_data.h - where a message ends on the wire, and how it is put there. Pure.
  *
  * DATA ends at CR LF "." CR LF (or "." CR LF as the first line) and nowhere else (RFC 5321
- * 4.1.1.4); a bare CR, a bare LF or a NUL is remembered, for BDAT chunks too, across every seam
- * (spec of smuggling: S-01 to S-33). No input is ever taken for a command here.
+ * 4.1.1.4); a bare CR, a bare LF or a NUL is remembered, for BDAT chunks too, across every seam.
+ * No input is ever taken for a command here.
  */
 #ifndef NET_SMTP_DATA_H
 #define NET_SMTP_DATA_H
@@ -35,7 +35,9 @@ struct smtp_data_reader {
 
 /* DATA. Takes bytes from IN; gives at most one piece of unstuffed text in PIECE (may be empty,
  * points into IN or to static bytes) and sets USED. True: end of data was reached, IN+USED is
- * after its final LF. Call again while USED < IN.len. */
+ * after its final LF. Call again while USED < IN.len; a CR held back from before may come out
+ * first, with USED 0. Clean text of any length is one piece; a CR at its end waits for what
+ * follows. */
 bool smtp_data_read(struct smtp_data_reader *r, struct bytes in, size_t *used, struct bytes *piece);
 
 /* BDAT. IN is message text as it is; same notes; same pieces. smtp_bdat_end() after LAST: gives
@@ -49,7 +51,8 @@ struct smtp_data_writer {
 };
 /* Writes the stuffed form of IN to OUT (room for 2 * IN.len); returns the length. */
 size_t smtp_data_stuff(struct smtp_data_writer *w, struct bytes in, char *out);
-/* What ends it: "\r\n.\r\n" or, when the text ended in CRLF, ".\r\n". */
+/* What ends it: "\r\n.\r\n" or, when the text ended in CRLF, ".\r\n" (a lone CR at the end, which
+ * is never stored, is completed: no bare CR goes out). */
 struct bytes smtp_data_terminator(const struct smtp_data_writer *w);
 
 /* BDAT's argument: chunk-size [SP "LAST"] (RFC 3030 2). ERR_SYNTAX: 501. */

@@ -29,6 +29,7 @@ struct smtp_reply_parser {
     unsigned lines;
     size_t octets;
     uint16_t code;
+    uint16_t enhanced[3]; /* of the first line that has one */
     bool complete;
     /* EHLO keywords are asked for line by line: called for each line's text when set. */
     void (*on_line)(void *owner, struct bytes text);

@@ -1,4 +1,4 @@
-/* policy/domain_set.h - accepted domains: exact names and leading wildcards (exchange.md 5.1).
+/* policy/domain_set.h - accepted domains: exact names and leading wildcards.
  *
  * Immutable once built; look-ups allocate nothing. Comparison is ASCII without case, a final dot
  * is ignored. Exact wins, then the longest wildcard.
@@ -29,11 +29,14 @@ MUST_USE enum err domain_set_build(const struct accepted_domain *domains, size_t
 void domain_set_free(struct domain_set **set);
 /* The entry that covers DOMAIN, or NULL. Any thread. */
 const struct accepted_domain *domain_set_find(const struct domain_set *set, struct bytes domain);
+/* The one marked as default, else the first without a wildcard, else NULL. */
 const struct accepted_domain *domain_set_default(const struct domain_set *set);
+/* What domain_set_build() wants of a name, for whoever reports every fault. */
+MUST_USE enum err domain_pattern_check(struct bytes pattern, struct err_detail *why);
 const char *domain_type_name(enum domain_type type);
 MUST_USE enum err domain_type_parse(struct bytes text, enum domain_type *out);
 /* "*", "contoso.com", "*.contoso.com": how well PATTERN covers DOMAIN: 0 not at all; more is more
- * specific. SUBTREE: "*.x" covers x itself too (address spaces, exchange.md 6.2). */
+ * specific. SUBTREE: "*.x" covers x itself too (address spaces of send connectors). */
 unsigned domain_match(struct bytes pattern, struct bytes domain, bool subtree);
 
 #endif

@@ -1,4 +1,4 @@
-/* policy/iprange.h - remote IP ranges in all the forms that administrators type (exchange.md 3.1).
+/* policy/iprange.h - remote IP ranges in all the forms that administrators type.
  *
  * A range is first..last, both included, in one family. Pure.
  */

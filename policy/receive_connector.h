@@ -1,5 +1,5 @@
 /* policy/receive_connector.h - a receive connector as it is written: Exchange's properties under
- * their snake_case names, with Exchange's defaults (exchange.md 1.3).
+ * their snake_case names, with Exchange's defaults.
  *
  * The struct is plain settings, filled by config; policy/ruleset.h compiles it.
  */
@@ -44,7 +44,7 @@ struct receive_connector {
     unsigned auth_mechanism;    /* enum receive_connector_auth */
     const struct rights_entry *permissions;
     size_t permission_count;
-    bool open_relay; /* interface.md 3: allow anonymous relay for the whole Internet */
+    bool open_relay; /* allow anonymous relay for the whole Internet */
 
     const char *fqdn;   /* NULL: hostname */
     const char *banner; /* NULL: built from fqdn; else begins with "220" */

@@ -1,6 +1,6 @@
 /* policy/rights.h - extended rights, permission groups, principals: Exchange's model as bit masks.
  *
- * exchange.md 2.2 to 2.5. A check in the session is one AND. Pure.
+ * A check in the session is one AND. Pure.
  */
 #ifndef POLICY_RIGHTS_H
 #define POLICY_RIGHTS_H
@@ -69,16 +69,34 @@ MUST_USE enum err rights_principal_parse(struct bytes text, enum rights_principa
                                          struct bytes *name);
 const char *rights_principal_name(enum rights_principal principal);
 
-/* What GROUPS give PRINCIPAL (table 2.2). */
+/* What GROUPS give PRINCIPAL. */
 rights_mask rights_of_groups(unsigned groups, enum rights_principal principal);
 
-/* One access control entry: exchange.md 2.5. */
+/* One entry of a connector's `permissions`. */
 struct rights_entry {
     enum rights_principal principal;
     const char *name; /* for RIGHTS_USER, _GROUP, _CERTIFICATE */
     rights_mask allow, deny;
 };
-/* Explicit deny over explicit allow over inherited deny over inherited allow, for one principal. */
+/* An access control list: what the groups give counts as explicit allow entries. */
+struct rights_acl {
+    unsigned groups;
+    const struct rights_entry *entries;
+    size_t entry_count;
+};
+/* One of the principals that a session is at the same time: a user is user:NAME, his groups and
+ * AuthenticatedUsers. NAME as in struct rights_entry. */
+struct rights_identity {
+    enum rights_principal principal;
+    const char *name;
+};
+/* Names compare as ASCII without case. */
+bool rights_identity_matches(const struct rights_identity *who, const struct rights_entry *entry);
+/* Explicit deny over explicit allow over inherited deny over inherited allow, whichever of the
+ * session's COUNT identities they name. INHERITED may be NULL. */
+rights_mask rights_evaluate(const struct rights_acl *own, const struct rights_acl *inherited,
+                            const struct rights_identity *who, size_t count);
+/* The same for one principal. */
 rights_mask rights_compile(unsigned groups, const struct rights_entry *entries, size_t count,
                            const struct rights_entry *inherited, size_t inherited_count,
                            enum rights_principal principal, const char *name);

@@ -1,4 +1,4 @@
-/* policy/route.h - send connectors: from a recipient's domain to the way out (exchange.md 6).
+/* policy/route.h - send connectors: from a recipient's domain to the way out.
  *
  * Most specific address space, then lowest cost, then name; deterministic, never balanced. Pure.
  */
@@ -22,7 +22,7 @@ struct address_space {
 MUST_USE enum err address_space_parse(struct bytes text, struct bytes *space, unsigned *cost,
                                       struct err_detail *why);
 
-struct send_connector { /* exchange.md 6.1, with its defaults */
+struct send_connector { /* New-SendConnector, with its defaults */
     const char *name;
     const char *origin;
     const char *comment;

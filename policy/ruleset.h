@@ -34,13 +34,13 @@ struct ruleset_fault {
 };
 typedef void (*ruleset_report)(void *owner, const struct ruleset_fault *fault);
 
-/* Checks everything that spans properties (contradictions of 1.4, every overlap of 3.2 naming both
+/* Checks everything that spans properties (contradictions of AuthMechanism, every overlap naming both
  * ranges, open relay) and reports all of it; ERR_SYNTAX if any was a fault. Deep-copies. */
 MUST_USE enum err ruleset_build(const struct ruleset_settings *settings, ruleset_report report,
                                 void *owner, struct ruleset **out);
 void ruleset_free(struct ruleset **rules);
 
-/* What selection found (3.3): the smallest range that holds the peer, on the binding's own address
+/* What selection found: the smallest range that holds the peer, on the binding's own address
  * first, then on the wildcard's. NULL connector: none. */
 struct ruleset_match {
     const struct receive_connector *connector;
@@ -52,7 +52,7 @@ struct ruleset_match ruleset_select(const struct ruleset *rules, const struct en
 /* The rights of a well-known principal on connector INDEX: compiled, one load. */
 rights_mask ruleset_rights(const struct ruleset *rules, uint32_t connector_index,
                            enum rights_principal principal);
-/* Who a session is from the first byte (2.1): externally secured, or anonymous. */
+/* Who a session is from the first byte: externally secured, or anonymous. */
 enum rights_principal ruleset_first_principal(const struct receive_connector *connector);
 const struct domain_set *ruleset_domains(const struct ruleset *rules);
 const struct ruleset_settings *ruleset_settings(const struct ruleset *rules);

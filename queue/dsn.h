@@ -34,6 +34,8 @@ struct dsn_facts {
 
 #define DSN_FULL_MAX_BYTES (50 * 1024) /* larger originals: header only, unless RET=FULL allows */
 
+/* With brackets; what the report's own header says. */
+struct bytes dsn_message_id(const struct dsn_facts *facts, struct arena *arena);
 /* Hands the report's text to WRITE in pieces; false from it stops. READ gives the original's text.
  * Returns false if either failed. */
 bool dsn_write(const struct dsn_facts *facts, struct arena *arena,

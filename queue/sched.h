@@ -24,6 +24,10 @@
 
 struct sched;
 
+/* spool_meta.notes of our reports: a line begins with a dot. Must be SMTP_DATA_DOT_LINE of
+ * net/smtp_data.h, which this folder does not know; who knows both asserts it. */
+#define SCHED_NOTE_DOT_LINE 16u
+
 struct sched_settings { /* copied */
     struct retry_settings retry;
     size_t window_max;    /* jobs under way to one destination: max_per_domain_outbound_connections
@@ -41,6 +45,7 @@ struct sched_route {
 
 struct sched_job {            /* given to deliver(), given back by sched_finished() */
     struct mailbox_item item; /* free for the owner's hop to its thread; sched's on the way back */
+    void *owner;              /* free for the owner */
     struct spool_ref ref;
     struct sched_route route;
     const uint32_t *rcpts; /* indexes in the message's envelope */
@@ -52,6 +57,7 @@ struct sched_job {            /* given to deliver(), given back by sched_finishe
     char host[256];                /* remote MTA that answered, "" if none */
     bool host_failed;              /* the destination failed, not the message */
     bool ambiguous;                /* P3b: may have been delivered all the same */
+    bool peer_has_dsn;             /* the next hop took over DSN duties (RFC 3461 5.2.1) */
     bool unreadable;               /* the spool could not give the message: quarantine it */
     struct sched_message *message; /* the scheduler's own */
 };

@@ -73,8 +73,8 @@ struct spool;
  * link, or locked; names it in WHY. Bodies in big files without a record are removed. */
 MUST_USE enum err spool_open(const struct spool_settings *settings, struct io *io,
                              struct spool **out, struct err_detail *why);
-/* Live messages found by spool_open(), in id order; OUTCOME has the latest state. Before start;
- * a true return goes on. Memory is valid during the call. */
+/* Live messages found by spool_open(), in id order; OUTCOME has the latest state. Before start,
+ * once. Memory is valid during the call. */
 struct spool_message;
 typedef void (*spool_each)(void *owner, const struct spool_message *message,
                            const struct spool_outcome *outcome);
@@ -122,7 +122,8 @@ struct spool_message {
     struct spool *spool;
     int segment_fd;
     uint64_t body_at;
-    int big_fd; /* -1: inline */
+    int big_fd;       /* -1: inline */
+    const char *text; /* the body, if it came along with the envelope: in the arena */
 };
 /* Envelope and meta into ARENA. ERR_CORRUPT: the record fails its checks. Must be closed. */
 MUST_USE enum err spool_read(struct spool *spool, const struct spool_ref *ref, struct arena *arena,

@@ -1,0 +1,47 @@
+# A thin front on the CMake presets. `make run` and `make test` install what is missing first.
+.DEFAULT_GOAL := release
+PRESETS := release asan tsan fuzz
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+.PHONY: $(PRESETS) deps run test test-asan test-tsan check-format format fuzz-run bench install clean help
+
+$(PRESETS): deps
+	@test -f build/$@/build.ninja || cmake --preset $@ >/dev/null
+	@cmake --build --preset $@
+
+deps: ## install what is missing (apt)
+	@packaging/install-deps
+
+run: release ## build, then run the demonstration
+	@exec build/release/bin/mailrace demo
+
+test: release ## every test: unit, sim, end to end
+	@tests/run build/release
+
+test-asan: asan ## the same under AddressSanitizer and UBSan
+	@tests/run build/asan
+
+test-tsan: tsan ## the same under ThreadSanitizer
+	@tests/run build/tsan
+
+fuzz-run: fuzz ## SECONDS=60 of each fuzz target
+	@tests/fuzz/run build/fuzz $(or $(SECONDS),60)
+
+bench: release ## throughput through the relay with the bundled load generator
+	@bench/run build/release
+
+format: ## put every source into the house's form
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+check-format: ## fails where a source is not in the house's form
+	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run --Werror
+
+install: release ## PREFIX=/usr/local DESTDIR=
+	@DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
+
+clean: ## forget everything that was built
+	rm -rf build
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile

@@ -1,0 +1,66 @@
+/* mailrace-load: source and sink, real client and server sessions of net/. */
+#include "load.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/bytes.h"
+
+static const struct {
+    const char *name, *does;
+    int (*run)(int argc, char **argv);
+} COMMANDS[] = {
+    {"source", "sends messages as fast as they are taken, and prints rate and latencies",
+     load_source},
+    {"sink", "takes every message and keeps none", load_sink},
+};
+
+int load_usage(const char *command, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fprintf(stderr, "mailrace-load %s: ", command);
+    vfprintf(stderr, fmt, args);
+    fprintf(stderr, " (see mailrace-load %s --help)\n", command);
+    va_end(args);
+    return LOAD_USAGE;
+}
+
+bool load_number(const char *text, unsigned long min, unsigned long max, unsigned long *out)
+{
+    uint64_t number;
+    if (bytes_to_u64(bytes_of(text), max, &number) != ERR_OK || number < min)
+        return false;
+    *out = (unsigned long)number;
+    return true;
+}
+
+static void print_help(FILE *to)
+{
+    fputs("usage: mailrace-load COMMAND [OPTION...]\n\n", to);
+    for (size_t i = 0; i < ARRAY_SIZE(COMMANDS); i++)
+        fprintf(to, "  %-7s %s\n", COMMANDS[i].name, COMMANDS[i].does);
+    fputs("\n`mailrace-load COMMAND --help` tells more. Exit: 0 done, 1 failed, 2 usage.\n", to);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return LOAD_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return LOAD_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("mailrace-load " MAILRACE_VERSION);
+        return LOAD_DONE;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(COMMANDS); i++)
+        if (strcmp(argv[1], COMMANDS[i].name) == 0)
+            return COMMANDS[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "mailrace-load: there is no command \"%s\"; see mailrace-load --help\n",
+            argv[1]);
+    return LOAD_USAGE;
+}

@@ -1,0 +1,465 @@
+/* Connectors and accepted domains: lists of groups, each read by its own option table. Names of
+ * keys are Exchange's properties in snake_case.
+ */
+#include "config/conf_private.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/mem.h"
+
+/* A connector while it is read: ranges wait until classful_masks is known. */
+struct receive_draft {
+    struct receive_connector c;
+    bool classful_masks;
+    const struct conf_value *ranges;
+    const struct conf_value *ranges_file;
+    const char *path;
+};
+
+/* --- Values that are more than a number or a text --- */
+
+static void take_bindings(struct conf_reading *r, const struct conf_option *option,
+                          const struct conf_value *value, const char *path, void *target)
+{
+    struct receive_draft *draft = target;
+    (void)option;
+    if (!conf_texts(r, value, path))
+        return;
+    struct endpoint *bindings = ARENA_NEW_ARRAY(r->arena, struct endpoint, value->count);
+    for (size_t i = 0; i < value->count; i++)
+        if (endpoint_parse(bytes_of(value->items[i].text), &bindings[i]) != ERR_OK)
+            conf_fault(
+                r, value->items[i].where, path,
+                "\"%s\": IPv4:PORT or [IPv6]:PORT is allowed, \"0.0.0.0:25\" for all addresses",
+                value->items[i].text);
+    draft->c.bindings = bindings;
+    draft->c.binding_count = value->count;
+}
+
+static void take_ranges(struct conf_reading *r, const struct conf_option *option,
+                        const struct conf_value *value, const char *path, void *target)
+{
+    struct receive_draft *draft = target;
+    (void)option;
+    if (conf_texts(r, value, path))
+        draft->ranges = value;
+}
+
+static void take_ranges_file(struct conf_reading *r, const struct conf_option *option,
+                             const struct conf_value *value, const char *path, void *target)
+{
+    struct receive_draft *draft = target;
+    (void)option;
+    if (value->type == CONF_VALUE_TEXT)
+        draft->ranges_file = value;
+    else
+        conf_fault(r, value->where, path, "a file name in quotes is allowed");
+}
+
+/* Bits from a list of names. */
+static unsigned take_bits(struct conf_reading *r, const struct conf_value *value, const char *path,
+                          enum err (*parse)(struct bytes text, unsigned *out), const char *allowed)
+{
+    unsigned bits = 0;
+    bool none = false;
+    if (!conf_texts(r, value, path))
+        return 0;
+    for (size_t i = 0; i < value->count; i++) {
+        unsigned bit = 0;
+        if (parse(bytes_of(value->items[i].text), &bit) != ERR_OK)
+            conf_fault(r, value->items[i].where, path, "\"%s\" is unknown: allowed are %s",
+                       value->items[i].text, allowed);
+        none = none || bit == 0;
+        bits |= bit;
+    }
+    if (none && value->count > 1)
+        conf_fault(r, value->where, path, "\"None\" stands alone");
+    return bits;
+}
+
+static void take_groups(struct conf_reading *r, const struct conf_option *option,
+                        const struct conf_value *value, const char *path, void *target)
+{
+    struct receive_draft *draft = target;
+    (void)option;
+    draft->c.permission_groups = take_bits(
+        r, value, path, rights_group_parse,
+        "None, AnonymousUsers, ExchangeUsers, ExchangeServers, ExchangeLegacyServers, Partners");
+    if (draft->c.permission_groups & RIGHTS_GROUP_CUSTOM)
+        conf_fault(r, value->where, path, "Custom is only ever shown: add `permissions` entries");
+}
+
+static void take_auth(struct conf_reading *r, const struct conf_option *option,
+                      const struct conf_value *value, const char *path, void *target)
+{
+    struct receive_draft *draft = target;
+    (void)option;
+    draft->c.auth_mechanism =
+        take_bits(r, value, path, receive_connector_auth_parse,
+                  "None, Tls, BasicAuth, BasicAuthRequireTLS, Integrated, ExchangeServer, "
+                  "ExternalAuthoritative");
+    const unsigned logon = RECEIVE_AUTH_BASIC | RECEIVE_AUTH_BASIC_REQUIRE_TLS |
+                           RECEIVE_AUTH_INTEGRATED | RECEIVE_AUTH_EXCHANGE_SERVER;
+    if (draft->c.auth_mechanism & logon)
+        conf_warn(r, value->where, path,
+                  "AUTH is not offered by this version: nobody can log on here");
+}
+
+struct permission_draft {
+    struct rights_entry entry;
+    bool have_user;
+};
+
+static rights_mask take_rights(struct conf_reading *r, const struct conf_value *value,
+                               const char *path)
+{
+    rights_mask mask = 0;
+    if (!conf_texts(r, value, path))
+        return 0;
+    for (size_t i = 0; i < value->count; i++) {
+        enum rights_right right;
+        if (rights_parse(bytes_of(value->items[i].text), &right) == ERR_OK)
+            mask |= (rights_mask)right;
+        else
+            conf_fault(r, value->items[i].where, path,
+                       "\"%s\" is no right: see ms-Exch-SMTP-Accept-Any-Recipient and its like in "
+                       "docs/configuration.md",
+                       value->items[i].text);
+    }
+    return mask;
+}
+
+static void take_allow(struct conf_reading *r, const struct conf_option *option,
+                       const struct conf_value *value, const char *path, void *target)
+{
+    (void)option;
+    ((struct permission_draft *)target)->entry.allow = take_rights(r, value, path);
+}
+
+static void take_deny(struct conf_reading *r, const struct conf_option *option,
+                      const struct conf_value *value, const char *path, void *target)
+{
+    (void)option;
+    ((struct permission_draft *)target)->entry.deny = take_rights(r, value, path);
+}
+
+static void take_principal(struct conf_reading *r, const struct conf_option *option,
+                           const struct conf_value *value, const char *path, void *target)
+{
+    struct permission_draft *draft = target;
+    struct bytes name = BYTES_EMPTY;
+    (void)option;
+    draft->have_user = true;
+    if (value->type != CONF_VALUE_TEXT ||
+        rights_principal_parse(bytes_of(value->text), &draft->entry.principal, &name) != ERR_OK)
+        conf_fault(
+            r, value->where, path,
+            "allowed are Anonymous, AuthenticatedUsers, ExternallySecuredServers, "
+            "ExchangeServers, PartnerServers, LegacyServers, user:NAME, group:NAME, cert:NAME");
+    draft->entry.name = name.len ? arena_bytes(r->arena, name).ptr : NULL;
+}
+
+static const struct conf_option PERMISSION_OPTIONS[] = {
+    {.key = "user",
+     .type = CONF_CUSTOM,
+     .custom = take_principal,
+     .standard = "",
+     .help = "the principal: Anonymous, ExternallySecuredServers, user:NAME, ..."},
+    {.key = "allow",
+     .type = CONF_CUSTOM,
+     .custom = take_allow,
+     .standard = "[]",
+     .help = "rights, with or without ms-Exch- and SMTP-, any case"},
+    {.key = "deny",
+     .type = CONF_CUSTOM,
+     .custom = take_deny,
+     .standard = "[]",
+     .help = "rights; a deny beats every allow"},
+};
+const struct conf_section CONF_PERMISSION = {"permissions[]", PERMISSION_OPTIONS,
+                                             ARRAY_SIZE(PERMISSION_OPTIONS)};
+
+static void permission_end(struct conf_reading *r, const struct conf_value *group, const char *path,
+                           void *element)
+{
+    struct permission_draft *draft = element;
+    if (!draft->have_user)
+        conf_fault(r, group->where, path, "`user` is missing: to whom is this granted?");
+}
+
+static void take_permissions(struct conf_reading *r, const struct conf_option *option,
+                             const struct conf_value *value, const char *path, void *target)
+{
+    static const struct conf_list kind = {&CONF_PERMISSION, sizeof(struct permission_draft), NULL,
+                                          permission_end};
+    struct receive_draft *draft = target;
+    size_t count = 0;
+    (void)option;
+    const struct permission_draft *drafts = conf_take_list(r, value, path, &kind, &count);
+    struct rights_entry *entries = ARENA_NEW_ARRAY(r->arena, struct rights_entry, count);
+    for (size_t i = 0; i < count; i++)
+        entries[i] = drafts[i].entry;
+    draft->c.permissions = entries;
+    draft->c.permission_count = count;
+}
+
+static void take_size_enabled(struct conf_reading *r, const struct conf_option *option,
+                              const struct conf_value *value, const char *path, void *target)
+{
+    struct receive_draft *draft = target;
+    (void)option;
+    const char *text = value->type == CONF_VALUE_TEXT ? value->text : "";
+    draft->c.size_enabled = strcmp(text, "Disabled") != 0;
+    draft->c.size_without_value = strcmp(text, "EnabledWithoutValue") == 0;
+    if (strcmp(text, "Enabled") != 0 && draft->c.size_enabled && !draft->c.size_without_value)
+        conf_fault(r, value->where, path,
+                   "one of \"Enabled\", \"Disabled\", \"EnabledWithoutValue\" is allowed");
+}
+
+static void take_banner(struct conf_reading *r, const struct conf_option *option,
+                        const struct conf_value *value, const char *path, void *target)
+{
+    struct receive_draft *draft = target;
+    (void)option;
+    struct bytes text = bytes_of(value->type == CONF_VALUE_TEXT ? value->text : "");
+    bool ok = text.len <= 480 && bytes_starts_nocase(text, BYTES("220"));
+    for (size_t i = 0; i < text.len; i++)
+        ok = ok && text.ptr[i] >= ' ' && text.ptr[i] <= '~';
+    if (!ok)
+        conf_fault(
+            r, value->where, path,
+            "a text that begins with 220, printable ASCII, at most 480 characters, is allowed");
+    draft->c.banner = value->text;
+}
+
+#define RECEIVE(k, t, member, lo, hi, std, text)                                                   \
+    {                                                                                              \
+        .key = (k), .type = (t), .offset = offsetof(struct receive_draft, member), .min = (lo),    \
+        .max = (hi), .standard = (std), .help = (text)                                             \
+    }
+#define RECEIVE_LIMIT(k, member, lo, hi, std, text)                                                \
+    {                                                                                              \
+        .key = (k), .type = CONF_COUNT, .offset = offsetof(struct receive_draft, member),          \
+        .min = (lo), .max = (hi), .unlimited = true, .standard = (std), .help = (text)             \
+    }
+#define DAY_MS 86400000ull
+
+static const struct conf_option RECEIVE_OPTIONS[] = {
+    RECEIVE("name", CONF_TEXT, c.name, 1, 64, "", "unique; in every log line"),
+    RECEIVE("enabled", CONF_FLAG, c.enabled, 0, 0, "true", "false: does not listen"),
+    RECEIVE("comment", CONF_TEXT, c.comment, 0, 1000, "", "for humans"),
+    {.key = "bindings",
+     .type = CONF_CUSTOM,
+     .custom = take_bindings,
+     .standard = "",
+     .help = "local addresses and ports, \"0.0.0.0:25\", \"[::]:25\""},
+    {.key = "remote_ip_ranges",
+     .type = CONF_CUSTOM,
+     .custom = take_ranges,
+     .standard = "",
+     .help = "clients: \"192.0.2.1\", \"10.0.0.0/8\", \"10.2.0.0(255.255.0.0)\", \"first-last\", "
+             "IPv6 alike"},
+    {.key = "remote_ip_ranges_file",
+     .type = CONF_CUSTOM,
+     .custom = take_ranges_file,
+     .standard = "",
+     .help = "more of them, one a line, # comments; relative to this file"},
+    RECEIVE("classful_masks", CONF_FLAG, classful_masks, 0, 0, "false",
+            "a bare network address gets its class's mask, as in the 2007 console"),
+    {.key = "permission_groups",
+     .type = CONF_CUSTOM,
+     .custom = take_groups,
+     .standard = "[]",
+     .help = "AnonymousUsers, ExchangeUsers, ExchangeServers, ExchangeLegacyServers, Partners"},
+    {.key = "auth_mechanism",
+     .type = CONF_CUSTOM,
+     .custom = take_auth,
+     .standard = "[ \"Tls\" ]",
+     .help = "None, Tls, BasicAuth, BasicAuthRequireTLS, Integrated, ExchangeServer, "
+             "ExternalAuthoritative"},
+    {.key = "permissions",
+     .type = CONF_CUSTOM,
+     .custom = take_permissions,
+     .standard = "()",
+     .help = "rights beyond the groups",
+     .section = &CONF_PERMISSION},
+    RECEIVE("open_relay", CONF_FLAG, c.open_relay, 0, 0, "false",
+            "I know that this lets the whole Internet relay anonymously"),
+    RECEIVE("fqdn", CONF_TEXT, c.fqdn, 1, 255, "hostname", "name in banner, EHLO and Received"),
+    {.key = "banner",
+     .type = CONF_CUSTOM,
+     .custom = take_banner,
+     .standard = "",
+     .help = "the whole greeting line, beginning with 220"},
+    RECEIVE("require_tls", CONF_FLAG, c.require_tls, 0, 0, "false", "530 to mail before STARTTLS"),
+    RECEIVE("require_ehlo_domain", CONF_FLAG, c.require_ehlo_domain, 0, 0, "false",
+            "EHLO without an argument ends the session"),
+    RECEIVE("bare_linefeed_rejection_enabled", CONF_FLAG, c.bare_linefeed_rejection_enabled, 0, 0,
+            "true", "550 to a message with a bare CR or LF; false: they are normalised"),
+    {.key = "size_enabled",
+     .type = CONF_CUSTOM,
+     .custom = take_size_enabled,
+     .standard = "Enabled",
+     .help = "Enabled, Disabled or EnabledWithoutValue"},
+    RECEIVE("pipelining_enabled", CONF_FLAG, c.pipelining_enabled, 0, 0, "true", "RFC 2920"),
+    RECEIVE("delivery_status_notification_enabled", CONF_FLAG,
+            c.delivery_status_notification_enabled, 0, 0, "true", "RFC 3461"),
+    RECEIVE("enhanced_status_codes_enabled", CONF_FLAG, c.enhanced_status_codes_enabled, 0, 0,
+            "true", "RFC 2034"),
+    RECEIVE("eight_bit_mime_enabled", CONF_FLAG, c.eight_bit_mime_enabled, 0, 0, "true",
+            "RFC 6152"),
+    RECEIVE("chunking_enabled", CONF_FLAG, c.chunking_enabled, 0, 0, "true", "RFC 3030"),
+    RECEIVE("smtp_utf8_enabled", CONF_FLAG, c.smtp_utf8_enabled, 0, 0, "true", "RFC 6531"),
+    {.key = "max_message_size",
+     .type = CONF_SIZE,
+     .min = 65536,
+     .max = INT32_MAX,
+     .offset = offsetof(struct receive_draft, c.max_message_size_bytes),
+     .standard = "36MB",
+     .help = "552 5.3.4 beyond"},
+    {.key = "max_header_size",
+     .type = CONF_SIZE,
+     .min = 1,
+     .max = INT32_MAX,
+     .offset = offsetof(struct receive_draft, c.max_header_size_bytes),
+     .standard = "256KB",
+     .help = "all header fields together; 552 5.3.4 beyond"},
+    RECEIVE("max_hop_count", CONF_COUNT, c.max_hop_count, 1, 500, "30",
+            "Received fields; 554 5.4.6 beyond"),
+    RECEIVE("max_local_hop_count", CONF_COUNT, c.max_local_hop_count, 0, 50, "8",
+            "of these, by us; 0: not counted"),
+    RECEIVE("max_recipients_per_message", CONF_COUNT, c.max_recipients_per_message, 1, 512000,
+            "200", "452 4.5.3 beyond, the earlier ones stand"),
+    RECEIVE_LIMIT("max_protocol_errors", c.max_protocol_errors, 0, INT32_MAX, "5",
+                  "unknown, malformed and out-of-order commands before 421"),
+    RECEIVE_LIMIT("max_inbound_connection", c.max_inbound_connection, 1, INT32_MAX, "5000",
+                  "sessions at a time; 421 4.3.2 beyond"),
+    {.key = "connection_timeout",
+     .type = CONF_DURATION,
+     .min = 1000,
+     .max = DAY_MS,
+     .offset = offsetof(struct receive_draft, c.connection_timeout_ms),
+     .standard = "10m",
+     .help = "life of a session, busy or not; more than the next"},
+    {.key = "connection_inactivity_timeout",
+     .type = CONF_DURATION,
+     .min = 1000,
+     .max = DAY_MS,
+     .offset = offsetof(struct receive_draft, c.connection_inactivity_timeout_ms),
+     .standard = "5m",
+     .help = "between two commands"},
+    {.key = "tarpit_interval",
+     .type = CONF_DURATION,
+     .min = 0,
+     .max = 600000,
+     .offset = offsetof(struct receive_draft, c.tarpit_interval_ms),
+     .standard = "5s",
+     .help = "delay before a refusal to an unauthenticated client; 0s: none"},
+};
+const struct conf_section CONF_RECEIVE = {"receive_connectors[]", RECEIVE_OPTIONS,
+                                          ARRAY_SIZE(RECEIVE_OPTIONS)};
+
+/* --- Ranges, once everything else is known --- */
+
+struct range_list {
+    struct receive_connector_range *ranges;
+    size_t count, capacity;
+};
+
+static void add_range(struct conf_reading *r, struct range_list *list, bool classful,
+                      const char *text, const char *where, const char *path)
+{
+    struct err_detail why = {""};
+    struct iprange range;
+    if (iprange_parse(bytes_of(text), classful, &range, &why) != ERR_OK) {
+        conf_fault(r, where, path, "%s", why.text);
+        return;
+    }
+    if (list->count == list->capacity) {
+        list->capacity = list->capacity ? 2 * list->capacity : 16;
+        list->ranges = mem_realloc(list->ranges, list->capacity * sizeof *list->ranges);
+    }
+    list->ranges[list->count++] = (struct receive_connector_range){range, text, where};
+}
+
+static void read_ranges_file(struct conf_reading *r, struct range_list *list,
+                             const struct receive_draft *draft)
+{
+    const struct conf_value *v = draft->ranges_file;
+    const char *path = arena_printf(r->arena, "%s.remote_ip_ranges_file", draft->path);
+    const char *name =
+        v->text[0] == '/' ? v->text : arena_printf(r->arena, "%s/%s", r->directory, v->text);
+    FILE *in = fopen(name, "re");
+    if (!in) {
+        conf_fault(r, v->where, path, "%s: cannot be read: %s", name, strerror(errno));
+        return;
+    }
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t len;
+    for (unsigned number = 1; (len = getline(&line, &size, in)) >= 0; number++) {
+        struct bytes text = bytes_make(line, (size_t)len), comment;
+        bytes_split(text, '#', &text, &comment);
+        while (text.len && (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == '\r'))
+            text.len--;
+        text = arena_bytes(r->arena, bytes_trim(text));
+        if (text.len)
+            add_range(r, list, draft->classful_masks, text.ptr,
+                      arena_printf(r->arena, "%s:%u", v->text, number), path);
+    }
+    if (ferror(in))
+        conf_fault(r, v->where, path, "%s: cannot be read to its end: %s", name, strerror(errno));
+    free(line); /* getline's own */
+    fclose(in);
+}
+
+static void receive_start(struct conf_reading *r, const struct conf_value *group, void *element)
+{
+    struct receive_draft *draft = element;
+    (void)r;
+    receive_connector_defaults(&draft->c);
+    draft->c.origin = group->where;
+}
+
+static void receive_end(struct conf_reading *r, const struct conf_value *group, const char *path,
+                        void *element)
+{
+    struct receive_draft *draft = element;
+    struct range_list list = {0};
+    draft->path = path;
+    if (!draft->c.name)
+        conf_fault(r, group->where, path, "`name` is missing");
+    for (size_t i = 0; draft->ranges && i < draft->ranges->count; i++)
+        add_range(r, &list, draft->classful_masks, draft->ranges->items[i].text,
+                  draft->ranges->items[i].where,
+                  arena_printf(r->arena, "%s.remote_ip_ranges", path));
+    if (draft->ranges_file)
+        read_ranges_file(r, &list, draft);
+    struct receive_connector_range *ranges =
+        ARENA_NEW_ARRAY(r->arena, struct receive_connector_range, list.count);
+    for (size_t i = 0; i < list.count; i++)
+        ranges[i] = list.ranges[i];
+    draft->c.ranges = ranges;
+    draft->c.range_count = list.count;
+    mem_free(list.ranges);
+}
+
+void conf_take_receive(struct conf_reading *r, const struct conf_option *option,
+                       const struct conf_value *value, const char *path, void *target)
+{
+    static const struct conf_list kind = {&CONF_RECEIVE, sizeof(struct receive_draft),
+                                          receive_start, receive_end};
+    struct conf *conf = target;
+    size_t count = 0;
+    (void)option;
+    const struct receive_draft *drafts = conf_take_list(r, value, path, &kind, &count);
+    struct receive_connector *connectors =
+        ARENA_NEW_ARRAY(r->arena, struct receive_connector, count);
+    for (size_t i = 0; i < count; i++)
+        connectors[i] = drafts[i].c;
+    conf->rules.receive = connectors;
+    conf->rules.receive_count = count;
+}

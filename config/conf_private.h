@@ -1,0 +1,118 @@
+/* config/conf_private.h - between the file and the settings: values as they were written, and the
+ * option table that says where each goes. Only conf_read.c knows libconfig.
+ */
+#ifndef CONFIG_CONF_PRIVATE_H
+#define CONFIG_CONF_PRIVATE_H
+
+#include "config/conf.h"
+
+enum conf_value_type {
+    CONF_VALUE_TEXT,
+    CONF_VALUE_NUMBER,
+    CONF_VALUE_REAL,
+    CONF_VALUE_FLAG,
+    CONF_VALUE_LIST,  /* ( ... ) or [ ... ] */
+    CONF_VALUE_GROUP, /* { ... } */
+};
+
+struct conf_value {
+    enum conf_value_type type;
+    const char *name;  /* key, NULL in a list */
+    const char *where; /* "relay.conf:31" */
+    const char *text;
+    int64_t number;
+    bool flag;
+    struct conf_value *items; /* of a list or group */
+    size_t count;
+};
+
+/* One reading: where faults go and what has been found. */
+struct conf_reading {
+    struct arena *arena;
+    conf_report report;
+    void *owner;
+    const char *directory; /* of the file: relative names start here */
+    bool faulty;
+};
+
+/* Reports KEY at WHERE. A fault makes the reading fail; a warning does not. */
+void conf_fault(struct conf_reading *r, const char *where, const char *key, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+void conf_warn(struct conf_reading *r, const char *where, const char *key, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+
+/* Reads TEXT (libconfig) into a tree in the reading's arena; ERR_SYNTAX was reported. */
+MUST_USE enum err conf_read_tree(struct conf_reading *r, const char *text, const char *file,
+                                 struct conf_value *root);
+
+enum conf_option_type {
+    CONF_TEXT,
+    CONF_FLAG,
+    CONF_COUNT,    /* uint64_t */
+    CONF_UINT,     /* unsigned */
+    CONF_U32,      /* uint32_t */
+    CONF_PORT,     /* uint16_t */
+    CONF_SIZE,     /* uint64_t, octets */
+    CONF_DURATION, /* uint64_t, ms */
+    CONF_GROUP,    /* a section of its own */
+    CONF_CUSTOM,
+};
+
+enum conf_reload { CONF_LIVE, CONF_RESTART };
+
+struct conf_option;
+/* Puts VALUE into TARGET (the section's struct); reports what is wrong with it. */
+typedef void (*conf_custom)(struct conf_reading *r, const struct conf_option *option,
+                            const struct conf_value *value, const char *path, void *target);
+
+struct conf_section;
+struct conf_option {
+    const char *key;
+    enum conf_option_type type;
+    size_t offset;
+    uint64_t min, max;
+    bool unlimited; /* "unlimited" is allowed: UINT64_MAX */
+    enum conf_reload reload;
+    const char *standard; /* default, as one would write it; "" none */
+    const char *help;
+    conf_custom custom;
+    const struct conf_section *section; /* CONF_GROUP, and for the reference page of lists */
+};
+
+struct conf_section {
+    const char *name; /* "receive_connectors[]" */
+    const struct conf_option *options;
+    size_t count;
+};
+
+extern const struct conf_section CONF_ROOT;
+
+/* Every member of GROUP by its row; unknown keys are faults. PATH: "receive_connectors[1]". */
+void conf_apply(struct conf_reading *r, const struct conf_section *section,
+                const struct conf_value *group, const char *path, void *target);
+/* All texts of a list (a single text counts as a list of one); false was reported. */
+bool conf_texts(struct conf_reading *r, const struct conf_value *value, const char *path);
+
+/* A list of groups: each becomes an element of SIZE octets, prepared by START and checked by END
+ * (either may be NULL). */
+struct conf_list {
+    const struct conf_section *section;
+    size_t size;
+    void (*start)(struct conf_reading *r, const struct conf_value *group, void *element);
+    void (*end)(struct conf_reading *r, const struct conf_value *group, const char *path,
+                void *element);
+};
+/* The elements, in the arena. */
+void *conf_take_list(struct conf_reading *r, const struct conf_value *value, const char *path,
+                     const struct conf_list *list, size_t *count);
+
+/* conf_connectors.c, conf_send.c */
+void conf_take_receive(struct conf_reading *r, const struct conf_option *option,
+                       const struct conf_value *value, const char *path, void *target);
+void conf_take_send(struct conf_reading *r, const struct conf_option *option,
+                    const struct conf_value *value, const char *path, void *target);
+void conf_take_domains(struct conf_reading *r, const struct conf_option *option,
+                       const struct conf_value *value, const char *path, void *target);
+extern const struct conf_section CONF_RECEIVE, CONF_SEND, CONF_DOMAIN, CONF_PERMISSION;
+
+#endif

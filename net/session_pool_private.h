@@ -1,0 +1,163 @@
+/* net/session_pool_private.h - open sessions by destination; private to the courier.
+ *
+ * A destination has jobs that wait, and sessions. A session that has nothing to do is "hungry"
+ * and is fed by the next pump; a busy one asks by itself, one message ahead. Nothing is torn
+ * down inside a callback: sessions that need a hand, and destinations that may have become
+ * interesting, are put on the courier's lists and seen to at the end of the loop's turn.
+ */
+#ifndef NET_SESSION_POOL_PRIVATE_H
+#define NET_SESSION_POOL_PRIVATE_H
+
+#include "core/arena.h"
+#include "core/buf.h"
+#include "core/timer.h"
+#include "net/conn.h"
+#include "net/courier.h"
+#include "net/mx.h"
+
+#define POOL_OUTPUT_BYTES      (128 * 1024)
+#define POOL_TARGETS_MS        60000 /* a good resolution is kept for so long */
+#define POOL_TARGET_AVOID_MS   60000 /* and a target that failed is tried last for so long */
+#define POOL_HOLD_MS           5000  /* no further connections after one failed while others work */
+#define POOL_CONNECT_MS        30000 /* when the settings give none */
+#define POOL_IDLE_MS           5000
+#define POOL_LINGER_MS         1000
+#define POOL_FILLS_A_TURN      4 /* of 128 KiB: a large message does not starve other sessions */
+#define POOL_FAILURE_TEXT_SIZE 512
+
+/* A deep copy of a route: sessions outlive the job they were opened for. */
+struct pool_route {
+    unsigned refs;
+    struct arena arena;
+    struct courier_route route;
+};
+
+struct pool_targets {
+    unsigned refs;
+    uint64_t until_ms;
+    size_t first; /* the rotation that they were resolved with */
+    size_t count;
+    uint64_t avoid_until_ms[MX_TARGETS_MAX];
+    struct mx_target targets[MX_TARGETS_MAX];
+};
+
+struct pool_queue {
+    struct courier_job *head, **tail;
+};
+
+struct pool_destination {
+    struct pool_destination *next; /* of its bucket */
+    struct pool_destination *next_dirty;
+    bool dirty;
+    uint64_t hash;
+    struct courier *courier;
+    struct pool_route *route;
+    /* RETURNED jobs had a connection closed under them: they go to fresh sessions only, so that
+     * it happens to them once. */
+    struct pool_queue waiting, returned;
+    size_t job_count; /* in both */
+    struct pool_session *sessions, *hungry;
+    size_t session_count, opening_count, hungry_count;
+    struct pool_targets *targets; /* the last good resolution, or NULL */
+    struct mx_resolution *resolution;
+    bool resolving;
+    size_t rotation; /* grows by one for each connection (round robin) */
+    uint64_t hold_until_ms;
+};
+
+enum pool_phase {
+    POOL_RESOLVING,
+    POOL_CONNECTING,
+    POOL_GREETING, /* banner, EHLO, TLS */
+    POOL_OPEN,
+    POOL_CLOSING, /* after 221: until the connection has closed in good order */
+};
+
+/* What a target did to us, kept for the first one: it is what the jobs will be told. */
+struct pool_failure {
+    struct mail_status status; /* code 0: none; text below */
+    char text[POOL_FAILURE_TEXT_SIZE];
+    char host[256];
+    struct endpoint at;
+    bool refuses_mail; /* every target so far said 521 or 556 (RFC 7504) */
+};
+
+struct pool_session {
+    struct pool_session *next, **link;               /* of the destination */
+    struct pool_session *hungry_next, **hungry_link; /* link NULL: not hungry */
+    struct pool_session *work_next;
+    bool work_queued;
+    struct pool_destination *destination;
+    struct pool_route *route;
+    struct pool_targets *targets;
+    size_t start;   /* index of the target to begin with */
+    uint32_t tried; /* targets, as bits */
+    size_t target;
+    enum pool_phase phase;
+    bool clear;       /* TLS went wrong on this target: once more without */
+    bool handshaking; /* conn_start_tls() was called */
+    bool idle;
+    bool good_bye;          /* the peer said 221 */
+    size_t taken, answered; /* messages */
+    uint64_t due_ms;        /* of connecting, or of being idle */
+    struct conn *conn;
+    struct smtp_client *client;
+    struct timer timer;
+    struct pool_failure failure;
+};
+
+struct courier {
+    struct loop *loop;
+    struct courier_settings settings; /* texts are in ARENA */
+    struct arena arena;
+    struct dns *dns;
+    struct pool_destination **buckets;
+    size_t bucket_count, destination_count, session_count;
+    size_t rotation; /* where the next new destination begins */
+    struct pool_destination *dirty;
+    struct pool_session *work;
+    struct loop_task task;
+    struct buf out; /* shared: what a fill gives is written at once, or kept by the connection */
+    bool draining, stopping;
+};
+
+/* courier.c */
+void courier_work_soon(struct courier *c);
+void courier_destination_free(struct courier *c, struct pool_destination *d);
+/* Tells JOB its end: recipients without a result get STATUS. */
+void courier_job_finish(struct courier_job *job, const struct mail_status *status);
+void pool_route_unref(struct pool_route **route);
+void pool_targets_unref(struct pool_targets **targets);
+void pool_queue_push(struct pool_queue *q, struct courier_job *job);
+struct courier_job *pool_queue_pop(struct pool_queue *q);
+
+/* session_pool.c */
+void pool_dirty(struct pool_destination *d); /* pumped at the end of the turn */
+/* Feeds hungry sessions, opens connections, frees D when nothing is left of it. */
+void pool_pump(struct pool_destination *d);
+/* SESSION found no target that works. It is freed. */
+void pool_gave_up(struct pool_session *s);
+/* Everything that waits for D ends with STATUS. */
+void pool_fail_jobs(struct pool_destination *d, const struct mail_status *status,
+                    const struct pool_failure *failure);
+struct courier_job *pool_next_job(struct pool_session *s);
+void pool_return_job(struct pool_session *s, struct courier_job *job);
+/* Ends sessions and queries; jobs under way end too. */
+void pool_destination_stop(struct pool_destination *d);
+
+/* session_pool_open.c: where to connect. */
+/* Gives S targets, at once or when they are resolved, and starts it. */
+void pool_resolve(struct pool_session *s);
+/* Index of the target to try next, or SIZE_MAX. */
+size_t pool_target_next(const struct pool_session *s, uint64_t now_ms);
+
+/* session_pool_session.c */
+struct pool_session *pool_session_new(struct pool_destination *d);
+void pool_session_free(struct pool_session **s); /* its messages end first */
+/* Connects to the next target; gives up when none is left (S is then gone). */
+void pool_session_connect(struct pool_session *s);
+void pool_session_work(struct pool_session *s); /* off the work list */
+void pool_session_feed(struct pool_session *s); /* a hungry one */
+void pool_session_quit(struct pool_session *s);
+
+#endif

@@ -1,0 +1,469 @@
+#include <stdio.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+#include "net/session_pool_private.h"
+
+/* One session of the pool: a connection, the protocol on it, and the messages that pass. */
+
+static void work_later(struct pool_session *s)
+{
+    struct courier *c = s->destination->courier;
+    if (!s->work_queued) {
+        s->work_queued = true;
+        s->work_next = c->work;
+        c->work = s;
+    }
+    courier_work_soon(c);
+}
+
+static void hungry_remove(struct pool_session *s)
+{
+    if (s->hungry_link != NULL) {
+        *s->hungry_link = s->hungry_next;
+        if (s->hungry_next != NULL) {
+            s->hungry_next->hungry_link = s->hungry_link;
+        }
+        s->hungry_link = NULL;
+        s->destination->hungry_count--;
+    }
+}
+
+/* At the front: the session used last is used next, so that surplus ones grow old and go. */
+static void hungry_add(struct pool_session *s)
+{
+    struct pool_destination *d = s->destination;
+    hungry_remove(s);
+    s->hungry_next = d->hungry;
+    s->hungry_link = &d->hungry;
+    if (d->hungry != NULL) {
+        d->hungry->hungry_link = &s->hungry_next;
+    }
+    d->hungry = s;
+    d->hungry_count++;
+}
+
+static const struct mx_target *target_of(const struct pool_session *s)
+{
+    return &s->targets->targets[s->target];
+}
+
+/* ---------------------------------------------------------------- what the client tells us */
+
+static struct smtp_client_message *on_next_message(void *owner)
+{
+    struct pool_session *s = owner;
+    struct courier_job *job = pool_next_job(s);
+    if (job == NULL) {
+        hungry_add(s);
+        return NULL;
+    }
+    s->taken++;
+    job->peer = target_of(s)->at;
+    (void)bytes_to_cstr(bytes_of(target_of(s)->host), job->host, sizeof job->host);
+    return &job->message;
+}
+
+static void on_rcpt(void *owner, struct smtp_client_message *m, size_t rcpt,
+                    const struct mail_status *status)
+{
+    (void)owner;
+    struct courier_job *job = CONTAINER_OF(m, struct courier_job, message);
+    if (!mail_status_ok(status)) {
+        job->results[rcpt] = mail_status_copy(job->arena, status);
+    }
+}
+
+/* A connection that was used before and ends without one word about a message was stale: the
+ * message has not been tried, and gets another connection once. */
+static bool was_stale(const struct pool_session *s, const struct courier_job *job, bool ambiguous)
+{
+    return smtp_client_want(s->client) == SMTP_CLIENT_WANT_CLOSE && !ambiguous &&
+           job->message.rcpts_answered == 0 && s->answered > 0 && !job->returned &&
+           !s->destination->courier->stopping;
+}
+
+static void on_message_done(void *owner, struct smtp_client_message *m,
+                            const struct mail_status *status, bool ambiguous)
+{
+    struct pool_session *s = owner;
+    struct courier_job *job = CONTAINER_OF(m, struct courier_job, message);
+    if (was_stale(s, job, ambiguous)) {
+        pool_return_job(s, job);
+        return;
+    }
+    s->answered++;
+    job->ambiguous = ambiguous;
+    job->dsn_passed = smtp_client_dsn_offered(s->client);
+    courier_job_finish(job, status);
+}
+
+static void on_open(void *owner)
+{
+    struct pool_session *s = owner;
+    s->phase = POOL_OPEN;
+    s->destination->opening_count--;
+    s->targets->avoid_until_ms[s->target] = 0;
+}
+
+/* Keeps the first failure for the jobs' statuses, and steers later connections elsewhere. */
+static void target_failed(struct pool_session *s, const struct mail_status *status)
+{
+    struct courier *c = s->destination->courier;
+    struct pool_failure *f = &s->failure;
+    const struct mx_target *t = target_of(s);
+    bool refuses = status->code == 521 || status->code == 556;
+    f->refuses_mail = refuses && (f->status.code == 0 || f->refuses_mail);
+    if (f->status.code == 0) {
+        f->status = *status;
+        f->at = t->at;
+        (void)bytes_to_cstr(status->text, f->text, sizeof f->text);
+        f->status.text = bytes_of(f->text);
+        (void)bytes_to_cstr(bytes_of(t->host), f->host, sizeof f->host);
+    }
+    s->targets->avoid_until_ms[s->target] = loop_now_ms(c->loop) + POOL_TARGET_AVOID_MS;
+    LOG(LOG_INFO, "host_failed", LOG_STR("destination", s->route->route.key),
+        LOG_STR("connector", s->route->route.connector), LOG_STR("host", t->host),
+        LOG_ENDPOINT("peer", &t->at), LOG_U64("code", status->code),
+        LOG_BYTES("reply", status->text));
+}
+
+static void on_end(void *owner, const struct mail_status *status)
+{
+    struct pool_session *s = owner;
+    s->good_bye = status->code == 221;
+    if (s->phase == POOL_GREETING && !(smtp_client_tls_failed(s->client) && !s->clear &&
+                                       s->route->route.tls == SMTP_CLIENT_TLS_MAY)) {
+        target_failed(s, status);
+    }
+}
+
+static const struct smtp_client_ops CLIENT_OPS = {
+    .next_message = on_next_message,
+    .on_rcpt = on_rcpt,
+    .on_message_done = on_message_done,
+    .on_open = on_open,
+    .on_end = on_end,
+};
+
+/* --------------------------------------------------------------------------- output, timer */
+
+/* One fill, one write. What the socket does not take is kept by the connection, and then nothing
+ * more is asked for before on_writable. */
+static void flush(struct pool_session *s)
+{
+    struct buf *out = &s->destination->courier->out;
+    for (unsigned i = 0; i < POOL_FILLS_A_TURN; i++) {
+        if (conn_output_waiting(s->conn) > 0) {
+            return;
+        }
+        buf_clear(out);
+        smtp_client_fill(s->client, out);
+        if (buf_len(out) == 0 || smtp_client_want(s->client) == SMTP_CLIENT_WANT_CLOSE) {
+            return;
+        }
+        if (conn_write(s->conn, buf_bytes(out)) != ERR_OK) {
+            smtp_client_lost(s->client, "cannot write");
+            return;
+        }
+        if (buf_len(out) < POOL_OUTPUT_BYTES / 4) {
+            return; /* all that there was */
+        }
+    }
+    work_later(s);
+}
+
+static uint64_t idle_ms(const struct pool_session *s)
+{
+    uint64_t ms = s->destination->courier->settings.idle_timeout_ms;
+    uint64_t route_ms = s->route->route.inactivity_timeout_ms;
+    return route_ms > 0 && route_ms < ms ? route_ms : ms;
+}
+
+static void timer_update(struct pool_session *s)
+{
+    struct loop *loop = s->destination->courier->loop;
+    bool idle = smtp_client_idle(s->client);
+    if (idle && !s->idle) {
+        s->due_ms = loop_now_ms(loop) + idle_ms(s);
+        hungry_add(s);
+        if (s->destination->courier->draining) {
+            pool_dirty(s->destination);
+        }
+    }
+    s->idle = idle;
+    uint64_t due = idle ? s->due_ms : smtp_client_deadline_ms(s->client);
+    if (due != TIMER_NEVER) {
+        timer_set(loop_timers(loop), &s->timer, due);
+    }
+}
+
+/* After anything that may have moved the client. */
+static void settle(struct pool_session *s)
+{
+    if (smtp_client_want(s->client) == SMTP_CLIENT_WANT_IO && s->conn != NULL) {
+        flush(s);
+    }
+    switch (smtp_client_want(s->client)) {
+    case SMTP_CLIENT_WANT_IO:
+        break;
+    case SMTP_CLIENT_WANT_HANDSHAKE:
+        if (!s->handshaking) {
+            work_later(s);
+        }
+        break;
+    case SMTP_CLIENT_WANT_CLOSE:
+        hungry_remove(s);
+        timer_cancel(&s->timer);
+        work_later(s);
+        return;
+    }
+    timer_update(s);
+}
+
+void pool_session_quit(struct pool_session *s)
+{
+    hungry_remove(s);
+    smtp_client_quit(s->client);
+    settle(s);
+}
+
+void pool_session_feed(struct pool_session *s)
+{
+    hungry_remove(s);
+    if (s->idle && conn_is_stale(s->conn)) {
+        smtp_client_lost(s->client, "closed while open without work");
+    }
+    smtp_client_kick(s->client);
+    settle(s);
+}
+
+/* ------------------------------------------------------------------ the connection's events */
+
+static size_t on_input(void *owner, struct bytes in)
+{
+    struct pool_session *s = owner;
+    if (s->client != NULL) {
+        smtp_client_input(s->client, in);
+        settle(s);
+    }
+    return in.len;
+}
+
+static struct bytes helo_of(const struct pool_session *s)
+{
+    const char *own = s->route->route.helo;
+    return bytes_of(own ? own : s->destination->courier->settings.helo);
+}
+
+static void on_connected(void *owner)
+{
+    struct pool_session *s = owner;
+    const struct courier_route *route = &s->route->route;
+    struct courier *c = s->destination->courier;
+    bool without = s->clear || (c->settings.tls == NULL && route->tls == SMTP_CLIENT_TLS_MAY);
+    struct smtp_client_settings settings = {
+        .helo = helo_of(s),
+        .force_helo = route->force_helo,
+        .tls = without ? SMTP_CLIENT_TLS_NEVER : route->tls,
+        .messages_max = route->messages_max,
+        .timeouts = c->settings.timeouts,
+    };
+    s->phase = POOL_GREETING;
+    s->client = smtp_client_new(&settings, &CLIENT_OPS, s);
+    settle(s);
+}
+
+static void on_handshake(void *owner, bool ok)
+{
+    struct pool_session *s = owner;
+    smtp_client_tls_done(s->client, ok);
+    settle(s);
+}
+
+static void on_writable(void *owner)
+{
+    settle(owner);
+}
+
+static void not_connected(struct pool_session *s, const char *text)
+{
+    struct mail_status status = {421, {4, 4, 1}, bytes_of(text)};
+    target_failed(s, &status);
+    work_later(s);
+}
+
+static void on_closed(void *owner, enum err reason, const char *text)
+{
+    struct pool_session *s = owner;
+    (void)reason;
+    s->conn = NULL;
+    if (s->phase == POOL_CONNECTING) {
+        not_connected(s, text);
+    } else if (s->phase == POOL_CLOSING) {
+        work_later(s);
+    } else if (s->client != NULL) {
+        smtp_client_lost(s->client, text);
+        settle(s);
+    }
+}
+
+static const struct conn_ops CONN_OPS = {
+    .on_input = on_input,
+    .on_connected = on_connected,
+    .on_handshake = on_handshake,
+    .on_writable = on_writable,
+    .on_closed = on_closed,
+};
+
+static void on_due(struct timer *t)
+{
+    struct pool_session *s = CONTAINER_OF(t, struct pool_session, timer);
+    if (s->phase == POOL_CONNECTING) {
+        conn_abort(&s->conn);
+        not_connected(s, "connection timed out");
+    } else if (s->idle) {
+        pool_session_quit(s);
+    } else if (s->client != NULL) {
+        smtp_client_timeout(s->client);
+        settle(s);
+    }
+}
+
+/* -------------------------------------------------------------------------- life of a session */
+
+struct pool_session *pool_session_new(struct pool_destination *d)
+{
+    struct pool_session *s = MEM_NEW(struct pool_session);
+    s->destination = d;
+    s->route = d->route;
+    s->route->refs++;
+    s->timer.on_due = on_due;
+    s->next = d->sessions;
+    s->link = &d->sessions;
+    if (d->sessions != NULL) {
+        d->sessions->link = &s->next;
+    }
+    d->sessions = s;
+    d->session_count++;
+    d->opening_count++;
+    d->courier->session_count++;
+    return s;
+}
+
+static void work_forget(struct pool_session *s)
+{
+    struct pool_session **link = &s->destination->courier->work;
+    while (s->work_queued && *link != s) {
+        ASSERT(*link != NULL);
+        link = &(*link)->work_next;
+    }
+    if (s->work_queued) {
+        *link = s->work_next;
+        s->work_queued = false;
+    }
+}
+
+void pool_session_free(struct pool_session **sp)
+{
+    struct pool_session *s = *sp;
+    struct pool_destination *d = s->destination;
+    hungry_remove(s);
+    smtp_client_free(&s->client);
+    hungry_remove(s);
+    work_forget(s);
+    conn_abort(&s->conn);
+    timer_cancel(&s->timer);
+    *s->link = s->next;
+    if (s->next != NULL) {
+        s->next->link = s->link;
+    }
+    d->session_count--;
+    d->courier->session_count--;
+    if (s->phase < POOL_OPEN) {
+        d->opening_count--;
+    }
+    pool_targets_unref(&s->targets);
+    pool_route_unref(&s->route);
+    mem_free(s);
+    *sp = NULL;
+    pool_dirty(d);
+}
+
+static void connect_to_target(struct pool_session *s)
+{
+    struct courier *c = s->destination->courier;
+    s->phase = POOL_CONNECTING;
+    s->handshaking = false;
+    s->due_ms = loop_now_ms(c->loop) + c->settings.connect_timeout_ms;
+    timer_set(loop_timers(c->loop), &s->timer, s->due_ms);
+    s->conn = conn_connect(c->loop, &target_of(s)->at, &s->route->route.source, &CONN_OPS, s);
+}
+
+void pool_session_connect(struct pool_session *s)
+{
+    size_t target = pool_target_next(s, loop_now_ms(s->destination->courier->loop));
+    if (target == SIZE_MAX) {
+        pool_gave_up(s);
+        return;
+    }
+    s->target = target;
+    s->tried |= (uint32_t)1 << target;
+    s->clear = false;
+    connect_to_target(s);
+}
+
+static void start_tls(struct pool_session *s)
+{
+    struct courier *c = s->destination->courier;
+    s->handshaking = true;
+    if (s->conn == NULL || c->settings.tls == NULL || conn_input_waiting(s->conn) > 0 ||
+        conn_start_tls(s->conn, c->settings.tls, target_of(s)->host) != ERR_OK) {
+        smtp_client_tls_done(s->client, false);
+    }
+    settle(s);
+}
+
+/* The client has ended before the session was open: without TLS if that was the trouble and is
+ * allowed, else the next target. */
+static void try_again(struct pool_session *s)
+{
+    bool tls_failed = smtp_client_tls_failed(s->client);
+    bool clear = tls_failed && !s->clear && s->route->route.tls == SMTP_CLIENT_TLS_MAY;
+    smtp_client_free(&s->client);
+    conn_abort(&s->conn);
+    if (!clear) {
+        pool_session_connect(s);
+        return;
+    }
+    LOG(LOG_WARNING, "tls_failed_going_on_in_clear", LOG_STR("host", target_of(s)->host),
+        LOG_ENDPOINT("peer", &target_of(s)->at));
+    s->clear = true;
+    connect_to_target(s);
+}
+
+void pool_session_work(struct pool_session *s)
+{
+    if (s->phase == POOL_CONNECTING && s->conn == NULL) {
+        pool_session_connect(s);
+    } else if (s->phase == POOL_CLOSING) {
+        if (s->conn == NULL) {
+            pool_session_free(&s);
+        }
+    } else if (s->client == NULL) {
+        return;
+    } else if (smtp_client_want(s->client) == SMTP_CLIENT_WANT_HANDSHAKE) {
+        if (!s->handshaking) {
+            start_tls(s);
+        }
+    } else if (smtp_client_want(s->client) == SMTP_CLIENT_WANT_IO) {
+        settle(s);
+    } else if (s->phase == POOL_GREETING) {
+        try_again(s);
+    } else if (s->good_bye && s->conn != NULL) {
+        s->phase = POOL_CLOSING;
+        conn_close_after_output(s->conn, POOL_LINGER_MS);
+    } else {
+        pool_session_free(&s);
+    }
+}

@@ -1,0 +1,143 @@
+/* net/smtp_client_private.h - what the two files of the client session share.
+ *
+ * Everything turns on two cursors that walk the same states: SENT is what goes out next, ANSWERED
+ * is what the next reply belongs to, and UNANSWERED counts the commands between them. At most two
+ * messages live in a session: the one whose end is being answered and the one ahead of it.
+ */
+#ifndef NET_SMTP_CLIENT_PRIVATE_H
+#define NET_SMTP_CLIENT_PRIVATE_H
+
+#include "net/smtp_client.h"
+#include "net/smtp_data.h"
+#include "net/smtp_reply.h"
+
+enum smtp_client_state {
+    SMTP_CLIENT_STATE_BANNER,
+    SMTP_CLIENT_STATE_EHLO,
+    SMTP_CLIENT_STATE_HELO,
+    SMTP_CLIENT_STATE_STARTTLS,
+    SMTP_CLIENT_STATE_HANDSHAKE,
+    SMTP_CLIENT_STATE_READY,
+    SMTP_CLIENT_STATE_RSET,
+    SMTP_CLIENT_STATE_MAIL,
+    SMTP_CLIENT_STATE_RCPT,
+    SMTP_CLIENT_STATE_DATA,
+    SMTP_CLIENT_STATE_TEXT,
+    SMTP_CLIENT_STATE_END,
+    SMTP_CLIENT_STATE_QUIT,
+    SMTP_CLIENT_STATE_ENDED,
+    SMTP_CLIENT_STATES,
+};
+
+enum smtp_client_offer { /* keywords of the peer's EHLO reply that we know, as bits */
+                         SMTP_CLIENT_OFFER_PIPELINING = 1,
+                         SMTP_CLIENT_OFFER_SIZE = 2,
+                         SMTP_CLIENT_OFFER_8BITMIME = 4,
+                         SMTP_CLIENT_OFFER_SMTPUTF8 = 8,
+                         SMTP_CLIENT_OFFER_DSN = 16,
+                         SMTP_CLIENT_OFFER_STARTTLS = 32,
+};
+
+#define SMTP_CLIENT_COMMAND_MAX   4096 /* octets; larger than any command that we build */
+#define SMTP_CLIENT_ARGUMENT_MAX  1000 /* octets of an address or xtext that we send */
+#define SMTP_CLIENT_PIECE_BYTES   (64 * 1024)
+#define SMTP_CLIENT_HANDSHAKE_MS  30000
+#define SMTP_CLIENT_SESSION_AHEAD 2 /* messages: one being answered, one ahead */
+/* Unanswered commands at most: their replies, 512 octets each at the worst, then fit the 64 KiB
+ * that any receive buffer has, so that neither side waits for the other (RFC 2920 3.1). */
+#define SMTP_CLIENT_WINDOW 120
+/* A peer that answers each command a moment before its timeout must end as well: one message may
+ * take an hour and a millisecond per octet; greeting, EHLO and TLS together a quarter of that. */
+#define SMTP_CLIENT_MESSAGE_MAX_MS (60 * 60 * 1000)
+#define SMTP_CLIENT_OPEN_MAX_MS    (15 * 60 * 1000)
+
+/* A constant mail_status, where MAIL_STATUS() is not constant enough for gcc. */
+#define SMTP_CLIENT_STATUS(code, c, s, d, literal)                                                 \
+    {                                                                                              \
+        (code), {(c), (s), (d)},                                                                   \
+        {                                                                                          \
+            (literal), sizeof(literal) - 1                                                         \
+        }                                                                                          \
+    }
+
+struct smtp_client_cursor {
+    enum smtp_client_state state;
+    size_t rcpt;
+};
+
+struct smtp_client_transaction {
+    struct smtp_client_message *message;
+    uint64_t deadline_ms; /* of the whole transaction */
+    uint64_t text_at;     /* octets of the text already in the output */
+    char last[2];         /* of the text so far: does it end in CRLF? */
+    struct smtp_data_writer stuffing;
+    bool normal_cr; /* normalising: a CR is held back until its LF is seen */
+    bool dot_sent;
+    bool mail_refused;
+    struct mail_status refusal; /* of MAIL, text below */
+    char refusal_text[SMTP_REPLY_TEXT_MAX];
+};
+
+struct smtp_client {
+    struct smtp_client_settings settings;
+    const struct smtp_client_ops *ops;
+    void *owner;
+    struct smtp_client_cursor sent, answered;
+    size_t unanswered;
+    struct smtp_client_transaction transactions[SMTP_CLIENT_SESSION_AHEAD];
+    unsigned first, live; /* of them */
+    size_t taken;
+    unsigned offers, offers_next;     /* NEXT: of the EHLO reply being read */
+    uint64_t size_max, size_max_next; /* 0: no limit known */
+    unsigned hello_lines;
+    bool tls, tls_failed;
+    bool asked_none;   /* next_message() had none: not asked again before a kick */
+    bool reset_needed; /* the peer may still hold a transaction that we gave up */
+    bool quitting, quit_sent;
+    uint64_t progress_at_ms;   /* the last reply, or the first command after silence */
+    uint64_t open_deadline_ms; /* TIMER_NEVER once open */
+    char end_text[SMTP_REPLY_TEXT_MAX];
+    struct smtp_reply_parser parser;
+};
+
+/* One row a state. SEND puts it into OUT (which has room for a command) and moves the sent cursor;
+ * false: nothing can be sent now. ON_REPLY moves the answered cursor; REST: input behind the
+ * reply. */
+struct smtp_client_row {
+    const char *phrase;
+    size_t timeout; /* offset in struct smtp_client_timeouts */
+    bool (*send)(struct smtp_client *c, struct buf *out);
+    void (*on_reply)(struct smtp_client *c, const struct mail_status *status, struct bytes rest);
+};
+extern const struct smtp_client_row SMTP_CLIENT_TABLE[SMTP_CLIENT_STATES];
+
+/* smtp_client.c */
+bool smtp_client_offered(const struct smtp_client *c, unsigned offer);
+void smtp_client_progress(struct smtp_client *c);
+struct smtp_client_transaction *smtp_client_head(struct smtp_client *c);    /* being answered */
+struct smtp_client_transaction *smtp_client_sending(struct smtp_client *c); /* being sent */
+/* Ends the session: every message it holds gets STATUS; CERTAIN: the peer said so itself, so that
+ * a message whose final dot is out is not in doubt. */
+void smtp_client_end(struct smtp_client *c, const struct mail_status *status, bool certain);
+/* The peer broke the protocol: 4.5.0. */
+void smtp_client_broken(struct smtp_client *c, const char *how);
+/* Takes the head transaction off and tells the owner. */
+void smtp_client_finish(struct smtp_client *c, const struct mail_status *status, bool ambiguous);
+void smtp_client_tell_rcpt(struct smtp_client *c, struct smtp_client_message *m, size_t rcpt,
+                           const struct mail_status *status);
+
+/* smtp_client_text.c: text and commands into OUT. */
+/* The next piece of the head message's text, and at its end the final dot. False: no room now, or
+ * the session has ended because the text could not be read. */
+bool smtp_client_send_text(struct smtp_client *c, struct buf *out);
+void smtp_client_write_mail(const struct smtp_client *c, const struct smtp_client_message *m,
+                            struct buf *out);
+void smtp_client_write_rcpt(const struct smtp_client *c, const struct mail_rcpt *rcpt,
+                            struct buf *out);
+void smtp_client_write_line(struct buf *out, struct bytes verb, struct bytes argument);
+/* Why M, or this recipient of it, cannot be handed to this peer at all; NULL: it can. */
+const struct mail_status *smtp_client_message_unfit(const struct smtp_client *c,
+                                                    const struct smtp_client_message *m);
+const struct mail_status *smtp_client_rcpt_unfit(const struct mail_envelope *envelope, size_t rcpt);
+
+#endif

@@ -1,0 +1,396 @@
+#include <stddef.h>
+
+#include "core/timer.h"
+#include "net/smtp_client_private.h"
+
+/* The states' rows: what each sends, and what each does with its reply. */
+
+static void reply_expected(struct smtp_client *c)
+{
+    if (c->unanswered++ == 0) {
+        smtp_client_progress(c);
+    }
+}
+
+/* One command may go out now: within the window, or alone where the peer does not pipeline. */
+static bool window_open(const struct smtp_client *c)
+{
+    bool pipelining = smtp_client_offered(c, SMTP_CLIENT_OFFER_PIPELINING);
+    return c->unanswered < (pipelining ? SMTP_CLIENT_WINDOW : 1);
+}
+
+static void session_open(struct smtp_client *c)
+{
+    static const struct mail_status clear =
+        SMTP_CLIENT_STATUS(451, 4, 7, 4, "TLS is required and cannot be had from this host");
+    if (c->settings.tls == SMTP_CLIENT_TLS_ENCRYPT && !c->tls) {
+        smtp_client_end(c, &clear, true);
+        return;
+    }
+    c->sent.state = SMTP_CLIENT_STATE_READY;
+    c->answered.state = SMTP_CLIENT_STATE_READY;
+    c->open_deadline_ms = TIMER_NEVER;
+    c->ops->on_open(c->owner);
+}
+
+static void on_banner(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
+{
+    (void)rest;
+    if (status->code == 220) {
+        c->answered.state = c->sent.state;
+    } else {
+        smtp_client_end(c, status, true);
+    }
+}
+
+static bool send_alone(struct smtp_client *c, struct buf *out, struct bytes verb, struct bytes arg)
+{
+    if (c->unanswered > 0) {
+        return false;
+    }
+    smtp_client_write_line(out, verb, arg);
+    reply_expected(c);
+    return false; /* last in its group (RFC 2920 3.1) */
+}
+
+static bool send_ehlo(struct smtp_client *c, struct buf *out)
+{
+    if (c->unanswered == 0) {
+        c->hello_lines = 0;
+        c->offers_next = 0;
+        c->size_max_next = 0;
+    }
+    return send_alone(c, out, BYTES("EHLO"), c->settings.helo);
+}
+
+static void on_ehlo(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
+{
+    (void)rest;
+    if (status->code == 500 || status->code == 502) {
+        c->sent.state = SMTP_CLIENT_STATE_HELO;
+        c->answered.state = SMTP_CLIENT_STATE_HELO;
+        return;
+    }
+    if (!mail_status_ok(status)) {
+        smtp_client_end(c, status, true);
+        return;
+    }
+    c->offers = c->offers_next;
+    c->size_max = c->size_max_next;
+    if (!c->tls && c->settings.tls != SMTP_CLIENT_TLS_NEVER &&
+        smtp_client_offered(c, SMTP_CLIENT_OFFER_STARTTLS)) {
+        c->sent.state = SMTP_CLIENT_STATE_STARTTLS;
+        c->answered.state = SMTP_CLIENT_STATE_STARTTLS;
+        return;
+    }
+    session_open(c);
+}
+
+static bool send_helo(struct smtp_client *c, struct buf *out)
+{
+    return send_alone(c, out, BYTES("HELO"), c->settings.helo);
+}
+
+static void on_helo(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
+{
+    (void)rest;
+    if (mail_status_ok(status)) {
+        session_open(c);
+    } else {
+        smtp_client_end(c, status, true);
+    }
+}
+
+static bool send_starttls(struct smtp_client *c, struct buf *out)
+{
+    return send_alone(c, out, BYTES("STARTTLS"), BYTES_EMPTY);
+}
+
+/* Bytes behind the 220 were not protected by TLS and would be taken for replies that are
+ * (response injection): never used, and no handshake either. */
+static void on_starttls(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
+{
+    static const struct mail_status injected =
+        SMTP_CLIENT_STATUS(451, 4, 7, 0, "Bytes behind the reply to STARTTLS");
+    if (status->code != 220) {
+        session_open(c); /* refused: in clear, where that is allowed */
+    } else if (rest.len > 0) {
+        smtp_client_end(c, &injected, false);
+    } else {
+        c->sent.state = SMTP_CLIENT_STATE_HANDSHAKE;
+        c->answered.state = SMTP_CLIENT_STATE_HANDSHAKE;
+    }
+}
+
+static void begin(struct smtp_client *c, struct smtp_client_message *m)
+{
+    ASSERT(c->live < SMTP_CLIENT_SESSION_AHEAD);
+    c->live++;
+    c->taken++;
+    struct smtp_client_transaction *t = smtp_client_sending(c);
+    t->message = m;
+    t->deadline_ms = c->progress_at_ms + SMTP_CLIENT_MESSAGE_MAX_MS + m->octets;
+    t->text_at = 0;
+    t->last[0] = t->last[1] = 0;
+    t->stuffing = (struct smtp_data_writer){0};
+    t->normal_cr = false;
+    t->dot_sent = false;
+    t->mail_refused = false;
+    c->sent.state = c->reset_needed ? SMTP_CLIENT_STATE_RSET : SMTP_CLIENT_STATE_MAIL;
+    c->sent.rcpt = 0;
+    if (c->live == 1) {
+        c->answered = c->sent;
+    }
+}
+
+static void refuse_unsent(struct smtp_client *c, struct smtp_client_message *m,
+                          const struct mail_status *why)
+{
+    for (size_t i = 0; i < m->envelope->rcpt_count; i++) {
+        const struct mail_status *unfit = smtp_client_rcpt_unfit(m->envelope, i);
+        smtp_client_tell_rcpt(c, m, i, unfit ? unfit : why);
+    }
+    c->ops->on_message_done(c->owner, m, why, false);
+}
+
+static bool send_next(struct smtp_client *c, struct buf *out)
+{
+    (void)out;
+    if (c->quitting || (c->settings.messages_max > 0 && c->taken >= c->settings.messages_max)) {
+        c->sent.state = SMTP_CLIENT_STATE_QUIT;
+        if (c->unanswered == 0) {
+            c->answered.state = SMTP_CLIENT_STATE_QUIT;
+        }
+        return true;
+    }
+    if (!window_open(c) || c->asked_none) {
+        return false;
+    }
+    struct smtp_client_message *m = c->ops->next_message(c->owner);
+    if (m == NULL) {
+        c->asked_none = true;
+        return false;
+    }
+    m->rcpts_answered = 0;
+    m->rcpts_accepted = 0;
+    const struct mail_status *unfit = smtp_client_message_unfit(c, m);
+    if (unfit != NULL) {
+        refuse_unsent(c, m, unfit);
+    } else {
+        if (c->unanswered == 0) {
+            smtp_client_progress(c);
+        }
+        begin(c, m);
+    }
+    return true;
+}
+
+static bool send_rset(struct smtp_client *c, struct buf *out)
+{
+    if (!window_open(c)) {
+        return false;
+    }
+    smtp_client_write_line(out, BYTES("RSET"), BYTES_EMPTY);
+    reply_expected(c);
+    c->reset_needed = false;
+    c->sent.state = SMTP_CLIENT_STATE_MAIL;
+    return true;
+}
+
+static void on_rset(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
+{
+    (void)rest;
+    if (mail_status_ok(status)) {
+        c->answered.state = SMTP_CLIENT_STATE_MAIL;
+    } else {
+        smtp_client_broken(c, "RSET was refused");
+    }
+}
+
+static bool send_mail(struct smtp_client *c, struct buf *out)
+{
+    if (!window_open(c)) {
+        return false;
+    }
+    smtp_client_write_mail(c, smtp_client_sending(c)->message, out);
+    reply_expected(c);
+    c->sent.state = SMTP_CLIENT_STATE_RCPT;
+    return true;
+}
+
+/* Moves the answered cursor over recipients that were never sent. */
+static void skip_unfit(struct smtp_client *c)
+{
+    struct smtp_client_message *m = smtp_client_head(c)->message;
+    const struct mail_status *unfit;
+    while (c->answered.rcpt < m->envelope->rcpt_count &&
+           (unfit = smtp_client_rcpt_unfit(m->envelope, c->answered.rcpt)) != NULL) {
+        smtp_client_tell_rcpt(c, m, c->answered.rcpt, unfit);
+        c->answered.rcpt++;
+    }
+    c->answered.state = c->answered.rcpt < m->envelope->rcpt_count ? SMTP_CLIENT_STATE_RCPT
+                                                                   : SMTP_CLIENT_STATE_DATA;
+}
+
+/* Everything sent is answered and nobody is left to send to: the rest of the envelope stays
+ * unsent. A transaction that the peer had opened is taken back by RSET before the next one. */
+static void give_up_if_for_nobody(struct smtp_client *c)
+{
+    static const struct mail_status nobody =
+        SMTP_CLIENT_STATUS(554, 5, 5, 1, "No recipient was accepted");
+    struct smtp_client_transaction *t = smtp_client_head(c);
+    struct smtp_client_message *m = t->message;
+    bool all_refused = c->sent.state == SMTP_CLIENT_STATE_DATA && m->rcpts_accepted == 0;
+    bool unsent =
+        c->sent.state == SMTP_CLIENT_STATE_RCPT || c->sent.state == SMTP_CLIENT_STATE_DATA;
+    if (c->unanswered > 0 || !unsent || !(t->mail_refused || all_refused)) {
+        return;
+    }
+    for (; c->answered.rcpt < m->envelope->rcpt_count; c->answered.rcpt++) {
+        const struct mail_status *unfit = smtp_client_rcpt_unfit(m->envelope, c->answered.rcpt);
+        smtp_client_tell_rcpt(c, m, c->answered.rcpt, unfit ? unfit : &t->refusal);
+    }
+    c->reset_needed = !t->mail_refused;
+    smtp_client_finish(c, t->mail_refused ? &t->refusal : &nobody, false);
+}
+
+static void on_mail(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
+{
+    (void)rest;
+    struct smtp_client_transaction *t = smtp_client_head(c);
+    if (status->code >= 300 && status->code < 400) {
+        smtp_client_broken(c, "Senseless reply");
+        return;
+    }
+    if (!mail_status_ok(status)) {
+        t->mail_refused = true;
+        t->refusal = *status;
+        size_t len =
+            status->text.len < sizeof t->refusal_text ? status->text.len : sizeof t->refusal_text;
+        memcpy(t->refusal_text, status->text.ptr, len);
+        t->refusal.text = bytes_make(t->refusal_text, len);
+    }
+    c->answered.rcpt = 0;
+    skip_unfit(c);
+    give_up_if_for_nobody(c);
+}
+
+static bool send_rcpt(struct smtp_client *c, struct buf *out)
+{
+    struct smtp_client_transaction *t = smtp_client_sending(c);
+    const struct mail_envelope *e = t->message->envelope;
+    if (t->mail_refused || !window_open(c)) {
+        return false;
+    }
+    if (smtp_client_rcpt_unfit(e, c->sent.rcpt) == NULL) {
+        smtp_client_write_rcpt(c, &e->rcpts[c->sent.rcpt], out);
+        reply_expected(c);
+    }
+    if (++c->sent.rcpt == e->rcpt_count) {
+        c->sent.state = SMTP_CLIENT_STATE_DATA;
+    }
+    return true;
+}
+
+static void on_rcpt(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
+{
+    (void)rest;
+    struct smtp_client_transaction *t = smtp_client_head(c);
+    struct mail_status verdict = *status;
+    if (status->code >= 300 && status->code < 400) {
+        smtp_client_broken(c, "Senseless reply");
+        return;
+    }
+    if (verdict.code == 552) { /* too many recipients: RFC 5321 4.5.3.1.10 */
+        verdict.code = 452;
+        verdict.enhanced[0] = verdict.enhanced[0] == 5 ? 4 : verdict.enhanced[0];
+    }
+    t->message->rcpts_answered++;
+    smtp_client_tell_rcpt(c, t->message, c->answered.rcpt,
+                          t->mail_refused ? &t->refusal : &verdict);
+    c->answered.rcpt++;
+    skip_unfit(c);
+    give_up_if_for_nobody(c);
+}
+
+static bool send_data(struct smtp_client *c, struct buf *out)
+{
+    struct smtp_client_transaction *t = smtp_client_sending(c);
+    bool nobody = c->unanswered == 0 && t->message->rcpts_accepted == 0;
+    if (t->mail_refused || nobody || !window_open(c)) {
+        return false;
+    }
+    smtp_client_write_line(out, BYTES("DATA"), BYTES_EMPTY);
+    reply_expected(c);
+    c->sent.state = SMTP_CLIENT_STATE_TEXT;
+    return true;
+}
+
+static void on_data(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
+{
+    (void)rest;
+    struct smtp_client_transaction *t = smtp_client_head(c);
+    if (status->code == 354) {
+        c->answered.state = SMTP_CLIENT_STATE_TEXT;
+    } else if (status->code < 400) {
+        smtp_client_broken(c, "Senseless reply");
+    } else {
+        c->reset_needed = true;
+        smtp_client_finish(c, t->mail_refused ? &t->refusal : status, false);
+    }
+}
+
+static void on_end(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
+{
+    (void)rest;
+    static const struct mail_status nobody =
+        SMTP_CLIENT_STATUS(554, 5, 5, 1, "No recipient was accepted");
+    struct smtp_client_transaction *t = smtp_client_head(c);
+    if (status->code >= 300 && status->code < 400) {
+        smtp_client_broken(c, "Senseless reply");
+        return;
+    }
+    if (t->message->rcpts_accepted == 0) {
+        status = t->mail_refused ? &t->refusal : &nobody;
+    }
+    smtp_client_finish(c, status, false);
+}
+
+static bool send_quit(struct smtp_client *c, struct buf *out)
+{
+    if (c->quit_sent || !window_open(c)) {
+        return false;
+    }
+    smtp_client_write_line(out, BYTES("QUIT"), BYTES_EMPTY);
+    reply_expected(c);
+    c->quit_sent = true;
+    return false;
+}
+
+static void on_quit(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
+{
+    (void)rest;
+    smtp_client_end(c, status, true);
+}
+
+#define TIMEOUT(member) offsetof(struct smtp_client_timeouts, member)
+
+const struct smtp_client_row SMTP_CLIENT_TABLE[SMTP_CLIENT_STATES] = {
+    [SMTP_CLIENT_STATE_BANNER] = {"waiting for the greeting", TIMEOUT(banner), NULL, on_banner},
+    [SMTP_CLIENT_STATE_EHLO] = {"introducing ourselves by EHLO", TIMEOUT(hello), send_ehlo,
+                                on_ehlo},
+    [SMTP_CLIENT_STATE_HELO] = {"introducing ourselves by HELO", TIMEOUT(hello), send_helo,
+                                on_helo},
+    [SMTP_CLIENT_STATE_STARTTLS] = {"asking for TLS", TIMEOUT(hello), send_starttls, on_starttls},
+    [SMTP_CLIENT_STATE_HANDSHAKE] = {"shaking hands for TLS", TIMEOUT(hello), NULL, NULL},
+    [SMTP_CLIENT_STATE_READY] = {"open without work", TIMEOUT(mail), send_next, NULL},
+    [SMTP_CLIENT_STATE_RSET] = {"taking back the last envelope", TIMEOUT(mail), send_rset, on_rset},
+    [SMTP_CLIENT_STATE_MAIL] = {"naming the sender", TIMEOUT(mail), send_mail, on_mail},
+    [SMTP_CLIENT_STATE_RCPT] = {"naming the recipients", TIMEOUT(rcpt), send_rcpt, on_rcpt},
+    [SMTP_CLIENT_STATE_DATA] = {"asking to send the text", TIMEOUT(data), send_data, on_data},
+    [SMTP_CLIENT_STATE_TEXT] = {"sending the text", TIMEOUT(text), smtp_client_send_text, NULL},
+    [SMTP_CLIENT_STATE_END] = {"waiting for the reply to the whole message (it may arrive twice)",
+                               TIMEOUT(end), NULL, on_end},
+    [SMTP_CLIENT_STATE_QUIT] = {"saying good-bye", TIMEOUT(quit), send_quit, on_quit},
+    [SMTP_CLIENT_STATE_ENDED] = {"ended", TIMEOUT(quit), NULL, NULL},
+};

@@ -1,0 +1,311 @@
+#include <stdio.h>
+
+#include "net/smtp_client_private.h"
+
+/* What goes out: command lines, and the text of a message. Nothing here waits or decides. */
+
+#define SLOW_PIECE_BYTES ((size_t)8 * 1024)
+#define NOTES_NOT_CLEAN  (SMTP_DATA_BARE_LF | SMTP_DATA_BARE_CR | SMTP_DATA_NUL)
+
+static void put(char **to, struct bytes b)
+{
+    memcpy(*to, b.ptr, b.len);
+    *to += b.len;
+}
+
+void smtp_client_write_line(struct buf *out, struct bytes verb, struct bytes argument)
+{
+    ASSERT(verb.len + argument.len + 3 <= SMTP_CLIENT_COMMAND_MAX);
+    char *start = buf_reserve(out, SMTP_CLIENT_COMMAND_MAX);
+    ASSERT(start != NULL);
+    char *p = start;
+    put(&p, verb);
+    if (argument.len > 0) {
+        put(&p, BYTES(" "));
+        put(&p, argument);
+    }
+    put(&p, BYTES("\r\n"));
+    buf_added(out, (size_t)(p - start));
+}
+
+/* RFC 6152 2, RFC 6531 3.4: either says that octets above 127 are in the text. */
+static bool needs_8bit(const struct smtp_client_message *m)
+{
+    return (m->notes & SMTP_DATA_8BIT) != 0 || m->envelope->body != MAIL_BODY_7BIT;
+}
+
+/* MAIL FROM:<path> [SP parameters]: RFC 5321 4.1.1.2, 1870 3, 6152 2, 6531 3.4, 3461 4.3, 4.4.
+ * AUTH= is never passed on: it would be our word for somebody we did not authenticate. */
+void smtp_client_write_mail(const struct smtp_client *c, const struct smtp_client_message *m,
+                            struct buf *out)
+{
+    const struct mail_envelope *e = m->envelope;
+    char *start = buf_reserve(out, SMTP_CLIENT_COMMAND_MAX);
+    ASSERT(start != NULL);
+    char *p = start;
+    put(&p, BYTES("MAIL FROM:<"));
+    put(&p, e->sender);
+    put(&p, BYTES(">"));
+    if (smtp_client_offered(c, SMTP_CLIENT_OFFER_SIZE)) {
+        p += snprintf(p, 32, " SIZE=%llu", (unsigned long long)m->octets);
+    }
+    if (needs_8bit(m)) {
+        put(&p, BYTES(" BODY=8BITMIME"));
+    }
+    if (e->smtputf8) {
+        put(&p, BYTES(" SMTPUTF8"));
+    }
+    if (smtp_client_offered(c, SMTP_CLIENT_OFFER_DSN)) {
+        if (e->ret != MAIL_RET_NONE) {
+            put(&p, e->ret == MAIL_RET_FULL ? BYTES(" RET=FULL") : BYTES(" RET=HDRS"));
+        }
+        if (e->envid.len > 0) {
+            put(&p, BYTES(" ENVID="));
+            put(&p, e->envid);
+        }
+    }
+    put(&p, BYTES("\r\n"));
+    buf_added(out, (size_t)(p - start));
+}
+
+static void put_notify(char **p, unsigned notify)
+{
+    static const struct {
+        unsigned bit;
+        struct bytes word;
+    } words[] = {
+        {MAIL_NOTIFY_SUCCESS, {"SUCCESS", 7}},
+        {MAIL_NOTIFY_FAILURE, {"FAILURE", 7}},
+        {MAIL_NOTIFY_DELAY, {"DELAY", 5}},
+    };
+    if ((notify & MAIL_NOTIFY_NEVER) != 0) {
+        put(p, BYTES(" NOTIFY=NEVER")); /* stands alone: RFC 3461 4.1 */
+        return;
+    }
+    struct bytes before = BYTES(" NOTIFY=");
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if ((notify & words[i].bit) != 0) {
+            put(p, before);
+            put(p, words[i].word);
+            before = BYTES(",");
+        }
+    }
+}
+
+/* RCPT TO:<path> [SP parameters]: RFC 5321 4.1.1.3, 3461 4.1, 4.2. */
+void smtp_client_write_rcpt(const struct smtp_client *c, const struct mail_rcpt *rcpt,
+                            struct buf *out)
+{
+    char *start = buf_reserve(out, SMTP_CLIENT_COMMAND_MAX);
+    ASSERT(start != NULL);
+    char *p = start;
+    put(&p, BYTES("RCPT TO:<"));
+    put(&p, rcpt->address);
+    put(&p, BYTES(">"));
+    if (smtp_client_offered(c, SMTP_CLIENT_OFFER_DSN)) {
+        put_notify(&p, rcpt->notify);
+        if (rcpt->orcpt.len > 0) {
+            put(&p, BYTES(" ORCPT="));
+            put(&p, rcpt->orcpt);
+        }
+    }
+    put(&p, BYTES("\r\n"));
+    buf_added(out, (size_t)(p - start));
+}
+
+/* An address must stay one argument of one line: no control byte anywhere, and outside of quotes
+ * nothing that ends a path. */
+static bool address_safe(struct bytes address)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < address.len; i++) {
+        unsigned char ch = (unsigned char)address.ptr[i];
+        if (ch < 0x20 || ch == 0x7f) {
+            return false;
+        }
+        if (ch == '"') {
+            quoted = !quoted;
+        } else if (quoted && ch == '\\') {
+            i++;
+            if (i == address.len || (unsigned char)address.ptr[i] < 0x20 ||
+                address.ptr[i] == 0x7f) {
+                return false;
+            }
+        } else if (!quoted && (ch == ' ' || ch == '<' || ch == '>')) {
+            return false;
+        }
+    }
+    return !quoted && address.len <= SMTP_CLIENT_ARGUMENT_MAX;
+}
+
+static bool xtext_safe(struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] <= ' ' || text.ptr[i] >= 0x7f) {
+            return false;
+        }
+    }
+    return text.len <= SMTP_CLIENT_ARGUMENT_MAX;
+}
+
+static bool is_ascii(struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (((unsigned char)text.ptr[i] & 0x80) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const struct mail_status *smtp_client_rcpt_unfit(const struct mail_envelope *envelope, size_t rcpt)
+{
+    static const struct mail_status bad =
+        SMTP_CLIENT_STATUS(553, 5, 1, 3, "Recipient address cannot be sent: malformed");
+    static const struct mail_status utf8 = SMTP_CLIENT_STATUS(
+        553, 5, 6, 7, "Recipient address is not ASCII and SMTPUTF8 was not asked for");
+    const struct mail_rcpt *r = &envelope->rcpts[rcpt];
+    if (r->address.len == 0 || !address_safe(r->address) || !xtext_safe(r->orcpt)) {
+        return &bad;
+    }
+    return envelope->smtputf8 || is_ascii(r->address) ? NULL : &utf8;
+}
+
+const struct mail_status *smtp_client_message_unfit(const struct smtp_client *c,
+                                                    const struct smtp_client_message *m)
+{
+    static const struct mail_status sender =
+        SMTP_CLIENT_STATUS(553, 5, 1, 7, "Sender address cannot be sent: malformed");
+    static const struct mail_status utf8 =
+        SMTP_CLIENT_STATUS(553, 5, 6, 7, "The next host does not take internationalised addresses");
+    static const struct mail_status eight =
+        SMTP_CLIENT_STATUS(554, 5, 6, 3, "The next host does not take 8-bit text; not converted");
+    static const struct mail_status size =
+        SMTP_CLIENT_STATUS(552, 5, 3, 4, "Message is larger than the next host takes");
+    static const struct mail_status nobody =
+        SMTP_CLIENT_STATUS(554, 5, 5, 1, "No valid recipients");
+    const struct mail_envelope *e = m->envelope;
+    if (!address_safe(e->sender) || !xtext_safe(e->envid)) {
+        return &sender;
+    }
+    if (e->smtputf8 ? !smtp_client_offered(c, SMTP_CLIENT_OFFER_SMTPUTF8) : !is_ascii(e->sender)) {
+        return &utf8;
+    }
+    if (e->body == MAIL_BODY_BINARYMIME ||
+        (needs_8bit(m) && !smtp_client_offered(c, SMTP_CLIENT_OFFER_8BITMIME))) {
+        return &eight;
+    }
+    if (c->size_max > 0 && m->octets > c->size_max) {
+        return &size;
+    }
+    for (size_t i = 0; i < e->rcpt_count; i++) {
+        if (smtp_client_rcpt_unfit(e, i) == NULL) {
+            return NULL;
+        }
+    }
+    return &nobody;
+}
+
+/* Text whose notes admit a bare CR, a bare LF or a NUL: LF becomes CRLF, CR and NUL a blank, as
+ * the reader does on the way in; clean text passes unchanged. OUT has room for 2 * IN.len + 1. */
+static size_t normalise(struct smtp_client_transaction *t, struct bytes in, char *out)
+{
+    char *p = out;
+    for (size_t i = 0; i < in.len; i++) {
+        char ch = in.ptr[i];
+        if (t->normal_cr && ch != '\n') {
+            *p++ = ' ';
+        }
+        if (ch == '\n') {
+            put(&p, BYTES("\r\n"));
+        } else if (ch != '\r') {
+            *p++ = ch == '\0' ? ' ' : ch;
+        }
+        t->normal_cr = ch == '\r';
+    }
+    return (size_t)(p - out);
+}
+
+static void remember_last(struct smtp_client_transaction *t, struct bytes piece)
+{
+    if (piece.len >= 2) {
+        memcpy(t->last, piece.ptr + piece.len - 2, 2);
+    } else if (piece.len == 1) {
+        t->last[0] = t->last[1];
+        t->last[1] = piece.ptr[0];
+    }
+}
+
+/* No line begins with a dot and every line ends in CRLF: straight from the reader to the output. */
+static bool copy_plain(struct smtp_client_transaction *t, size_t len, struct buf *out)
+{
+    char *to = buf_reserve(out, len);
+    ASSERT(to != NULL);
+    if (!t->message->read(t->message, t->text_at, to, len)) {
+        return false;
+    }
+    remember_last(t, bytes_make(to, len));
+    buf_added(out, len);
+    return true;
+}
+
+static bool copy_stuffed(struct smtp_client_transaction *t, size_t len, struct buf *out)
+{
+    char raw[SLOW_PIECE_BYTES];
+    char clean[2 * SLOW_PIECE_BYTES + 1];
+    if (!t->message->read(t->message, t->text_at, raw, len)) {
+        return false;
+    }
+    struct bytes piece = {raw, len};
+    if ((t->message->notes & NOTES_NOT_CLEAN) != 0) {
+        piece = bytes_make(clean, normalise(t, piece, clean));
+    }
+    char *to = buf_reserve(out, 2 * piece.len);
+    ASSERT(to != NULL);
+    remember_last(t, piece);
+    buf_added(out, smtp_data_stuff(&t->stuffing, piece, to));
+    return true;
+}
+
+static void write_dot(struct smtp_client *c, struct smtp_client_transaction *t, struct buf *out)
+{
+    bool empty = t->message->octets == 0 || t->message->rcpts_accepted == 0;
+    bool line_ended = empty || (t->last[0] == '\r' && t->last[1] == '\n' && !t->normal_cr);
+    struct bytes end = line_ended ? BYTES(".\r\n") : BYTES("\r\n.\r\n");
+    ASSERT(buf_append(out, end) == ERR_OK);
+    t->dot_sent = true;
+    c->sent = (struct smtp_client_cursor){SMTP_CLIENT_STATE_READY, 0};
+    c->answered.state = SMTP_CLIENT_STATE_END;
+    c->unanswered++;
+    smtp_client_progress(c);
+}
+
+bool smtp_client_send_text(struct smtp_client *c, struct buf *out)
+{
+    static const struct mail_status unreadable =
+        SMTP_CLIENT_STATUS(451, 4, 3, 0, "The message's text could not be read");
+    if (c->answered.state != SMTP_CLIENT_STATE_TEXT) {
+        return false; /* no 354 yet */
+    }
+    struct smtp_client_transaction *t = smtp_client_head(c);
+    struct smtp_client_message *m = t->message;
+    /* 354 for nobody: the dot alone (RFC 2920 3.1). */
+    uint64_t left = m->rcpts_accepted == 0 ? 0 : m->octets - t->text_at;
+    if (left == 0) {
+        write_dot(c, t, out);
+        return true;
+    }
+    bool plain = (m->notes & (SMTP_DATA_DOT_LINE | NOTES_NOT_CLEAN)) == 0;
+    size_t room = out->max - buf_len(out);
+    size_t most = plain ? SMTP_CLIENT_PIECE_BYTES : SLOW_PIECE_BYTES;
+    room = plain ? room : room / 4 - 1; /* each octet may become four: LF, CRLF, stuffed */
+    most = room < most ? room : most;
+    size_t len = left < most ? (size_t)left : most;
+    if (!(plain ? copy_plain(t, len, out) : copy_stuffed(t, len, out))) {
+        smtp_client_end(c, &unreadable, false);
+        return false;
+    }
+    t->text_at += len;
+    smtp_client_progress(c);
+    return true;
+}

@@ -1,0 +1,447 @@
+#include "net/smtp_server.h"
+
+#include <stdio.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/timer.h"
+#include "net/smtp_reply.h"
+#include "smtp_server_private.h"
+
+#define ARENA_BLOCK_BYTES 1024
+
+enum timeout_kind {
+    TIMEOUT_NONE,    /* the owner's turn: the session cannot end before its answer */
+    TIMEOUT_COMMAND, /* a whole command, however its bytes trickle in */
+    TIMEOUT_TEXT,    /* each piece of it, and the data rate */
+    TIMEOUT_REFUSED,
+    TIMEOUT_HANDSHAKE,
+};
+
+static size_t read_early(struct smtp_server *s, struct bytes in);
+static size_t read_line(struct smtp_server *s, struct bytes in);
+
+struct state_row {
+    const char *phrase;
+    enum timeout_kind timeout;
+    enum smtp_server_want want;
+    size_t (*read)(struct smtp_server *s, struct bytes in); /* NULL: input waits */
+    void (*answered)(struct smtp_server *s, const struct mail_status *status);
+};
+
+static const struct state_row state_rows[SERVER_STATE_COUNT] = {
+    [SERVER_CONNECTED] = {"connected", TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_early, NULL},
+    [SERVER_REFUSED] = {"awaiting QUIT", TIMEOUT_REFUSED, SMTP_SERVER_WANT_INPUT, read_line, NULL},
+    [SERVER_HELLO] = {"awaiting EHLO", TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line, NULL},
+    [SERVER_READY] = {"awaiting MAIL", TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line, NULL},
+    [SERVER_MAIL] = {"awaiting RCPT", TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line, NULL},
+    [SERVER_RCPT] = {"awaiting DATA", TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line, NULL},
+    [SERVER_TEXT] = {"receiving message text", TIMEOUT_TEXT, SMTP_SERVER_WANT_INPUT,
+                     smtp_server_read_text, NULL},
+    [SERVER_CHUNKS] = {"awaiting BDAT", TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line, NULL},
+    [SERVER_CHUNK] = {"receiving a chunk", TIMEOUT_TEXT, SMTP_SERVER_WANT_INPUT,
+                      smtp_server_read_chunk, NULL},
+    [SERVER_CHUNKS_FAILED] = {"awaiting RSET after a failed chunk", TIMEOUT_COMMAND,
+                              SMTP_SERVER_WANT_INPUT, read_line, NULL},
+    [SERVER_ASK_MAIL] = {"deciding about the sender", TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER, NULL,
+                         smtp_server_mail_answered},
+    [SERVER_ASK_RCPT] = {"deciding about a recipient", TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER, NULL,
+                         smtp_server_rcpt_answered},
+    [SERVER_ASK_BEGIN] = {"deciding about the message", TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER, NULL,
+                          smtp_server_begin_answered},
+    [SERVER_ASK_END] = {"committing the message", TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER, NULL,
+                        smtp_server_end_answered},
+    [SERVER_HANDSHAKE] = {"negotiating TLS", TIMEOUT_HANDSHAKE, SMTP_SERVER_WANT_HANDSHAKE, NULL,
+                          NULL},
+    [SERVER_CLOSING] = {"closing", TIMEOUT_NONE, SMTP_SERVER_WANT_CLOSE, NULL, NULL},
+};
+
+void smtp_server_enter(struct smtp_server *s, enum smtp_server_state state)
+{
+    if (s->state == SERVER_CLOSING)
+        return;
+    s->state = state;
+    s->since_ms = s->now_ms;
+    s->facts.phrase = bytes_of(state_rows[state].phrase);
+    LOG(LOG_DEBUG, "smtp_state", LOG_U64("session", s->facts.session_id),
+        LOG_BYTES("state", s->facts.phrase));
+}
+
+enum smtp_server_want smtp_server_want(const struct smtp_server *s)
+{
+    return state_rows[s->state].want;
+}
+
+const char *smtp_server_state_phrase(const struct smtp_server *s)
+{
+    return state_rows[s->state].phrase;
+}
+
+bool smtp_server_committing(const struct smtp_server *s)
+{
+    return s->state == SERVER_ASK_END;
+}
+
+const struct smtp_server_facts *smtp_server_facts(const struct smtp_server *s)
+{
+    return &s->facts;
+}
+
+struct buf *smtp_server_output(struct smtp_server *s)
+{
+    return &s->output;
+}
+
+bool smtp_server_offers(const struct smtp_server *s, enum smtp_server_extension extension)
+{
+    return s->facts.esmtp && (s->settings.extensions & (unsigned)extension);
+}
+
+static uint64_t later(uint64_t at_ms, uint64_t by_ms)
+{
+    return at_ms > UINT64_MAX - by_ms ? UINT64_MAX : at_ms + by_ms;
+}
+
+static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
+{
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+/* ---- life ------------------------------------------------------------------------------- */
+
+/* Settings' text stands right behind the struct: one allocation an idle session. */
+static struct smtp_server *new_with_text(const struct smtp_server_settings *settings)
+{
+    struct bytes fqdn = settings->fqdn, banner = settings->banner;
+    struct smtp_server *s = mem_zalloc(sizeof *s + fqdn.len + banner.len);
+    char *text = (char *)(s + 1);
+    s->settings = *settings;
+    if (fqdn.len)
+        memcpy(text, fqdn.ptr, fqdn.len);
+    s->settings.fqdn = bytes_make(text, fqdn.len);
+    if (banner.len)
+        memcpy(text + fqdn.len, banner.ptr, banner.len);
+    s->settings.banner = bytes_make(text + fqdn.len, banner.len);
+    return s;
+}
+
+struct smtp_server *smtp_server_new(const struct smtp_server_settings *settings,
+                                    const struct smtp_server_facts *first_facts,
+                                    const struct smtp_server_ops *ops, void *owner)
+{
+    struct smtp_server *s = new_with_text(settings);
+    size_t longer = settings->address_max > 571 ? settings->address_max - 571 : 0;
+    s->ops = ops;
+    s->owner = owner;
+    s->now_ms = clock_mono_ms();
+    s->ends_at_ms = later(s->now_ms, settings->connection_timeout_ms);
+    s->facts.session_id = first_facts->session_id;
+    s->facts.client = first_facts->client;
+    s->facts.local = first_facts->local;
+    s->facts.helo = BYTES_EMPTY;
+    arena_init(&s->arena, ARENA_BLOCK_BYTES);
+    buf_init(&s->line, SMTP_SERVER_LINE_MAX + longer);
+    buf_init(&s->output, SMTP_SERVER_OUTPUT_MAX);
+    smtp_server_enter(s, SERVER_CONNECTED);
+    return s;
+}
+
+void smtp_server_free(struct smtp_server **server)
+{
+    struct smtp_server *s = *server;
+    if (!s)
+        return;
+    smtp_server_forget(s);
+    buf_free(&s->line);
+    buf_free(&s->output);
+    mem_free(s->helo);
+    mem_free(s->tls);
+    mem_free(s);
+    *server = NULL;
+}
+
+void smtp_server_forget(struct smtp_server *s)
+{
+    if (s->open) {
+        s->open = false;
+        s->ops->on_message_abort(s->owner);
+    }
+    s->facts.envelope = NULL;
+    s->facts.data_notes = 0;
+    s->facts.message_octets = 0;
+    s->envelope = (struct mail_envelope){0};
+    s->rcpt_capacity = 0;
+    s->chunked = false;
+    s->failed = (struct mail_status){0};
+    s->dropped_chunk_octets = 0;
+    arena_free(&s->arena);
+}
+
+/* ---- replies ---------------------------------------------------------------------------- */
+
+void smtp_server_reply(struct smtp_server *s, const struct mail_status *status)
+{
+    bool enhanced = s->settings.extensions & SMTP_SERVER_ENHANCEDSTATUSCODES;
+    /* A peer that fills a megabyte with answers it does not read is past talking to. */
+    if (smtp_reply_write(&s->output, status, enhanced) != ERR_OK)
+        smtp_server_enter(s, SERVER_CLOSING);
+}
+
+void smtp_server_refuse(struct smtp_server *s, const struct mail_status *status)
+{
+    smtp_server_reply(s, status);
+    if (s->ops->on_refused)
+        s->ops->on_refused(s->owner, s->current.verb, s->current.argument, status);
+}
+
+void smtp_server_refuse_close(struct smtp_server *s, const struct mail_status *status)
+{
+    smtp_server_refuse(s, status);
+    smtp_server_close(s, NULL);
+}
+
+void smtp_server_error(struct smtp_server *s, const struct mail_status *status)
+{
+    if (s->settings.protocol_errors_max != SIZE_MAX &&
+        ++s->errors > s->settings.protocol_errors_max)
+        smtp_server_refuse_close(s, &MAIL_STATUS(421, 4, 7, 0, "Too many errors"));
+    else
+        smtp_server_refuse(s, status);
+}
+
+void smtp_server_close(struct smtp_server *s, const struct mail_status *status)
+{
+    if (status)
+        smtp_server_reply(s, status);
+    smtp_server_forget(s);
+    smtp_server_enter(s, SERVER_CLOSING);
+}
+
+static void greet_ready(struct smtp_server *s)
+{
+    char text[512], date[CLOCK_RFC5322_SIZE];
+    struct mail_status banner = {.code = 220};
+    if (s->settings.banner.len > 3) {
+        banner.text = bytes_trim(bytes_from(s->settings.banner, 3));
+    } else {
+        snprintf(text, sizeof text, BYTES_FMT " ESMTP Mailrace service ready at %s",
+                 BYTES_ARG(s->settings.fqdn), clock_rfc5322(clock_wall_ms(), date));
+        banner.text = bytes_of(text);
+    }
+    smtp_server_reply(s, &banner);
+    smtp_server_enter(s, SERVER_HELLO);
+}
+
+void smtp_server_greet(struct smtp_server *s, const struct mail_status *refusal)
+{
+    if (s->state != SERVER_CONNECTED)
+        return; /* it talked first and was shown the door */
+    s->now_ms = clock_mono_ms();
+    if (!refusal) {
+        greet_ready(s);
+        return;
+    }
+    /* RFC 2034 4: no enhanced code in a greeting */
+    struct mail_status plain = {.code = refusal->code, .text = refusal->text};
+    smtp_server_reply(s, &plain);
+    smtp_server_enter(s, refusal->code == 554 ? SERVER_REFUSED : SERVER_CLOSING);
+}
+
+/* ---- input ------------------------------------------------------------------------------ */
+
+size_t smtp_server_input(struct smtp_server *s, struct bytes in)
+{
+    size_t used = 0;
+    s->now_ms = clock_mono_ms();
+    while (used < in.len && state_rows[s->state].read)
+        used += state_rows[s->state].read(s, bytes_from(in, used));
+    s->rest = BYTES_EMPTY;
+    return used;
+}
+
+/* Bytes before the banner: a program that does not listen (RFC 5321 4.3.1). */
+static size_t read_early(struct smtp_server *s, struct bytes in)
+{
+    s->current = (struct smtp_command){BYTES_EMPTY, BYTES_EMPTY};
+    smtp_server_refuse_close(s, &MAIL_STATUS(554, 5, 5, 0, "Client spoke before the greeting"));
+    return in.len;
+}
+
+static void handle_line(struct smtp_server *s, struct bytes line)
+{
+    s->current = (struct smtp_command){BYTES_EMPTY, line};
+    /* RFC 5321 2.3.8: CRLF ends a line, and neither octet stands anywhere else */
+    if (line.len < 2 || line.ptr[line.len - 2] != '\r') {
+        smtp_server_error(s, &MAIL_STATUS(500, 5, 5, 2, "Line does not end in CRLF"));
+        return;
+    }
+    line.len -= 2;
+    s->current.argument = line;
+    if (bytes_find(line, '\r', 0) != BYTES_NOT_FOUND ||
+        bytes_find(line, '\0', 0) != BYTES_NOT_FOUND)
+        smtp_server_error(s, &MAIL_STATUS(501, 5, 5, 2, "CR or NUL within a line"));
+    else
+        smtp_server_command(s, line);
+}
+
+/* A line that is too long is one error, told when its end has come (or has not for too long). */
+static void drop_line(struct smtp_server *s, size_t octets, bool ended)
+{
+    const struct mail_status too_long = MAIL_STATUS(500, 5, 5, 2, "Line too long");
+    s->current = (struct smtp_command){BYTES_EMPTY, BYTES_EMPTY};
+    s->dropped_octets += octets + buf_len(&s->line);
+    buf_free(&s->line);
+    if (s->dropped_octets > SMTP_SERVER_LINE_DROP_MAX) {
+        smtp_server_refuse_close(s, &too_long);
+    } else if (ended) {
+        s->dropped_octets = 0;
+        smtp_server_enter(s, s->state);
+        smtp_server_error(s, &too_long);
+    }
+}
+
+static size_t read_line(struct smtp_server *s, struct bytes in)
+{
+    size_t lf = bytes_find(in, '\n', 0);
+    bool ended = lf != BYTES_NOT_FOUND;
+    size_t take = ended ? lf + 1 : in.len;
+    struct bytes line = bytes_sub(in, 0, take);
+    s->rest = bytes_from(in, take);
+    if (s->dropped_octets || buf_len(&s->line) + take > s->line.max) {
+        drop_line(s, take, ended);
+        return take;
+    }
+    if (!ended || buf_len(&s->line)) {
+        enum err kept = buf_append(&s->line, line);
+        ASSERT(kept == ERR_OK); /* the limit was looked at above */
+        line = buf_bytes(&s->line);
+    }
+    if (ended) {
+        smtp_server_enter(s, s->state); /* a whole command: time for the next begins */
+        handle_line(s, line);
+        s->current = (struct smtp_command){BYTES_EMPTY, BYTES_EMPTY}; /* pointed into the line */
+        buf_free(&s->line);
+    }
+    return take;
+}
+
+/* ---- the owner's answers ---------------------------------------------------------------- */
+
+static void say_shutdown(struct smtp_server *s)
+{
+    smtp_server_close(
+        s, &MAIL_STATUS(421, 4, 3, 2, "Service not available, closing transmission channel"));
+}
+
+void smtp_server_answered(struct smtp_server *s, const struct mail_status *status)
+{
+    if (status->code == 421) /* RFC 5321 3.8: to any command, and the channel closes */
+        smtp_server_close(s, status);
+    else
+        state_rows[s->state].answered(s, status);
+    if (s->shutting_down && smtp_server_want(s) == SMTP_SERVER_WANT_INPUT)
+        say_shutdown(s);
+}
+
+void smtp_server_answer(struct smtp_server *s, const struct mail_status *status)
+{
+    ASSERT(smtp_server_want(s) == SMTP_SERVER_WANT_ANSWER);
+    s->now_ms = clock_mono_ms();
+    smtp_server_answered(s, status);
+}
+
+/* ---- TLS -------------------------------------------------------------------------------- */
+
+void smtp_server_tls_started(struct smtp_server *s, const struct tls_info *info)
+{
+    ASSERT(smtp_server_want(s) == SMTP_SERVER_WANT_HANDSHAKE);
+    s->now_ms = clock_mono_ms();
+    s->tls = MEM_NEW(struct tls_info);
+    *s->tls = *info;
+    s->facts.tls = s->tls;
+    /* RFC 3207 4.2: what was said in clear was never said */
+    smtp_server_forget(s);
+    mem_free(s->helo);
+    s->helo = NULL;
+    s->facts.helo = BYTES_EMPTY;
+    s->facts.esmtp = false;
+    smtp_server_enter(s, SERVER_HELLO);
+    if (s->ops->on_tls)
+        s->ops->on_tls(s->owner);
+    if (s->shutting_down)
+        say_shutdown(s);
+}
+
+/* CVE-2011-0411: whatever stood behind STARTTLS in clear must never be heard. */
+void smtp_server_tls_refused(struct smtp_server *s)
+{
+    ASSERT(smtp_server_want(s) == SMTP_SERVER_WANT_HANDSHAKE);
+    s->now_ms = clock_mono_ms();
+    buf_clear(&s->output);
+    s->current = (struct smtp_command){BYTES("STARTTLS"), BYTES_EMPTY};
+    smtp_server_refuse_close(s, &MAIL_STATUS(554, 5, 5, 0, "Data after STARTTLS"));
+}
+
+/* ---- time ------------------------------------------------------------------------------- */
+
+/* When a peer that sends no more than now falls below the minimum data rate. */
+static uint64_t rate_deadline(const struct smtp_server *s)
+{
+    uint64_t rate = s->settings.min_data_rate_bytes_s;
+    if (!rate)
+        return TIMER_NEVER;
+    uint64_t earned_ms = s->text_octets > UINT64_MAX / 1000 ? UINT64_MAX : s->text_octets * 1000;
+    earned_ms /= rate;
+    if (earned_ms < SMTP_SERVER_RATE_AFTER_MS)
+        earned_ms = SMTP_SERVER_RATE_AFTER_MS;
+    return later(s->text_since_ms, earned_ms);
+}
+
+static uint64_t state_deadline(const struct smtp_server *s)
+{
+    switch (state_rows[s->state].timeout) {
+    case TIMEOUT_COMMAND:
+        return later(s->since_ms, s->settings.inactivity_timeout_ms);
+    case TIMEOUT_TEXT:
+        return earlier(later(s->text_at_ms, s->settings.inactivity_timeout_ms), rate_deadline(s));
+    case TIMEOUT_REFUSED:
+        return later(s->since_ms, SMTP_SERVER_REFUSED_MS);
+    case TIMEOUT_HANDSHAKE:
+        return later(s->since_ms, SMTP_SERVER_HANDSHAKE_MS);
+    case TIMEOUT_NONE:
+        break;
+    }
+    return TIMER_NEVER;
+}
+
+uint64_t smtp_server_deadline_ms(const struct smtp_server *s)
+{
+    uint64_t deadline = state_deadline(s);
+    return state_rows[s->state].timeout == TIMEOUT_NONE ? deadline
+                                                        : earlier(deadline, s->ends_at_ms);
+}
+
+void smtp_server_timeout(struct smtp_server *s)
+{
+    s->now_ms = clock_mono_ms();
+    if (s->now_ms < smtp_server_deadline_ms(s))
+        return;
+    if (s->state == SERVER_HANDSHAKE) /* nothing may be said in clear any more */
+        smtp_server_close(s, NULL);
+    else if (s->now_ms >= s->ends_at_ms)
+        smtp_server_close(
+            s, &MAIL_STATUS(421, 4, 4, 2, "Connection timeout, closing transmission channel"));
+    else
+        smtp_server_close(s, &MAIL_STATUS(451, 4, 7, 0, "Timeout waiting for client input"));
+}
+
+void smtp_server_shutdown(struct smtp_server *s)
+{
+    s->now_ms = clock_mono_ms();
+    s->shutting_down = true;
+    if (smtp_server_want(s) == SMTP_SERVER_WANT_INPUT)
+        say_shutdown(s);
+    else if (s->state == SERVER_HANDSHAKE)
+        smtp_server_close(s, NULL);
+}

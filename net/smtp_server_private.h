@@ -1,0 +1,129 @@
+/* net/smtp_server_private.h - what the files of the server session share.
+ *
+ *   smtp_server.c       states, deadlines, input, replies, life and death
+ *   smtp_server_cmd.c   the table of verbs, the way to each, and the short ones
+ *   smtp_server_mail.c  MAIL and RCPT with their parameters
+ *   smtp_server_data.c  DATA, BDAT and the end of a message
+ */
+#ifndef NET_SMTP_SERVER_PRIVATE_H
+#define NET_SMTP_SERVER_PRIVATE_H
+
+#include "net/smtp_server.h"
+#include "net/smtp_syntax.h"
+
+/* RFC 5321 4.5.3.1.4 with what SIZE, BODY, AUTH=, DSN, SMTPUTF8 add comes to 1,800 or so. */
+#define SMTP_SERVER_LINE_MAX 2048
+/* Of a longer line, or of a chunk that nobody wants, so much is read to keep in step. */
+#define SMTP_SERVER_LINE_DROP_MAX  (64 * 1024)
+#define SMTP_SERVER_CHUNK_DROP_MAX (1024 * 1024)
+#define SMTP_SERVER_OUTPUT_MAX     (1024 * 1024)
+#define SMTP_SERVER_JUNK_MAX       100 /* commands that bring no mail, between two messages */
+#define SMTP_SERVER_HANDSHAKE_MS   30000
+#define SMTP_SERVER_REFUSED_MS     30000 /* for QUIT after a 554 banner */
+#define SMTP_SERVER_RATE_AFTER_MS  30000 /* min_data_rate_bytes_s begins to count */
+
+#define SMTP_SERVER_TOO_LARGE                                                                      \
+    MAIL_STATUS(552, 5, 3, 4, "Message size exceeds fixed maximum message size")
+
+enum smtp_server_state {
+    SERVER_CONNECTED, /* nothing was said yet */
+    SERVER_REFUSED,   /* 554 banner: only QUIT (RFC 5321 3.1) */
+    SERVER_HELLO,
+    SERVER_READY,
+    SERVER_MAIL,
+    SERVER_RCPT,
+    SERVER_TEXT,
+    SERVER_CHUNKS, /* between two chunks */
+    SERVER_CHUNK,
+    SERVER_CHUNKS_FAILED, /* RFC 3030 2: later chunks are read and dropped until RSET */
+    SERVER_ASK_MAIL,      /* the owner owes an answer */
+    SERVER_ASK_RCPT,
+    SERVER_ASK_BEGIN,
+    SERVER_ASK_END,
+    SERVER_HANDSHAKE,
+    SERVER_CLOSING, /* never left */
+    SERVER_STATE_COUNT,
+};
+
+struct smtp_server {
+    enum smtp_server_state state; /* written by smtp_server_enter() alone */
+    uint64_t since_ms;            /* the state was entered */
+    uint64_t now_ms;              /* when the transport last called */
+    uint64_t ends_at_ms;          /* connection_timeout_ms */
+    const struct smtp_server_ops *ops;
+    void *owner;
+    struct smtp_server_settings settings; /* text behind the struct */
+    struct smtp_server_facts facts;
+    struct tls_info *tls; /* a copy of what came with the handshake */
+    char *helo;
+    bool shutting_down;
+
+    /* input */
+    struct buf line;       /* a command line whose end has not come; else without memory */
+    size_t dropped_octets; /* of a line that is too long; 0: none */
+    struct bytes rest;     /* behind what is handled now, in this piece of input */
+    struct smtp_command current;
+    size_t errors, junk;
+    struct buf output;
+
+    /* transaction */
+    struct arena arena;
+    struct mail_envelope envelope;
+    size_t rcpt_capacity;
+    bool open;    /* MAIL was accepted: ends by on_message_end 2xx or on_message_abort */
+    bool chunked; /* by BDAT */
+    struct smtp_data_reader reader;
+    uint64_t text_since_ms, text_at_ms, text_octets; /* on the wire, for the data rate */
+    struct mail_status failed; /* code 0: nothing yet stands against the message or chunk */
+    bool failed_is_error;      /* counts towards protocol_errors_max */
+    struct {
+        uint64_t size, left;
+        bool last;
+        enum smtp_server_state from; /* where BDAT was said */
+    } chunk;
+    uint64_t dropped_chunk_octets;
+};
+
+/* smtp_server.c */
+
+/* The only writer of the state; from SERVER_CLOSING there is no way out. */
+void smtp_server_enter(struct smtp_server *s, enum smtp_server_state state);
+void smtp_server_reply(struct smtp_server *s, const struct mail_status *status);
+/* Replies and tells the owner. Policy and size: not counted. */
+void smtp_server_refuse(struct smtp_server *s, const struct mail_status *status);
+/* Unknown, malformed or out of order: counted; 421 and the end once there are too many. */
+void smtp_server_error(struct smtp_server *s, const struct mail_status *status);
+/* As smtp_server_refuse(), and the session ends. */
+void smtp_server_refuse_close(struct smtp_server *s, const struct mail_status *status);
+/* Replies, forgets the transaction, ends. */
+void smtp_server_close(struct smtp_server *s, const struct mail_status *status);
+/* Ends the transaction, if any: RSET, EHLO, the end of a message. */
+void smtp_server_forget(struct smtp_server *s);
+/* Is EXTENSION offered in this session? After HELO none is. */
+bool smtp_server_offers(const struct smtp_server *s, enum smtp_server_extension extension);
+/* What was asked has been answered: at once, or by smtp_server_answer(). */
+void smtp_server_answered(struct smtp_server *s, const struct mail_status *status);
+/* A message is being made durable: its answer is near, replies may wait for it. */
+bool smtp_server_committing(const struct smtp_server *s);
+
+/* smtp_server_cmd.c: LINE without its CRLF, free of CR and NUL. */
+void smtp_server_command(struct smtp_server *s, struct bytes line);
+/* Counts a command that brings no mail; false: it was one too many and the session ends. */
+bool smtp_server_junk(struct smtp_server *s);
+
+/* smtp_server_mail.c */
+void smtp_server_verb_mail(struct smtp_server *s, struct bytes argument);
+void smtp_server_verb_rcpt(struct smtp_server *s, struct bytes argument);
+void smtp_server_mail_answered(struct smtp_server *s, const struct mail_status *status);
+void smtp_server_rcpt_answered(struct smtp_server *s, const struct mail_status *status);
+
+/* smtp_server_data.c */
+void smtp_server_verb_data(struct smtp_server *s, struct bytes argument);
+void smtp_server_verb_bdat(struct smtp_server *s, struct bytes argument);
+void smtp_server_begin_answered(struct smtp_server *s, const struct mail_status *status);
+void smtp_server_end_answered(struct smtp_server *s, const struct mail_status *status);
+/* Take from IN, return how much. */
+size_t smtp_server_read_text(struct smtp_server *s, struct bytes in);
+size_t smtp_server_read_chunk(struct smtp_server *s, struct bytes in);
+
+#endif

@@ -1,0 +1,140 @@
+/* The parameters of MAIL and RCPT: RFC 5321 4.1.2, RFC 3461 4. */
+#include "net/smtp_syntax_private.h"
+
+#define ORCPT_OCTETS_MAX 500 /* RFC 3461 4.2 */
+
+/* esmtp-keyword = (ALPHA / DIGIT) *(ALPHA / DIGIT / "-") */
+static size_t scan_keyword(struct bytes text)
+{
+    size_t at = 0;
+    while (at < text.len &&
+           (scan_is_alnum((unsigned char)text.ptr[at]) || (at > 0 && text.ptr[at] == '-'))) {
+        at++;
+    }
+    return at;
+}
+
+/* esmtp-value = 1*(%d33-60 / %d62-126) */
+static size_t scan_value(struct bytes text, size_t at)
+{
+    while (at < text.len && text.ptr[at] > ' ' && text.ptr[at] <= '~' && text.ptr[at] != '=') {
+        at++;
+    }
+    return at;
+}
+
+/* Mail-parameters = esmtp-param *(SP esmtp-param); more than one blank between is tolerated. */
+enum err smtp_syntax_param(struct bytes *rest, struct smtp_param *out)
+{
+    struct bytes text = bytes_trim(*rest);
+    if (text.len == 0) {
+        *rest = text;
+        return ERR_NOTFOUND;
+    }
+    size_t keyword_end = scan_keyword(text);
+    size_t end = keyword_end;
+    *out = (struct smtp_param){bytes_sub(text, 0, keyword_end), BYTES_EMPTY, false};
+    if (keyword_end == 0) {
+        return ERR_SYNTAX;
+    }
+    if (end < text.len && text.ptr[end] == '=') {
+        end = scan_value(text, keyword_end + 1);
+        out->value = bytes_sub(text, keyword_end + 1, end - keyword_end - 1);
+        out->has_value = true;
+        if (out->value.len == 0) {
+            return ERR_SYNTAX;
+        }
+    }
+    if (end < text.len && !scan_is_blank((unsigned char)text.ptr[end])) {
+        return ERR_SYNTAX;
+    }
+    *rest = bytes_from(text, end);
+    return ERR_OK;
+}
+
+/* notify-esmtp-value = "NEVER" / 1#("SUCCESS" / "FAILURE" / "DELAY"); none twice. */
+enum err smtp_syntax_notify(struct bytes value, uint8_t *notify)
+{
+    static const struct {
+        struct bytes word;
+        uint8_t bit;
+    } words[] = {
+        {{"NEVER", 5}, MAIL_NOTIFY_NEVER},
+        {{"SUCCESS", 7}, MAIL_NOTIFY_SUCCESS},
+        {{"FAILURE", 7}, MAIL_NOTIFY_FAILURE},
+        {{"DELAY", 5}, MAIL_NOTIFY_DELAY},
+    };
+    unsigned seen = 0;
+    struct bytes rest = value;
+    bool more = true;
+    while (more) {
+        struct bytes word;
+        more = bytes_split(rest, ',', &word, &rest);
+        unsigned bit = 0;
+        for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+            if (bytes_equal_nocase(word, words[i].word)) {
+                bit = words[i].bit;
+            }
+        }
+        if (bit == 0 || (seen & bit) != 0) {
+            return ERR_SYNTAX;
+        }
+        seen |= bit;
+    }
+    if ((seen & MAIL_NOTIFY_NEVER) != 0 && seen != MAIL_NOTIFY_NEVER) {
+        return ERR_SYNTAX;
+    }
+    *notify = (uint8_t)seen;
+    return ERR_OK;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* xtext = *(xchar / "+" 2HEXDIG), upper case only, RFC 3461 4. What decodes to a control byte is
+ * refused: it would come back as a line of a notification or of a log. */
+bool smtp_syntax_xtext_valid(struct bytes value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.ptr[i];
+        if (c <= ' ' || c > '~' || c == '=') {
+            return false;
+        }
+        if (c != '+') {
+            continue;
+        }
+        int high = i + 2 < value.len ? hex_digit(value.ptr[i + 1]) : -1;
+        int low = high >= 0 ? hex_digit(value.ptr[i + 2]) : -1;
+        if (low < 0) {
+            return false;
+        }
+        int decoded = high * 16 + low;
+        if ((decoded < ' ' && decoded != '\t') || decoded == 0x7F) {
+            return false;
+        }
+        i += 2;
+    }
+    return true;
+}
+
+/* original-recipient-address = atom ";" xtext */
+bool smtp_syntax_orcpt_valid(struct bytes value)
+{
+    struct bytes type;
+    struct bytes address;
+    if (value.len > ORCPT_OCTETS_MAX || !bytes_split(value, ';', &type, &address) ||
+        type.len == 0 || address.len == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < type.len; i++) {
+        if (!scan_is_atext((unsigned char)type.ptr[i])) {
+            return false;
+        }
+    }
+    return smtp_syntax_xtext_valid(address);
+}

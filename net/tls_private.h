@@ -1,0 +1,17 @@
+/* net/tls_private.h - what net/conn_tls.c needs of a context. */
+#ifndef NET_TLS_PRIVATE_H
+#define NET_TLS_PRIVATE_H
+
+#include <openssl/ssl.h>
+
+#include "net/tls.h"
+
+/* A session of CTX, in the role that CTX was made for; NULL when OpenSSL cannot make one.
+ * SERVER_NAME becomes the SNI if it is a DNS name; an address or NULL sends none (RFC 6066 3). */
+SSL *tls_session_new(struct tls_context *ctx, const char *server_name);
+void tls_session_info(const SSL *ssl, struct tls_info *out);
+
+/* The first error in OpenSSL's queue as static text, and the queue is empty after. */
+const char *tls_reason_take(void);
+
+#endif

@@ -1,0 +1,108 @@
+#include "policy/route.h"
+
+#include <strings.h>
+
+#define COST_MAX           100
+#define PORT_SMTP          25
+#define MEGABYTE           ((uint64_t)1 << 20)
+#define MINUTE_MS          ((uint64_t)60 * 1000)
+#define ALL_ACCEPTED       BYTES("--")
+#define SPACE_TYPE_DEFAULT BYTES("smtp")
+
+static enum err parse_cost(struct bytes text, unsigned *cost, struct err_detail *why)
+{
+    uint64_t n;
+    if (bytes_to_u64(bytes_trim(text), COST_MAX, &n) != ERR_OK || n == 0)
+        return err_set(why, ERR_SYNTAX, "the cost behind \";\" is a number from 1 to %d", COST_MAX);
+    *cost = (unsigned)n;
+    return ERR_OK;
+}
+
+enum err address_space_parse(struct bytes text, struct bytes *space, unsigned *cost,
+                             struct err_detail *why)
+{
+    struct bytes name, rest, type, after;
+    *cost = 1;
+    if (bytes_split(text, ';', &name, &rest)) {
+        enum err e = parse_cost(rest, cost, why);
+        if (e != ERR_OK)
+            return e;
+    }
+    name = bytes_trim(name);
+    if (bytes_split(name, ':', &type, &after)) {
+        if (!bytes_equal_nocase(bytes_trim(type), SPACE_TYPE_DEFAULT))
+            return err_set(why, ERR_SYNTAX, "only address spaces of type SMTP are routed");
+        name = bytes_trim(after);
+    }
+    *space = name;
+    if (bytes_equal(name, BYTES("*")) || bytes_equal(name, ALL_ACCEPTED))
+        return ERR_OK;
+    return domain_pattern_check(name, why);
+}
+
+void send_connector_defaults(struct send_connector *c)
+{
+    *c = (struct send_connector){
+        .enabled = true,
+        .dns_routing_enabled = true,
+        .port = PORT_SMTP,
+        .max_message_size_bytes = 35 * MEGABYTE,
+        .connection_inactivity_timeout_ms = 10 * MINUTE_MS,
+        .smtp_max_messages_per_connection = 20,
+        .max_connections = 20,
+        .source_ip_address = IPADDR_V4_ANY,
+    };
+}
+
+/* How specific SPACE is for DOMAIN, 0: no match. "--" stands right below a space that is the
+ * accepted domain itself: a more specific one still goes first, a wider one after it. */
+static unsigned space_score(struct bytes space, const struct accepted_domain *accepted,
+                            struct bytes domain)
+{
+    if (!bytes_equal(space, ALL_ACCEPTED))
+        return 2 * domain_match(space, domain, true);
+    if (!accepted)
+        return 0;
+    struct bytes name = bytes_of(accepted->name);
+    unsigned own = domain_match(name, domain, false);
+    if (own == 0) /* a subdomain by MatchSubDomains: as if "*." stood in front */
+        own = (unsigned)name.len + 2;
+    return 2 * own - 1;
+}
+
+struct candidate {
+    struct route route;
+    unsigned score;
+};
+
+static bool candidate_is_better(const struct candidate *a, const struct candidate *b)
+{
+    if (!b->route.connector || a->score != b->score)
+        return !b->route.connector || a->score > b->score;
+    if (a->route.space->cost != b->route.space->cost)
+        return a->route.space->cost < b->route.space->cost;
+    return strcasecmp(a->route.connector->name, b->route.connector->name) < 0;
+}
+
+struct route route_find(const struct send_connector *connectors, size_t count,
+                        const struct domain_set *domains, struct bytes domain, uint64_t octets)
+{
+    struct candidate best = {.score = 0};
+    const struct accepted_domain *accepted = domains ? domain_set_find(domains, domain) : NULL;
+    bool size_excluded = false;
+    for (size_t i = 0; i < count; i++) {
+        const struct send_connector *c = &connectors[i];
+        for (size_t j = 0; c->enabled && j < c->space_count; j++) {
+            struct candidate this = {{.connector = c, .space = &c->spaces[j]}, 0};
+            this.score = space_score(bytes_of(c->spaces[j].space), accepted, domain);
+            if (this.score == 0)
+                continue;
+            if (octets > c->max_message_size_bytes)
+                size_excluded = true;
+            else if (candidate_is_better(&this, &best))
+                best = this;
+        }
+    }
+    best.route.too_big = !best.route.connector && size_excluded;
+    return best.route;
+}

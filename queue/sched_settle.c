@@ -1,0 +1,295 @@
+#include "core/clock.h"
+#include "core/log.h"
+#include "queue/sched_private.h"
+
+/* One leg's answers being applied. */
+struct settling {
+    struct sched *sched;
+    struct sched_message *m;
+    struct sched_leg *leg;
+    const struct sched_attempt *attempt;
+    struct arena arena;
+    struct settle_rcpt *rcpts;
+    struct spool_message original; /* envelope and meta, when READ */
+    bool read, waits, delayed;
+};
+
+static bool older_than(const struct settling *x, uint64_t limit_ms)
+{
+    int64_t age;
+    if (__builtin_sub_overflow(clock_wall_ms(), x->m->received_at_ms, &age) || age < 0)
+        return false;
+    return (uint64_t)age >= limit_ms;
+}
+
+static bool delay_due(const struct settling *x)
+{
+    unsigned not_again = SCHED_NO_REPORT | SCHED_DELAY_TOLD | SCHED_DELAY_TELLING;
+    return !(x->m->flags & not_again) &&
+           older_than(x, x->sched->settings.retry.delay_notification_timeout_ms);
+}
+
+/* Only what may end in a report, or in giving up, needs the envelope from the disk. */
+static bool needs_envelope(const struct settling *x)
+{
+    const struct sched_attempt *a = x->attempt;
+    bool late = older_than(x, x->sched->settings.retry.message_expiration_timeout_ms) ||
+                delay_due(x);
+    bool success = (x->m->flags & SCHED_WANTS_SUCCESS) && !a->peer_has_dsn;
+    for (size_t i = 0; i < a->count; i++)
+        if (mail_status_ok(&a->results[i]) ? success
+                                           : late || mail_status_permanent(&a->results[i]))
+            return true;
+    return false;
+}
+
+/* Without the envelope: what was delivered is delivered, all else waits. */
+static void decide_blindly(struct settling *x)
+{
+    for (size_t i = 0; i < x->attempt->count; i++) {
+        bool ok = mail_status_ok(&x->rcpts[i].status);
+        x->rcpts[i].state = ok ? SPOOL_RCPT_DELIVERED : SPOOL_RCPT_PENDING;
+        x->waits |= !ok;
+    }
+}
+
+static void decide(struct settling *x)
+{
+    const struct sched_attempt *a = x->attempt;
+    x->rcpts = ARENA_NEW_ARRAY(&x->arena, struct settle_rcpt, a->count);
+    for (size_t i = 0; i < a->count; i++)
+        x->rcpts[i].status = a->results[i];
+    if (!x->read) {
+        decide_blindly(x);
+        return;
+    }
+    struct settle_facts facts = {
+        .envelope = &x->original.envelope,
+        .meta = &x->original.meta,
+        .delay_notified = x->m->flags & (SCHED_DELAY_TOLD | SCHED_DELAY_TELLING),
+        .now_ms = clock_wall_ms(),
+        .peer_has_dsn = a->peer_has_dsn,
+    };
+    bool due = delay_due(x);
+    x->waits =
+        settle(&facts, &x->sched->settings.retry, a->rcpts, x->rcpts, a->count, &x->delayed);
+    if (due && x->delayed)
+        x->m->flags |= SCHED_DELAY_TELLING;
+    else if (due && x->waits)
+        x->m->flags |= SCHED_DELAY_TOLD; /* nobody wants it: not to be looked into again */
+}
+
+static bool unreported(const struct settle_rcpt *rcpt)
+{
+    return rcpt->report == SETTLE_REPORT_FAILED || rcpt->report == SETTLE_REPORT_RELAYED;
+}
+
+static void apply(struct settling *x)
+{
+    const struct sched_attempt *a = x->attempt;
+    bool uniform = true;
+    for (size_t i = 1; i < a->count; i++)
+        uniform &= x->rcpts[i].state == x->rcpts[0].state;
+    if (!uniform)
+        sched_message_widen(x->m);
+    if (!(x->m->flags & SCHED_WIDE)) {
+        x->m->flags |= x->waits ? 0 : SCHED_SETTLED;
+        return;
+    }
+    for (size_t i = 0; i < a->count; i++) {
+        struct sched_rcpt *rcpt = &x->m->wide->rcpts[a->rcpts[i]];
+        sched_rcpt_note(rcpt, &x->rcpts[i].status);
+        rcpt->state = x->rcpts[i].state;
+        rcpt->unreported = unreported(&x->rcpts[i]);
+        if (rcpt->state != SPOOL_RCPT_PENDING)
+            rcpt->leg = NULL;
+    }
+}
+
+/* --- What the log is told --- */
+
+static const char *dest_name(const struct sched_attempt *a)
+{
+    return a->dest ? a->dest->key : "";
+}
+
+static bool expired(const struct settling *x, size_t i)
+{
+    return x->rcpts[i].status.code != x->attempt->results[i].code;
+}
+
+static void log_failed(const struct settling *x, size_t i)
+{
+    char reply[600], last[600];
+    struct bytes address = x->original.envelope.rcpts[x->attempt->rcpts[i]].address;
+    const char *report = x->rcpts[i].report == SETTLE_REPORT_FAILED ? "yes"
+                         : x->m->flags & SCHED_NO_REPORT            ? "null_sender"
+                                                                    : "notify";
+    mail_status_format(&x->rcpts[i].status, reply, sizeof reply);
+    mail_status_format(&x->attempt->results[i], last, sizeof last);
+    if (expired(x, i))
+        LOG(LOG_WARNING, "message_expired", LOG_U64("id", x->m->ref.id),
+            LOG_BYTES("rcpt", address), LOG_STR("destination", dest_name(x->attempt)),
+            LOG_STR("reply", reply), LOG_STR("last_reply", last), LOG_STR("report", report),
+            LOG_U64("attempts", x->leg->attempts));
+    else
+        LOG(LOG_WARNING, "message_failed", LOG_U64("id", x->m->ref.id), LOG_BYTES("rcpt", address),
+            LOG_STR("destination", dest_name(x->attempt)), LOG_STR("host", x->attempt->host),
+            LOG_STR("reply", reply), LOG_STR("report", report),
+            LOG_U64("attempts", x->leg->attempts));
+}
+
+static void log_waiting(const struct settling *x, size_t i, int64_t next_at_ms)
+{
+    char reply[600];
+    const struct sched_attempt *a = x->attempt;
+    uint64_t next_s = (uint64_t)(next_at_ms - clock_wall_ms()) / 1000;
+    mail_status_format(&x->rcpts[i].status, reply, sizeof reply);
+    if (a->dest)
+        LOG(LOG_INFO, "message_deferred", LOG_U64("id", x->m->ref.id),
+            LOG_STR("destination", a->dest->key), LOG_STR("host", a->host),
+            LOG_STR("reply", reply), LOG_U64("attempts", x->leg->attempts),
+            LOG_U64("ambiguous", a->ambiguous), LOG_U64("next_s", next_s));
+    else
+        LOG(LOG_WARNING, "message_unreachable", LOG_U64("id", x->m->ref.id),
+            LOG_STR("reply", reply), LOG_U64("attempts", x->leg->attempts),
+            LOG_U64("next_s", next_s));
+}
+
+static void tell(const struct settling *x, int64_t next_at_ms)
+{
+    const struct sched_attempt *a = x->attempt;
+    struct sched_counters *counters = &x->sched->counters;
+    size_t delivered = 0, failed = 0, waiting = a->count;
+    for (size_t i = 0; i < a->count; i++) {
+        if (x->rcpts[i].state == SPOOL_RCPT_DELIVERED && delivered++ == 0)
+            sched_log_delivered(x->m, a, &a->results[i]);
+        if (x->rcpts[i].state == SPOOL_RCPT_FAILED) {
+            failed++;
+            log_failed(x, i);
+        }
+        if (x->rcpts[i].state == SPOOL_RCPT_PENDING && waiting == a->count)
+            waiting = i;
+    }
+    sched_count(&counters->delivered_rcpts, (int64_t)delivered);
+    sched_count(&counters->failed_rcpts, (int64_t)failed);
+    if (failed > 0 && (x->m->flags & SCHED_NO_REPORT))
+        LOG(LOG_WARNING, "message_discarded", LOG_U64("id", x->m->ref.id),
+            LOG_U64("rcpts", failed), LOG_STR("why", "no report to a null sender"));
+    if (waiting == a->count || a->only_waited)
+        return;
+    sched_count(&counters->deferrals, 1);
+    log_waiting(x, waiting, next_at_ms);
+}
+
+void sched_log_delivered(const struct sched_message *m, const struct sched_attempt *a,
+                         const struct mail_status *status)
+{
+    char reply[600];
+    if (!log_enabled(LOG_INFO))
+        return;
+    LOG(LOG_INFO, "message_delivered", LOG_U64("id", m->ref.id),
+        LOG_STR("destination", a->dest->key), LOG_STR("host", a->host),
+        LOG_U64("rcpts", a->count),
+        LOG_STR("reply", mail_status_format(status, reply, sizeof reply)));
+}
+
+/* --- Where the leg goes --- */
+
+/* When it is tried next, wall clock; 0 when it is no more. */
+static int64_t place(struct settling *x)
+{
+    const struct retry_settings *retry = &x->sched->settings.retry;
+    const struct sched_attempt *a = x->attempt;
+    if (!x->waits) {
+        sched_leg_drop(x->leg);
+        return 0;
+    }
+    if (a->only_waited) {
+        sched_leg_watch(x->leg);
+        return a->dest->next_attempt_at_ms;
+    }
+    if (a->host_failed && a->dest->waiting) {
+        sched_dest_queue(a->dest, x->leg);
+        return a->dest->next_attempt_at_ms;
+    }
+    uint64_t delay_ms = retry_message_delay(retry, x->leg->attempts);
+    if (!a->dest)
+        delay_ms = retry_destination_delay(retry, x->leg->attempts);
+    else if (a->host_failed)
+        delay_ms = retry_destination_delay(retry, 1); /* others get through: soon again */
+    sched_leg_defer(x->leg, delay_ms);
+    return clock_wall_ms() + (int64_t)delay_ms;
+}
+
+static void start_report(struct settling *x)
+{
+    const struct sched_attempt *a = x->attempt;
+    struct sched_report_rcpt *rcpts = ARENA_NEW_ARRAY(&x->arena, struct sched_report_rcpt, a->count);
+    size_t count = 0;
+    for (size_t i = 0; i < a->count; i++) {
+        if (x->rcpts[i].report == SETTLE_REPORT_NONE)
+            continue;
+        bool remote = a->host[0] && !a->host_failed && !expired(x, i);
+        rcpts[count++] = (struct sched_report_rcpt){a->rcpts[i], x->rcpts[i].report,
+                                                    x->rcpts[i].status, remote};
+    }
+    if (count > 0)
+        sched_report_start(x->m, rcpts, count, a->host);
+}
+
+static void record(struct settling *x)
+{
+    const struct sched_attempt *a = x->attempt;
+    if (a->only_waited && x->waits)
+        return; /* a delay report, if any, is recorded when it is durable */
+    struct spool_rcpt_outcome *outcomes =
+        ARENA_NEW_ARRAY(&x->arena, struct spool_rcpt_outcome, a->count);
+    for (size_t i = 0; i < a->count; i++)
+        outcomes[i] = (struct spool_rcpt_outcome){a->rcpts[i], (uint8_t)x->rcpts[i].state,
+                                                  x->rcpts[i].status};
+    sched_message_record(x->m, outcomes, a->count);
+}
+
+/* False: the message is corrupt, and gone. */
+static bool read_envelope(struct settling *x)
+{
+    struct err_detail why = {""};
+    if (!needs_envelope(x))
+        return true;
+    enum err err =
+        spool_read(x->sched->spool, &x->m->ref, &x->arena, &x->original, &why);
+    x->read = err == ERR_OK && x->original.envelope.rcpt_count == x->m->rcpt_count;
+    if (err == ERR_CORRUPT) {
+        sched_message_quarantine(x->m, why.text);
+        return false;
+    }
+    if (err)
+        LOG(LOG_ERROR, "message_unreadable", LOG_U64("id", x->m->ref.id),
+            LOG_STR("while", "settling"), LOG_STR("why", why.text));
+    return true;
+}
+
+void sched_leg_settle(struct sched_leg *leg, const struct sched_attempt *attempt)
+{
+    struct sched_message *m = sched_leg_message(leg);
+    struct settling x = {.sched = m->sched, .m = m, .leg = leg, .attempt = attempt};
+    arena_init(&x.arena, 0);
+    if (!attempt->only_waited)
+        leg->attempts++;
+    if (attempt->host_failed && attempt->dest->failures > leg->attempts)
+        leg->attempts = attempt->dest->failures; /* tried for all who wait there */
+    if (read_envelope(&x)) {
+        decide(&x);
+        apply(&x);
+        m->busy++; /* keeps it while its parts are moved */
+        int64_t next_at_ms = place(&x);
+        tell(&x, next_at_ms);
+        start_report(&x);
+        m->busy--;
+        record(&x);
+        if (x.read)
+            spool_message_close(&x.original);
+    }
+    arena_free(&x.arena);
+}

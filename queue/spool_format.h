@@ -1,0 +1,244 @@
+/* queue/spool_format.h - the spool's bytes: what a segment file holds, to the byte, and the pure
+ * functions that write it and read it back. No input or output here: everything works on memory.
+ *
+ * All integers are little-endian, at the offsets given; nothing is ever cast to a struct. "hash"
+ * is XXH3-64. text(max) is a u16 length, at most max, followed by that many bytes of any value.
+ *
+ * The directory
+ *   lock               held by flock while a process uses the spool
+ *   segments/seg-XXX   segment files; XXX is the slot, three lower-case hex digits
+ *   segments/new-XXX   a segment being made; removed when found
+ *   big/<id>           a body beyond the inline limit, 16 lower-case hex digits, the text and
+ *                      nothing else
+ *   quarantine/        damaged bytes and unreadable messages, set aside for a human
+ *
+ * Segment file: a header of 4096 bytes, then records, each at a multiple of 8.
+ *
+ * Segment header; the same 64 bytes stand at 0 and at 2048, so that one bad sector does not take
+ * the segment with it. The rest of the 4096 is zero.
+ *    0 u32 magic 0x4753524d "MRSG"
+ *    4 u32 version 1
+ *    8 u64 generation: count << 12 | slot; the count is never used twice in a spool, and
+ *          segments are filled in order of generation
+ *   16 u64 size of the file in bytes
+ *   24 u64 salt: random, secret, new with every generation
+ *   32 u64 next id: every message id handed out before this header was written is below it
+ *   40 u64 0
+ *   48 u64 0
+ *   56 u64 hash of bytes 0 to 55
+ * Offsets 0, 4 and 56 keep their meaning in every later version.
+ *
+ *   H1 magic is right and the hash fits.
+ *   H2 version is 1. A higher version is refused, not repaired: the spool belongs to a newer
+ *      program.
+ *   H3 generation is not 0 and its low 12 bits are the slot in the file's name.
+ *   H4 size is within SPOOL_SEGMENT_MIN and _MAX and a multiple of 4096; the reserved words are 0.
+ *   H5 The first copy that passes H1 to H4 counts. A new generation's header is synced before
+ *      the first record of that generation is written, so the copies differ only while the
+ *      segment holds nothing that matters.
+ *
+ * Record: 64 bytes of header, head, body, zeros up to the next multiple of 8.
+ *    0 u32 magic 0x3152524d "MRR1"
+ *    4 u8  type
+ *    5 u8  0
+ *    6 u16 0
+ *    8 u32 head length
+ *   12 u32 body length
+ *   16 u64 generation of the segment
+ *   24 u64 message id, 0 where the record is about none or several
+ *   32 u64 hash of the head
+ *   40 u64 hash of the body
+ *   48 u32 offset of this record in the segment
+ *   52 u32 offset of the first record of the group that was written and synced together
+ *   56 u64 hash of bytes 0 to 55, seeded with the segment's salt
+ *
+ *   R1 offset is a multiple of 8, at least 4096, and the whole record lies within the segment.
+ *   R2 magic is right, type is known, the reserved bytes are 0.
+ *   R3 generation is that of the segment header, so bytes left by an earlier use of the segment
+ *      are no record.
+ *   R4 offset is where the record stands; the group's offset is a multiple of 8, at least 4096
+ *      and not beyond it.
+ *   R5 the three hashes fit. The salt makes R5 impossible to satisfy for a sender who puts
+ *      something shaped like a record into the text of a mail and hopes that damage before it
+ *      sends the reader there.
+ *   R6 type and lengths agree: MESSAGE has id, head and may have a body; BIG and OUTCOME have id
+ *      and head, no body; DONE and CHECKPOINT have id 0 and a head, no body.
+ *   R7 the head decodes by the rules of its type, to its last byte.
+ *
+ * Reading a segment: from 4096 on, record after record. Where there is none, the next place at a
+ * multiple of 8 that holds a record is searched. Found: the bytes between are damage, unless the
+ * found record belongs to a group that began at or before them: then that group may never have
+ * been synced, and the gap is torn. Either way they are set aside. Not found: the segment ends
+ * there. A CHECKPOINT elsewhere may say that it ends sooner (void), or that it ended later
+ * (sealed), which makes the missing end damage.
+ *
+ * Heads
+ *   MESSAGE (1), BIG (2)
+ *     i64 received at, ms since 1970      u64 session id     u64 octets of the text    u32 notes
+ *     16 octets client address            u8 is_dsn (0, 1)   u8 body (0..2)   u8 ret (0..2)
+ *     u8 smtputf8 (0, 1)                  u64 size declared
+ *     text(4096) sender, envid, auth, connector, message id
+ *     u32 recipients, 1 to 262144; each: u8 notify (0..15), text(4096) address, text(4096) orcpt
+ *     BIG only: u64 octets of the file, u64 hash of the file
+ *     Octets equal the body's length, or the file's.
+ *   OUTCOME (3)
+ *     u64 generation where the message lives   u32 attempts   i64 next attempt at
+ *     u8 delay notified (0, 1)   u32 count; each: u32 recipient, u8 state (0..2), u16 code,
+ *     u16 x 3 enhanced code, text(512)
+ *     The latest, by generation and offset, counts.
+ *   DONE (4)
+ *     u64 generation where the messages live   u32 count, 1 to 8192   u64 x count ids
+ *   CHECKPOINT (5)
+ *     u64 generation   u64 end, at least 4096 and a multiple of 8   u8 kind (0 sealed, 1 void)
+ *     Nothing of GENERATION at END or beyond counts. Void: writing or syncing there failed and
+ *     the senders were told so; the segment is never written again. The smallest end counts; a
+ *     CHECKPOINT about its own or a later generation is ignored.
+ *
+ * A message lives while its record is there and no DONE names its id and generation. When a
+ * segment is given a new generation, those of its OUTCOME, DONE and CHECKPOINT records that are
+ * about generations still on the disk are first written again elsewhere.
+ */
+#ifndef QUEUE_SPOOL_FORMAT_H
+#define QUEUE_SPOOL_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/arena.h"
+#include "core/bytes.h"
+#include "core/err.h"
+#include "core/mail.h"
+#include "queue/spool.h"
+
+#define SPOOL_VERSION         1
+#define SPOOL_HEADER_BYTES    4096 /* of a segment */
+#define SPOOL_HEADER_COPY_AT  2048
+#define SPOOL_RECORD_BYTES    64 /* of a record's header */
+#define SPOOL_SEGMENT_MIN     (64 * 1024)
+#define SPOOL_SEGMENT_MAX     (1024 * 1024 * 1024)
+#define SPOOL_SLOT_BITS       12
+#define SPOOL_SLOTS           (1U << SPOOL_SLOT_BITS)
+#define SPOOL_TEXT_MAX        4096
+#define SPOOL_STATUS_TEXT_MAX 512
+#define SPOOL_RCPTS_MAX       262144
+#define SPOOL_DONE_IDS_MAX    8192
+
+static inline uint32_t spool_generation_slot(uint64_t generation)
+{
+    return (uint32_t)(generation & (SPOOL_SLOTS - 1));
+}
+
+/* --- Integers and hash --- */
+
+void spool_put_u16(uint8_t *to, uint16_t n);
+void spool_put_u32(uint8_t *to, uint32_t n);
+void spool_put_u64(uint8_t *to, uint64_t n);
+uint16_t spool_get_u16(const uint8_t *from);
+uint32_t spool_get_u32(const uint8_t *from);
+uint64_t spool_get_u64(const uint8_t *from);
+uint64_t spool_hash(const void *data, size_t len);
+/* The same hash of what comes in pieces. */
+struct spool_hasher;
+struct spool_hasher *spool_hasher_new(void);
+void spool_hasher_add(struct spool_hasher *h, const void *data, size_t len);
+uint64_t spool_hasher_result(const struct spool_hasher *h);
+void spool_hasher_free(struct spool_hasher **h);
+
+/* --- Segment header --- */
+
+struct spool_segment_header {
+    uint64_t generation, size, salt, next_id;
+};
+/* TO: SPOOL_HEADER_BYTES. */
+void spool_header_encode(const struct spool_segment_header *header, uint8_t *to);
+/* DATA may be shorter than a header. ERR_CORRUPT: no copy is valid; ERR_LIMIT: a newer version,
+ * which is left in VERSION. */
+MUST_USE enum err spool_header_decode(const uint8_t *data, size_t len, uint32_t slot,
+                                      struct spool_segment_header *out, uint32_t *version);
+
+/* --- Records --- */
+
+enum spool_type {
+    SPOOL_MESSAGE = 1,
+    SPOOL_BIG,
+    SPOOL_OUTCOME,
+    SPOOL_DONE,
+    SPOOL_CHECKPOINT,
+};
+
+struct spool_record {
+    enum spool_type type;
+    uint32_t head_len, body_len;
+    uint64_t generation, id, head_hash, body_hash;
+    uint32_t offset, group;
+    const uint8_t *head, *body; /* into the block that was read */
+};
+
+/* Header, head, body and padding; 0 if that is more than a segment may hold. */
+uint32_t spool_record_length(uint64_t head_len, uint64_t body_len);
+/* The header: TO has SPOOL_RECORD_BYTES. */
+void spool_record_encode(const struct spool_record *record, uint64_t salt, uint8_t *to);
+/* R1 to R4, R6, and the header's hash; LEN bytes of the record's beginning are at DATA, which
+ * stands at offset AT of a segment of SIZE bytes. Head and body are not looked at. */
+bool spool_record_decode(const uint8_t *data, size_t len, uint64_t at, uint64_t size,
+                         const struct spool_segment_header *segment, struct spool_record *out);
+
+enum spool_walk_event { SPOOL_WALK_RECORD, SPOOL_WALK_GAP, SPOOL_WALK_END };
+
+/* Over a segment in memory, which must outlive what is found in it. */
+struct spool_walk {
+    const uint8_t *data; /* the whole file, or what there is of it */
+    uint64_t len;        /* stop here: the file's or the checkpoint's end */
+    struct spool_segment_header segment;
+    uint64_t at;
+    /* of the latest event */
+    struct spool_record record;
+    uint64_t gap_from, gap_to;
+    bool gap_torn;
+    bool pending; /* record was found behind a gap and is next */
+    struct arena scratch;
+};
+void spool_walk_start(struct spool_walk *walk, const uint8_t *data, uint64_t len,
+                      const struct spool_segment_header *segment);
+/* RECORD passes R1 to R7. END: at is the segment's end. */
+enum spool_walk_event spool_walk_next(struct spool_walk *walk);
+void spool_walk_free(struct spool_walk *walk);
+
+/* --- Heads. Encoders return the length, 0 if a limit is exceeded; TO NULL only measures --- */
+
+struct spool_head {
+    struct mail_envelope envelope;
+    struct spool_meta meta;
+    bool big;
+    uint64_t big_octets, big_hash;
+};
+size_t spool_head_encode(const struct spool_head *head, uint8_t *to);
+/* Text points into DATA, the recipients are in ARENA. False: breaks R7. */
+bool spool_head_decode(const uint8_t *data, size_t len, bool big, struct arena *arena,
+                       struct spool_head *out);
+
+size_t spool_outcome_encode(uint64_t generation, const struct spool_outcome *outcome, uint8_t *to);
+bool spool_outcome_decode(const uint8_t *data, size_t len, struct arena *arena,
+                          uint64_t *generation, struct spool_outcome *out);
+
+#define SPOOL_DONE_LENGTH(count) (12 + (size_t)(count) * 8)
+/* IDS are put one by one with spool_done_put(). */
+void spool_done_encode(uint64_t generation, uint32_t count, uint8_t *to);
+void spool_done_put(uint8_t *head, uint32_t index, uint64_t id);
+bool spool_done_decode(const uint8_t *data, size_t len, uint64_t *generation, uint32_t *count);
+uint64_t spool_done_id(const uint8_t *head, uint32_t index);
+
+enum spool_checkpoint_kind { SPOOL_CHECKPOINT_SEALED, SPOOL_CHECKPOINT_VOID };
+struct spool_checkpoint {
+    uint64_t generation, end;
+    enum spool_checkpoint_kind kind;
+};
+#define SPOOL_CHECKPOINT_LENGTH 17
+void spool_checkpoint_encode(const struct spool_checkpoint *checkpoint, uint8_t *to);
+bool spool_checkpoint_decode(const uint8_t *data, size_t len, struct spool_checkpoint *out);
+
+/* R7 for a record whose head is in memory. */
+bool spool_record_head_valid(const struct spool_record *record, struct arena *scratch);
+
+#endif

@@ -1,0 +1,515 @@
+/* One group: what is queued becomes records in one run of bytes, one write, one sync.
+ *
+ * Order within it: checkpoints, what reclaim carries forward, outcomes and dones, messages. The
+ * small records are one piece of memory; a message is two (header and head, body with padding).
+ */
+#include "queue/spool_private.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/mem.h"
+
+struct small { /* a small record in the group's own memory */
+    enum spool_type type;
+    uint64_t id, generation;
+    size_t at;
+    uint32_t head_len, length;
+};
+
+struct done_id {
+    uint64_t generation, id;
+};
+
+struct spool_group {
+    struct spool *spool;
+    struct spool_segment *segment, *retiring;
+    uint32_t start, room, used; /* offsets in the segment; bytes */
+    uint32_t reserved;          /* of room, for the first message */
+    uint8_t *bytes;             /* the small records */
+    size_t bytes_len, bytes_capacity;
+    struct small *smalls;
+    size_t small_count, small_capacity;
+    struct done_id *dones;
+    size_t done_count, done_capacity;
+    size_t checkpoint_count;
+    struct spool_txn *txns, **txns_end;
+    size_t txn_count;
+    struct spool_settle *settles, **settles_end;
+    struct iovec *iov;
+    size_t iov_count;
+};
+
+#define SMALL_DONE_MAX 88 /* a DONE record for one id, or a CHECKPOINT */
+
+uint32_t spool_group_room(const struct spool_group *group)
+{
+    uint32_t taken = group->used + group->reserved;
+    uint32_t dones = (uint32_t)group->done_count * SMALL_DONE_MAX;
+    return group->room > taken + dones ? group->room - taken - dones : 0;
+}
+
+void spool_group_add(struct spool_group *group, enum spool_type type, uint64_t id,
+                     uint64_t generation, const uint8_t *head, uint32_t head_len)
+{
+    uint32_t length = spool_record_length(head_len, 0);
+    if (group->bytes_len + length > group->bytes_capacity) {
+        group->bytes_capacity = group->bytes_capacity * 2 + length + 4096;
+        group->bytes = mem_realloc(group->bytes, group->bytes_capacity);
+    }
+    if (group->small_count == group->small_capacity) {
+        group->small_capacity = group->small_capacity * 2 + 16;
+        group->smalls = mem_realloc(group->smalls, group->small_capacity * sizeof *group->smalls);
+    }
+    uint8_t *to = group->bytes + group->bytes_len;
+    memset(to, 0, length);
+    memcpy(to + SPOOL_RECORD_BYTES, head, head_len);
+    group->smalls[group->small_count++] =
+        (struct small){type, id, generation, group->bytes_len, head_len, length};
+    group->bytes_len += length;
+    group->used += length;
+}
+
+/* --- What goes in --- */
+
+static void add_checkpoints(struct spool_group *g, size_t count)
+{
+    for (; g->checkpoint_count < count && spool_group_room(g) >= SMALL_DONE_MAX;
+         g->checkpoint_count++) {
+        uint8_t head[SPOOL_CHECKPOINT_LENGTH];
+        const struct spool_checkpoint *c = &g->spool->checkpoints[g->checkpoint_count];
+        if (!spool_generation_exists(g->spool, c->generation))
+            continue;
+        spool_checkpoint_encode(c, head);
+        spool_group_add(g, SPOOL_CHECKPOINT, 0, c->generation, head, sizeof head);
+    }
+}
+
+/* False: no room, it waits for another group. */
+static bool add_settle(struct spool_group *g, struct spool_settle *s)
+{
+    if (s->kind == SPOOL_SETTLE_OUTCOME) {
+        uint32_t length = spool_record_length(s->head_len, 0);
+        if (length > spool_group_room(g) || (g->bytes_len + length > SPOOL_SMALL_BYTES && g->used))
+            return false;
+        spool_group_add(g, SPOOL_OUTCOME, s->ref.id, s->ref.segment, s->head, s->head_len);
+        return true;
+    }
+    if (spool_group_room(g) < SMALL_DONE_MAX)
+        return false;
+    if (g->done_count == g->done_capacity) {
+        g->done_capacity = g->done_capacity * 2 + 64;
+        g->dones = mem_realloc(g->dones, g->done_capacity * sizeof *g->dones);
+    }
+    g->dones[g->done_count++] = (struct done_id){s->ref.segment, s->ref.id};
+    return true;
+}
+
+/* A message that has gone needs no outcome; one that could not be set aside stays. */
+static bool settle_counts(struct spool *spool, struct spool_settle *s)
+{
+    if (!spool_generation_exists(spool, s->ref.segment) ||
+        !spool_index_find(&spool->index, s->ref.id, spool_generation_slot(s->ref.segment)))
+        return false;
+    if (s->kind != SPOOL_SETTLE_QUARANTINE)
+        return true;
+    if (spool_set_aside_message(spool, &s->ref, bytes_make((char *)s->head, s->head_len)) != ERR_OK)
+        return false;
+    s->kind = SPOOL_SETTLE_DONE;
+    return true;
+}
+
+static void add_settles(struct spool_group *g)
+{
+    struct spool *spool = g->spool;
+    while (spool->settles) {
+        struct spool_settle *s = spool->settles;
+        bool counts = settle_counts(spool, s);
+        if (counts && !add_settle(g, s))
+            break;
+        spool->settles = s->next;
+        s->next = NULL;
+        if (counts) {
+            *g->settles_end = s;
+            g->settles_end = &s->next;
+        } else {
+            mem_free(s);
+        }
+    }
+    if (!spool->settles)
+        spool->settles_end = &spool->settles;
+}
+
+static int compare_dones(const void *a, const void *b)
+{
+    const struct done_id *x = a, *y = b;
+    if (x->generation != y->generation)
+        return x->generation < y->generation ? -1 : 1;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* One record for all messages of one generation: 8 bytes a message instead of 88. */
+static void add_dones(struct spool_group *g)
+{
+    if (g->done_count == 0)
+        return;
+    qsort(g->dones, g->done_count, sizeof *g->dones, compare_dones);
+    size_t count = g->done_count;
+    uint8_t *head = mem_alloc(SPOOL_DONE_LENGTH(SPOOL_DONE_IDS_MAX));
+    g->done_count = 0; /* the room set by for them is now used */
+    for (size_t i = 0; i < count;) {
+        uint64_t generation = g->dones[i].generation;
+        uint32_t n = 0;
+        for (; i < count && n < SPOOL_DONE_IDS_MAX && g->dones[i].generation == generation; i++)
+            spool_done_put(head, n++, g->dones[i].id);
+        spool_done_encode(generation, n, head);
+        spool_group_add(g, SPOOL_DONE, 0, generation, head, (uint32_t)SPOOL_DONE_LENGTH(n));
+    }
+    mem_free(head);
+}
+
+static struct spool_txn *pop_txn(struct spool *spool)
+{
+    struct spool_txn *txn = spool->txns;
+    spool->txns = txn->next;
+    txn->next = NULL;
+    if (!spool->txns)
+        spool->txns_end = &spool->txns;
+    return txn;
+}
+
+/* The big file is on the disk before the record that speaks of it. */
+static bool big_synced(struct spool *spool, struct spool_txn *txn)
+{
+    if (txn->big_fd < 0)
+        return true;
+    if (spool->io->fsync(spool->io, txn->big_fd) == 0)
+        return true;
+    spool_txn_complete(txn, err_from_errno(errno));
+    return false;
+}
+
+static void add_txns(struct spool_group *g)
+{
+    struct spool *spool = g->spool;
+    g->reserved = 0;
+    while (spool->txns && g->txn_count < SPOOL_GROUP_TXNS &&
+           spool->txns->length <= g->room - g->used) {
+        struct spool_txn *txn = pop_txn(spool);
+        if (!big_synced(spool, txn))
+            continue;
+        *g->txns_end = txn;
+        g->txns_end = &txn->next;
+        g->txn_count++;
+        g->used += txn->length;
+    }
+}
+
+/* Their names too. If that fails all big ones leave the group. */
+static void sync_big_names(struct spool_group *g)
+{
+    bool any = false;
+    for (struct spool_txn *txn = g->txns; txn; txn = txn->next)
+        any |= txn->big_fd >= 0;
+    if (!any || g->spool->io->fsync(g->spool->io, g->spool->big_fd) == 0)
+        return;
+    enum err err = err_from_errno(errno);
+    struct spool_txn *txn = g->txns;
+    g->txns = NULL;
+    g->txns_end = &g->txns;
+    for (struct spool_txn *next; txn; txn = next) {
+        next = txn->next;
+        txn->next = NULL;
+        if (txn->big_fd < 0) {
+            *g->txns_end = txn;
+            g->txns_end = &txn->next;
+            continue;
+        }
+        g->used -= txn->length;
+        g->txn_count--;
+        spool_txn_complete(txn, err);
+    }
+}
+
+/* --- Bytes --- */
+
+static void finish_smalls(struct spool_group *g, uint32_t *offset)
+{
+    for (size_t i = 0; i < g->small_count; i++) {
+        const struct small *s = &g->smalls[i];
+        uint8_t *to = g->bytes + s->at;
+        struct spool_record record = {
+            .type = s->type,
+            .head_len = s->head_len,
+            .generation = g->segment->disk_generation,
+            .id = s->id,
+            .head_hash = spool_hash(to + SPOOL_RECORD_BYTES, s->head_len),
+            .body_hash = spool_hash("", 0),
+            .offset = *offset,
+            .group = g->start,
+        };
+        spool_record_encode(&record, g->segment->salt, to);
+        *offset += s->length;
+    }
+    if (g->bytes_len > 0)
+        g->iov[g->iov_count++] = (struct iovec){g->bytes, g->bytes_len};
+}
+
+static void finish_txn(struct spool_group *g, struct spool_txn *txn, uint32_t offset)
+{
+    uint32_t body_len = txn->big_fd >= 0 ? 0 : (uint32_t)txn->body_len;
+    struct spool_record record = {
+        .type = txn->big_fd >= 0 ? SPOOL_BIG : SPOOL_MESSAGE,
+        .head_len = txn->head_len,
+        .body_len = body_len,
+        .generation = g->segment->disk_generation,
+        .id = txn->id,
+        .head_hash = txn->head_hash,
+        .body_hash = txn->body_hash,
+        .offset = offset,
+        .group = g->start,
+    };
+    spool_record_encode(&record, g->segment->salt, txn->head);
+    txn->result.ref = (struct spool_ref){txn->id, record.generation, offset, txn->length};
+    uint32_t head_bytes = SPOOL_RECORD_BYTES + txn->head_len;
+    /* The padding stands behind the head if there is no body, else behind the body. */
+    if (body_len == 0)
+        head_bytes = txn->length;
+    g->iov[g->iov_count++] = (struct iovec){txn->head, head_bytes};
+    if (body_len > 0)
+        g->iov[g->iov_count++] = (struct iovec){txn->body, txn->length - head_bytes};
+}
+
+static void finish_records(struct spool_group *g)
+{
+    uint32_t offset = g->start;
+    g->iov = MEM_NEW_ARRAY(struct iovec, 1 + 2 * g->txn_count);
+    finish_smalls(g, &offset);
+    for (struct spool_txn *txn = g->txns; txn; txn = txn->next) {
+        finish_txn(g, txn, offset);
+        offset += txn->length;
+    }
+    ASSERT(offset == g->start + g->used);
+}
+
+/* A write cut short on a regular file is a disk in trouble: as bad as none. */
+static enum err write_piece(struct spool *spool, int fd, const struct iovec *iov, int count,
+                            uint32_t *at)
+{
+    size_t wanted = 0;
+    ssize_t n;
+    for (int i = 0; i < count; i++)
+        wanted += iov[i].iov_len;
+    do
+        n = spool->io->pwritev(spool->io, fd, iov, count, (off_t)*at);
+    while (n < 0 && errno == EINTR);
+    *at += (uint32_t)wanted;
+    if (n < 0)
+        return err_from_errno(errno);
+    return (size_t)n == wanted ? ERR_OK : ERR_IO;
+}
+
+static enum err store(struct spool_group *g)
+{
+    struct spool *spool = g->spool;
+    uint32_t at = g->start;
+    for (size_t i = 0; i < g->iov_count;) {
+        size_t left = g->iov_count - i;
+        int count = left < IOV_MAX ? (int)left : IOV_MAX;
+        enum err err = write_piece(spool, g->segment->fd, g->iov + i, count, &at);
+        if (err != ERR_OK)
+            return err;
+        i += (size_t)count;
+    }
+    atomic_fetch_add_explicit(&spool->syncs, 1, memory_order_relaxed);
+    if (spool->io->fdatasync(spool->io, g->segment->fd) != 0)
+        return err_from_errno(errno);
+    return ERR_OK;
+}
+
+/* --- Afterwards --- */
+
+static void apply_smalls(struct spool_group *g)
+{
+    uint16_t slot = (uint16_t)(g->segment - g->spool->slots);
+    for (size_t i = 0; i < g->small_count; i++) {
+        const struct small *s = &g->smalls[i];
+        spool_segment_note(g->segment, s->generation, g->start + (uint32_t)s->at, s->length);
+        if (s->type != SPOOL_OUTCOME)
+            continue;
+        struct spool_entry *e =
+            spool_index_find(&g->spool->index, s->id, spool_generation_slot(s->generation));
+        if (e) {
+            e->has_outcome = true;
+            e->outcome_slot = slot;
+        }
+    }
+}
+
+static void apply_done(struct spool *spool, const struct spool_ref *ref)
+{
+    char name[SPOOL_NAME_SIZE];
+    uint32_t slot = spool_generation_slot(ref->segment);
+    struct spool_entry *e = spool_index_find(&spool->index, ref->id, slot);
+    if (!e)
+        return; /* twice in one group */
+    /* A file that stays is removed by the next start: it has no record. */
+    if (e->big)
+        (void)spool->io->unlinkat(spool->io, spool->big_fd, spool_big_name(ref->id, name), 0);
+    spool_index_remove(&spool->index, e);
+    struct spool_segment *s = &spool->slots[slot];
+    ASSERT(s->live > 0);
+    s->live--;
+    spool_segment_died(spool, s);
+    atomic_fetch_sub_explicit(&spool->live_messages, 1, memory_order_relaxed);
+}
+
+static void apply_txns(struct spool_group *g)
+{
+    struct spool *spool = g->spool;
+    uint32_t slot = (uint32_t)(g->segment - spool->slots);
+    while (g->txns) {
+        struct spool_txn *txn = g->txns;
+        g->txns = txn->next;
+        struct spool_entry *e = spool_index_add(&spool->index, txn->id, slot);
+        e->big = txn->big_fd >= 0;
+        g->segment->live++;
+        atomic_fetch_add_explicit(&spool->live_messages, 1, memory_order_relaxed);
+        spool_txn_complete(txn, ERR_OK);
+    }
+}
+
+static void apply(struct spool_group *g)
+{
+    struct spool *spool = g->spool;
+    g->segment->end += g->used;
+    atomic_fetch_add_explicit(&spool->groups, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&spool->records, g->small_count + g->txn_count, memory_order_relaxed);
+    atomic_store_explicit(&spool->ready_bytes,
+                          atomic_load_explicit(&spool->ready_bytes, memory_order_relaxed) - g->used,
+                          memory_order_relaxed);
+    apply_txns(g); /* acknowledgements first: all else can wait */
+    apply_smalls(g);
+    while (g->settles) {
+        struct spool_settle *s = g->settles;
+        g->settles = s->next;
+        if (s->kind == SPOOL_SETTLE_DONE)
+            apply_done(spool, &s->ref);
+        mem_free(s);
+    }
+    size_t voids = g->checkpoint_count < spool->void_count ? g->checkpoint_count : spool->void_count;
+    spool->void_count -= voids;
+    spool->checkpoint_count -= g->checkpoint_count;
+    if (spool->checkpoint_count > 0)
+        memmove(spool->checkpoints, spool->checkpoints + g->checkpoint_count,
+                spool->checkpoint_count * sizeof *spool->checkpoints);
+    if (g->retiring)
+        spool_reclaim_end(spool, g->retiring, true);
+}
+
+/* Outcomes go back to the front of the queue: they must not be lost while we run. */
+static void undo(struct spool_group *g, struct spool_txn **failed)
+{
+    struct spool *spool = g->spool;
+    if (g->settles) {
+        *g->settles_end = spool->settles;
+        if (!spool->settles)
+            spool->settles_end = g->settles_end;
+        spool->settles = g->settles;
+    }
+    if (g->retiring)
+        spool_reclaim_end(spool, g->retiring, false);
+    *failed = g->txns;
+}
+
+/* Enough room for what must go first, or ERR_LIMIT if not even an empty segment has it. */
+static enum err make_room(struct spool *spool, enum spool_group_kind kind)
+{
+    uint64_t need = 0;
+    if (kind == SPOOL_GROUP_ALL && spool->txns)
+        need = spool->txns->length;
+    else if (kind == SPOOL_GROUP_ALL && spool->settles)
+        need = spool_record_length(spool->settles->head_len, 0);
+    if (need < SMALL_DONE_MAX)
+        need = SMALL_DONE_MAX;
+    if (spool->active && spool->active->size - spool->active->end >=
+                             need + spool->void_count * SMALL_DONE_MAX)
+        return ERR_OK;
+    enum err err = spool_segment_rotate(spool);
+    if (err != ERR_OK)
+        return err;
+    return spool->active->size - spool->active->end >= need + spool->void_count * SMALL_DONE_MAX
+               ? ERR_OK
+               : ERR_LIMIT;
+}
+
+static void begin(struct spool *spool, struct spool_group *g)
+{
+    *g = (struct spool_group){.spool = spool, .segment = spool->active};
+    g->start = spool->active->end;
+    uint32_t room = spool->active->size - g->start;
+    uint64_t wanted = SPOOL_GROUP_BYTES;
+    if (spool->txns && spool->txns->length > wanted)
+        wanted = spool->txns->length;
+    wanted += spool->void_count * SMALL_DONE_MAX;
+    g->room = wanted < room ? (uint32_t)wanted : room;
+    g->txns_end = &g->txns;
+    g->settles_end = &g->settles;
+}
+
+static void end(struct spool_group *g)
+{
+    mem_free(g->bytes);
+    mem_free(g->smalls);
+    mem_free(g->dones);
+    mem_free(g->iov);
+}
+
+static void gather(struct spool_group *g, enum spool_group_kind kind)
+{
+    struct spool *spool = g->spool;
+    if (kind == SPOOL_GROUP_VOIDS) {
+        add_checkpoints(g, spool->void_count);
+        return;
+    }
+    g->reserved = spool->txns ? spool->txns->length : 0;
+    add_checkpoints(g, spool->checkpoint_count);
+    if (spool_reclaim_wanted(spool))
+        g->retiring = spool_reclaim_begin(spool, g);
+    add_settles(g);
+    add_dones(g);
+    add_txns(g);
+    sync_big_names(g);
+}
+
+enum spool_group_result spool_group_run(struct spool *spool, enum spool_group_kind kind,
+                                        struct spool_txn **failed, enum err *err)
+{
+    struct spool_group g;
+    *failed = NULL;
+    *err = make_room(spool, kind);
+    if (*err != ERR_OK)
+        return SPOOL_GROUP_FAILED;
+    begin(spool, &g);
+    gather(&g, kind);
+    enum spool_group_result result = SPOOL_GROUP_EMPTY;
+    if (g.used > 0) {
+        finish_records(&g);
+        *err = store(&g);
+        result = *err == ERR_OK ? SPOOL_GROUP_WRITTEN : SPOOL_GROUP_FAILED;
+        if (result == SPOOL_GROUP_WRITTEN) {
+            apply(&g);
+        } else {
+            undo(&g, failed);
+            spool_segment_poison(spool, g.segment, g.start);
+        }
+    } else if (g.retiring) {
+        spool_reclaim_end(spool, g.retiring, true);
+        result = SPOOL_GROUP_WRITTEN;
+    }
+    end(&g);
+    return result;
+}

@@ -1,0 +1,83 @@
+/* Which messages live, and where the latest outcome of each is: 16 bytes an entry, so that a
+ * DONE given twice or an outcome for a message that has gone does no harm. The writer's.
+ */
+#include "queue/spool_private.h"
+
+#include "core/mem.h"
+
+enum { INDEX_MIN = 1024 }; /* entries; always a power of two */
+
+void spool_index_free(struct spool_index *index)
+{
+    mem_free(index->entries);
+    *index = (struct spool_index){0};
+}
+
+/* Ids count up by one: multiplied by the golden ratio they spread over the table. */
+static size_t home_of(const struct spool_index *index, uint64_t id, uint32_t slot)
+{
+    uint64_t mixed = (id + slot) * 0x9e3779b97f4a7c15U;
+    return (size_t)(mixed ^ mixed >> 32) & (index->capacity - 1);
+}
+
+struct spool_entry *spool_index_find(const struct spool_index *index, uint64_t id, uint32_t slot)
+{
+    if (index->count == 0)
+        return NULL;
+    for (size_t i = home_of(index, id, slot);; i = (i + 1) & (index->capacity - 1)) {
+        struct spool_entry *e = &index->entries[i];
+        if (e->id == 0)
+            return NULL;
+        if (e->id == id && e->slot == slot)
+            return e;
+    }
+}
+
+static struct spool_entry *free_place(struct spool_index *index, uint64_t id, uint32_t slot)
+{
+    size_t i = home_of(index, id, slot);
+    while (index->entries[i].id != 0)
+        i = (i + 1) & (index->capacity - 1);
+    return &index->entries[i];
+}
+
+static void grow(struct spool_index *index)
+{
+    struct spool_index old = *index;
+    index->capacity = old.capacity ? old.capacity * 2 : INDEX_MIN;
+    index->entries = MEM_NEW_ARRAY(struct spool_entry, index->capacity);
+    for (size_t i = 0; i < old.capacity; i++)
+        if (old.entries[i].id != 0)
+            *free_place(index, old.entries[i].id, old.entries[i].slot) = old.entries[i];
+    mem_free(old.entries);
+}
+
+struct spool_entry *spool_index_add(struct spool_index *index, uint64_t id, uint32_t slot)
+{
+    ASSERT(id != 0 && slot < SPOOL_SLOTS);
+    struct spool_entry *e = spool_index_find(index, id, slot);
+    if (e)
+        return e;
+    if ((index->count + 1) * 4 > index->capacity * 3)
+        grow(index);
+    e = free_place(index, id, slot);
+    *e = (struct spool_entry){.id = id, .slot = (uint16_t)slot};
+    index->count++;
+    return e;
+}
+
+/* Closes the hole by moving back what probing had pushed over it: no tombstones. */
+void spool_index_remove(struct spool_index *index, struct spool_entry *entry)
+{
+    size_t mask = index->capacity - 1;
+    size_t hole = (size_t)(entry - index->entries);
+    for (size_t i = (hole + 1) & mask; index->entries[i].id != 0; i = (i + 1) & mask) {
+        size_t home = home_of(index, index->entries[i].id, index->entries[i].slot);
+        if (((i - home) & mask) >= ((i - hole) & mask)) {
+            index->entries[hole] = index->entries[i];
+            hole = i;
+        }
+    }
+    index->entries[hole] = (struct spool_entry){0};
+    index->count--;
+}

@@ -1,0 +1,169 @@
+/* Out again: any thread, no lock. One pread brings the envelope and a small body. */
+#include "queue/spool_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "core/mem.h"
+
+enum { VERIFY_BYTES = 64 * 1024 };
+
+static enum err damaged(struct err_detail *why, const struct spool_ref *ref, const char *what)
+{
+    return err_set(why, ERR_CORRUPT, "message %llu at %llx+%u: %s", (unsigned long long)ref->id,
+                   (unsigned long long)ref->segment, (unsigned)ref->offset, what);
+}
+
+/* Record header and head of REF, in ARENA; GOT bytes of the record are there. */
+static enum err read_head(struct spool *spool, const struct spool_segment *s,
+                          const struct spool_ref *ref, struct arena *arena,
+                          struct spool_record *record, size_t *got, struct err_detail *why)
+{
+    struct spool_segment_header header = {.generation = ref->segment, .salt = s->salt};
+    if (ref->length < SPOOL_RECORD_BYTES || ref->offset > s->size ||
+        ref->length > s->size - ref->offset)
+        return damaged(why, ref, "lies outside its segment");
+    size_t len = ref->length < SPOOL_READ_BYTES ? ref->length : SPOOL_READ_BYTES;
+    uint8_t *data = arena_alloc(arena, len);
+    enum err err = io_pread_all(spool->io, s->fd, data, len, ref->offset);
+    if (err != ERR_OK)
+        return err_set(why, err, "message %llu: cannot be read", (unsigned long long)ref->id);
+    if (!spool_record_decode(data, len, ref->offset, s->size, &header, record) ||
+        record->id != ref->id || record->type > SPOOL_BIG ||
+        spool_record_length(record->head_len, record->body_len) != ref->length)
+        return damaged(why, ref, "its header is damaged");
+    *got = len;
+    size_t head_end = SPOOL_RECORD_BYTES + (size_t)record->head_len;
+    if (head_end > len) {
+        uint8_t *more = arena_alloc(arena, head_end);
+        memcpy(more, data, len);
+        err = io_pread_all(spool->io, s->fd, more + len, head_end - len,
+                           (off_t)ref->offset + (off_t)len);
+        if (err != ERR_OK)
+            return err_set(why, err, "message %llu: cannot be read", (unsigned long long)ref->id);
+        data = more;
+        *got = head_end;
+    }
+    record->head = data + SPOOL_RECORD_BYTES;
+    record->body = record->head + record->head_len;
+    return ERR_OK;
+}
+
+static enum err big_attach(struct spool *spool, const struct spool_head *head,
+                           struct spool_message *out, struct err_detail *why)
+{
+    char name[SPOOL_NAME_SIZE];
+    struct stat st;
+    out->big_fd =
+        spool->io->openat(spool->io, spool->big_fd, spool_big_name(out->ref.id, name),
+                          O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
+    if (out->big_fd < 0 || spool->io->fstat(spool->io, out->big_fd, &st) != 0)
+        return err_set_errno(why, errno, "%s/big/%s", spool->path, name);
+    out->body_at = 0;
+    if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != head->big_octets)
+        return damaged(why, &out->ref, "its big file has another size");
+    return ERR_OK;
+}
+
+static enum err decode(struct spool *spool, struct spool_segment *s, struct arena *arena,
+                       struct spool_message *out, struct spool_head *head, struct err_detail *why)
+{
+    struct spool_record record;
+    size_t got = 0;
+    enum err err = read_head(spool, s, &out->ref, arena, &record, &got, why);
+    if (err != ERR_OK)
+        return err;
+    if (spool_hash(record.head, record.head_len) != record.head_hash ||
+        !spool_head_decode(record.head, record.head_len, record.type == SPOOL_BIG, arena, head) ||
+        (record.type == SPOOL_MESSAGE && head->meta.octets != record.body_len))
+        return damaged(why, &out->ref, "its envelope is damaged");
+    out->envelope = head->envelope;
+    out->meta = head->meta;
+    if (record.type == SPOOL_BIG)
+        return big_attach(spool, head, out, why);
+    size_t body_at = SPOOL_RECORD_BYTES + (size_t)record.head_len;
+    out->body_at = out->ref.offset + body_at;
+    if (got < body_at + record.body_len)
+        return ERR_OK;
+    if (spool_hash(record.body, record.body_len) != record.body_hash)
+        return damaged(why, &out->ref, "its text is damaged");
+    out->text = (const char *)record.body;
+    return ERR_OK;
+}
+
+enum err spool_read_record(struct spool *spool, const struct spool_ref *ref, struct arena *arena,
+                           struct spool_message *out, struct spool_head *head,
+                           struct err_detail *why)
+{
+    *out = (struct spool_message){.ref = *ref, .segment_fd = -1, .big_fd = -1};
+    struct spool_segment *s = spool_segment_hold(spool, ref->segment);
+    if (!s)
+        return err_set(why, ERR_NOTFOUND, "message %llu: generation %llx is gone",
+                       (unsigned long long)ref->id, (unsigned long long)ref->segment);
+    out->spool = spool;
+    out->segment_fd = s->fd;
+    enum err err = decode(spool, s, arena, out, head, why);
+    if (err != ERR_OK)
+        spool_message_close(out);
+    return err;
+}
+
+/* A big file has nothing but its one hash: it is looked at before the first octet goes out. */
+static enum err big_verify(const struct spool_message *m, const struct spool_head *head,
+                           struct err_detail *why)
+{
+    struct spool_hasher *hasher = spool_hasher_new();
+    char *buffer = mem_alloc(VERIFY_BYTES);
+    enum err err = ERR_OK;
+    for (uint64_t at = 0; at < head->big_octets && err == ERR_OK;) {
+        uint64_t left = head->big_octets - at;
+        size_t len = left < VERIFY_BYTES ? (size_t)left : VERIFY_BYTES;
+        err = spool_read_text(m, at, buffer, len);
+        spool_hasher_add(hasher, buffer, err == ERR_OK ? len : 0);
+        at += len;
+    }
+    if (err != ERR_OK)
+        err_set(why, err, "message %llu: its big file cannot be read",
+                (unsigned long long)m->ref.id);
+    else if (spool_hasher_result(hasher) != head->big_hash)
+        err = damaged(why, &m->ref, "its big file is damaged");
+    mem_free(buffer);
+    spool_hasher_free(&hasher);
+    return err;
+}
+
+enum err spool_read(struct spool *spool, const struct spool_ref *ref, struct arena *arena,
+                    struct spool_message *out, struct err_detail *why)
+{
+    struct spool_head head;
+    enum err err = spool_read_record(spool, ref, arena, out, &head, why);
+    if (err == ERR_OK && head.big) {
+        err = big_verify(out, &head, why);
+        if (err != ERR_OK)
+            spool_message_close(out);
+    }
+    return err;
+}
+
+enum err spool_read_text(const struct spool_message *m, uint64_t at, char *to, size_t len)
+{
+    if (at > m->meta.octets || len > m->meta.octets - at)
+        return ERR_LIMIT;
+    if (m->text) {
+        memcpy(to, m->text + at, len);
+        return ERR_OK;
+    }
+    int fd = m->big_fd >= 0 ? m->big_fd : m->segment_fd;
+    return io_pread_all(m->spool->io, fd, to, len, (off_t)(m->body_at + at));
+}
+
+void spool_message_close(struct spool_message *m)
+{
+    if (!m->spool)
+        return;
+    if (m->big_fd >= 0)
+        (void)m->spool->io->close(m->spool->io, m->big_fd);
+    m->big_fd = m->segment_fd = -1;
+    spool_segment_release(&m->spool->slots[spool_generation_slot(m->ref.segment)]);
+    m->spool = NULL;
+}

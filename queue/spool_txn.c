@@ -1,0 +1,190 @@
+/* One message on its way in: text gathers in memory, beyond the inline limit in a file of its
+ * own; commit lays the record out so that the writer has nothing left to copy.
+ */
+#include "queue/spool_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/mem.h"
+
+enum { BODY_FIRST_BYTES = 8 * 1024, PADDING = 8 };
+
+char *spool_big_name(uint64_t id, char to[SPOOL_NAME_SIZE])
+{
+    snprintf(to, SPOOL_NAME_SIZE, "%016llx", (unsigned long long)id);
+    return to;
+}
+
+struct spool_txn *spool_begin(struct spool *spool, struct mailbox *home)
+{
+    struct spool_txn *txn = MEM_NEW(struct spool_txn);
+    txn->spool = spool;
+    txn->home = home;
+    txn->big_fd = -1;
+    txn->id = atomic_fetch_add_explicit(&spool->next_id, 1, memory_order_relaxed);
+    arena_init(&txn->arena, 0);
+    return txn;
+}
+
+uint64_t spool_txn_id(const struct spool_txn *txn)
+{
+    return txn->id;
+}
+
+struct arena *spool_txn_arena(struct spool_txn *txn)
+{
+    return &txn->arena;
+}
+
+void spool_txn_free(struct spool_txn *txn)
+{
+    if (txn->big_fd >= 0)
+        (void)txn->spool->io->close(txn->spool->io, txn->big_fd);
+    if (txn->hasher)
+        spool_hasher_free(&txn->hasher);
+    mem_free(txn->head);
+    mem_free(txn->body);
+    arena_free(&txn->arena);
+    mem_free(txn);
+}
+
+static void big_remove(struct spool_txn *txn)
+{
+    char name[SPOOL_NAME_SIZE];
+    /* A file that stays is removed by the next start: it has no record. */
+    if (txn->big_fd >= 0)
+        (void)txn->spool->io->unlinkat(txn->spool->io, txn->spool->big_fd,
+                                       spool_big_name(txn->id, name), 0);
+}
+
+void spool_abort(struct spool_txn **txn)
+{
+    if (!*txn)
+        return;
+    big_remove(*txn);
+    spool_txn_free(*txn);
+    *txn = NULL;
+}
+
+static enum err big_open(struct spool_txn *txn)
+{
+    char name[SPOOL_NAME_SIZE];
+    struct io *io = txn->spool->io;
+    if (txn->big_fd >= 0)
+        return ERR_OK;
+    txn->big_fd = io->openat(io, txn->spool->big_fd, spool_big_name(txn->id, name),
+                             O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (txn->big_fd < 0)
+        return err_from_errno(errno);
+    txn->hasher = spool_hasher_new();
+    return ERR_OK;
+}
+
+/* What has gathered and PIECE behind it, in one write. */
+static enum err big_write(struct spool_txn *txn, struct bytes piece)
+{
+    enum err err = big_open(txn);
+    if (err != ERR_OK)
+        return err;
+    struct iovec iov[] = {{txn->body, txn->body_len}, {(char *)(uintptr_t)piece.ptr, piece.len}};
+    uint64_t at = txn->octets - txn->body_len;
+    if (txn->body_len > 0)
+        spool_hasher_add(txn->hasher, txn->body, txn->body_len);
+    if (piece.len > 0)
+        spool_hasher_add(txn->hasher, piece.ptr, piece.len);
+    err = io_pwrite_all(txn->spool->io, txn->big_fd, iov, 2, (off_t)at);
+    txn->octets += piece.len;
+    txn->body_len = 0;
+    return err;
+}
+
+static void body_add(struct spool_txn *txn, struct bytes text)
+{
+    size_t needed = txn->body_len + text.len + PADDING;
+    if (needed > txn->body_capacity) {
+        size_t capacity = txn->body_capacity ? txn->body_capacity * 2 : BODY_FIRST_BYTES;
+        txn->body_capacity = capacity > needed ? capacity : needed;
+        txn->body = mem_realloc(txn->body, txn->body_capacity);
+    }
+    memcpy(txn->body + txn->body_len, text.ptr, text.len);
+    txn->body_len += text.len;
+    txn->octets += text.len;
+}
+
+enum err spool_append(struct spool_txn *txn, struct bytes text)
+{
+    if (txn->failed != ERR_OK || text.len == 0)
+        return txn->failed;
+    if (text.len <= txn->spool->settings.inline_max_bytes - txn->body_len)
+        body_add(txn, text);
+    else
+        txn->failed = big_write(txn, text);
+    return txn->failed;
+}
+
+/* --- Commit --- */
+
+static void run_done(struct mailbox_item *item)
+{
+    struct spool_txn *txn = CONTAINER_OF(item, struct spool_txn, item);
+    txn->done(txn->owner, &txn->result);
+    spool_txn_free(txn);
+}
+
+void spool_txn_complete(struct spool_txn *txn, enum err err)
+{
+    if (err != ERR_OK) {
+        big_remove(txn);
+        txn->result.ref = (struct spool_ref){0};
+    }
+    txn->result.err = err;
+    txn->item.run = run_done;
+    mailbox_send(txn->home, &txn->item);
+}
+
+static enum err encode(struct spool_txn *txn, const struct mail_envelope *envelope,
+                       const struct spool_meta *meta)
+{
+    struct spool_head head = {.envelope = *envelope, .meta = *meta, .big = txn->big_fd >= 0};
+    head.meta.octets = txn->octets;
+    if (head.big) {
+        head.big_octets = txn->octets;
+        head.big_hash = spool_hasher_result(txn->hasher);
+    }
+    size_t head_len = spool_head_encode(&head, NULL);
+    size_t body_len = head.big ? 0 : txn->body_len;
+    uint32_t length = head_len ? spool_record_length(head_len, body_len) : 0;
+    /* Room is left for a checkpoint or two beside it in an empty segment. */
+    if (length == 0 || length > txn->spool->settings.segment_size_bytes - 2 * SPOOL_HEADER_BYTES)
+        return ERR_LIMIT;
+    txn->head = mem_alloc(SPOOL_RECORD_BYTES + head_len + PADDING);
+    spool_head_encode(&head, txn->head + SPOOL_RECORD_BYTES);
+    memset(txn->head + SPOOL_RECORD_BYTES + head_len, 0, PADDING);
+    if (body_len > 0)
+        memset(txn->body + body_len, 0, PADDING);
+    txn->head_len = (uint32_t)head_len;
+    txn->length = length;
+    txn->head_hash = spool_hash(txn->head + SPOOL_RECORD_BYTES, head_len);
+    txn->body_hash = spool_hash(body_len ? (const char *)txn->body : "", body_len);
+    return ERR_OK;
+}
+
+void spool_commit(struct spool_txn *txn, const struct mail_envelope *envelope,
+                  const struct spool_meta *meta, spool_done done, void *owner)
+{
+    txn->done = done;
+    txn->owner = owner;
+    if (txn->failed == ERR_OK && txn->big_fd >= 0 && txn->body_len > 0)
+        txn->failed = big_write(txn, BYTES_EMPTY);
+    if (txn->failed == ERR_OK)
+        txn->failed = encode(txn, envelope, meta);
+    if (txn->failed != ERR_OK) {
+        spool_txn_complete(txn, txn->failed);
+        return;
+    }
+    txn->item.run = spool_on_commit;
+    mailbox_send(txn->spool->mailbox, &txn->item);
+}

@@ -1,0 +1,252 @@
+/* The writer: waits, gathers, runs groups, and answers for the spool's health.
+ *
+ * A message is written as soon as the writer is free; outcomes wait a few milliseconds for one to
+ * ride with. When a group fails its segment is poisoned; before the senders are told, another
+ * segment is opened and the failed part is declared void there. As long as that cannot be done
+ * the spool takes nothing in, and tries again every few seconds.
+ */
+#include "queue/spool_private.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+
+enum { SPACE_EVERY_MS = 500, IDLE_MS = 1000, HEAL_FIRST_MS = 1000, HEAL_MAX_MS = 8000 };
+
+#define CREATE_STEP_BYTES (1024 * 1024)
+
+void spool_on_commit(struct mailbox_item *item)
+{
+    struct spool_txn *txn = CONTAINER_OF(item, struct spool_txn, item);
+    txn->next = NULL;
+    *txn->spool->txns_end = txn;
+    txn->spool->txns_end = &txn->next;
+}
+
+void spool_on_settle(struct mailbox_item *item)
+{
+    struct spool_settle *s = CONTAINER_OF(item, struct spool_settle, item);
+    s->next = NULL;
+    s->queued_at_ms = clock_mono_ms();
+    *s->spool->settles_end = s;
+    s->spool->settles_end = &s->next;
+}
+
+/* Fails closed: what cannot be asked is taken for full. */
+void spool_space_refresh(struct spool *spool)
+{
+    struct statvfs vfs;
+    uint64_t free_bytes = 0;
+    if (spool->io->fstatvfs(spool->io, spool->root_fd, &vfs) == 0)
+        free_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+    else
+        LOG(LOG_ERROR, "spool_statvfs_failed", LOG_STR("path", spool->path),
+            LOG_STR("error", err_name(err_from_errno(errno))));
+    atomic_store_explicit(&spool->disk_free_bytes, free_bytes, memory_order_relaxed);
+    spool->space_at_ms = clock_mono_ms() + SPACE_EVERY_MS;
+}
+
+/* --- Health --- */
+
+void spool_trouble(struct spool *spool, enum err err)
+{
+    uint64_t wait = (uint64_t)HEAL_FIRST_MS << (spool->failures < 4 ? spool->failures : 4);
+    spool->failures++;
+    spool->heal_at_ms = clock_mono_ms() + (wait < HEAL_MAX_MS ? wait : HEAL_MAX_MS);
+    atomic_store(&spool->health, (int)err);
+    LOG(LOG_ERROR, "spool_unhealthy", LOG_STR("path", spool->path), LOG_STR("error", err_name(err)));
+}
+
+/* Another segment, in which what failed is void. */
+static bool heal(struct spool *spool)
+{
+    struct spool_txn *none;
+    enum err err;
+    if (spool_group_run(spool, SPOOL_GROUP_VOIDS, &none, &err) == SPOOL_GROUP_FAILED) {
+        spool_trouble(spool, err);
+        return false;
+    }
+    atomic_store(&spool->health, ERR_OK);
+    LOG(LOG_WARNING, "spool_healthy_again", LOG_STR("path", spool->path));
+    return true;
+}
+
+static void txns_fail(struct spool_txn *txn, enum err err)
+{
+    for (struct spool_txn *next; txn; txn = next) {
+        next = txn->next;
+        spool_txn_complete(txn, err);
+    }
+}
+
+static void queued_txns_fail(struct spool *spool)
+{
+    struct spool_txn *txns = spool->txns;
+    spool->txns = NULL;
+    spool->txns_end = &spool->txns;
+    txns_fail(txns, (enum err)atomic_load(&spool->health));
+}
+
+/* --- One turn --- */
+
+static bool settles_due(const struct spool *spool, uint64_t now_ms)
+{
+    return spool->settles && now_ms - spool->settles->queued_at_ms >= SPOOL_SETTLE_WAIT_MS;
+}
+
+static bool group_due(const struct spool *spool, bool at_once)
+{
+    if (spool->txns || spool_reclaim_wanted(spool))
+        return true;
+    if (spool->settles && at_once)
+        return true;
+    return settles_due(spool, clock_mono_ms());
+}
+
+static bool run_group(struct spool *spool)
+{
+    struct spool_txn *failed;
+    enum err err;
+    enum spool_group_result result = spool_group_run(spool, SPOOL_GROUP_ALL, &failed, &err);
+    if (result == SPOOL_GROUP_WRITTEN)
+        spool->failures = 0;
+    if (result != SPOOL_GROUP_FAILED)
+        return result == SPOOL_GROUP_WRITTEN;
+    bool first = spool->failures == 0;
+    spool_trouble(spool, err);
+    if (first)
+        (void)heal(spool);
+    txns_fail(failed, err);
+    return true;
+}
+
+/* A step of the next segment, if none is ready and none can be had by recycling. */
+static bool create_ahead(struct spool *spool)
+{
+    const struct spool_creation *c = &spool->creation;
+    if (spool_segments_ready(spool) >= SPOOL_READY_MIN ||
+        (!c->under_way && clock_mono_ms() < c->retry_at_ms))
+        return false;
+    /* A failure is logged, and matters only when the active segment is full. */
+    enum err err = spool_segment_create(spool, CREATE_STEP_BYTES);
+    return err == ERR_OK || err == ERR_AGAIN;
+}
+
+static bool unhealthy(const struct spool *spool)
+{
+    return atomic_load(&spool->health) != ERR_OK;
+}
+
+/* AT_ONCE: outcomes do not wait for company. */
+static bool turn(struct spool *spool, bool at_once)
+{
+    uint64_t now_ms = clock_mono_ms();
+    if (now_ms >= spool->space_at_ms)
+        spool_space_refresh(spool);
+    bool did = false;
+    if (unhealthy(spool) && now_ms >= spool->heal_at_ms)
+        did = heal(spool);
+    if (!unhealthy(spool) && group_due(spool, at_once)) {
+        uint64_t before = atomic_load_explicit(&spool->ready_bytes, memory_order_relaxed);
+        did |= run_group(spool);
+        /* Making a segment keeps ahead of filling one. */
+        uint64_t after = atomic_load_explicit(&spool->ready_bytes, memory_order_relaxed);
+        for (uint64_t made = 0; before > after + made && spool->creation.under_way;
+             made += CREATE_STEP_BYTES)
+            did |= create_ahead(spool);
+    } else if (!unhealthy(spool)) {
+        did |= create_ahead(spool);
+    }
+    if (unhealthy(spool) && spool->txns) {
+        queued_txns_fail(spool);
+        did = true;
+    }
+    return did;
+}
+
+bool spool_step(struct spool *spool)
+{
+    ASSERT(!spool->started);
+    bool ran = mailbox_run(spool->mailbox) > 0;
+    return turn(spool, true) || ran;
+}
+
+/* --- The thread --- */
+
+static int wait_ms(const struct spool *spool)
+{
+    uint64_t now_ms = clock_mono_ms(), until = now_ms + IDLE_MS;
+    if (unhealthy(spool) && spool->heal_at_ms < until)
+        until = spool->heal_at_ms;
+    if (!unhealthy(spool) && spool->settles &&
+        spool->settles->queued_at_ms + SPOOL_SETTLE_WAIT_MS < until)
+        until = spool->settles->queued_at_ms + SPOOL_SETTLE_WAIT_MS;
+    return until > now_ms ? (int)(until - now_ms) : 0;
+}
+
+static void sleep_until_work(struct spool *spool)
+{
+    if (!mailbox_sleep_begin(spool->mailbox))
+        return;
+    struct pollfd pollfd = {.fd = mailbox_fd(spool->mailbox), .events = POLLIN};
+    if (poll(&pollfd, 1, wait_ms(spool)) < 0 && errno != EINTR)
+        LOG(LOG_ERROR, "spool_wait_failed", LOG_STR("error", err_name(err_from_errno(errno))));
+    mailbox_sleep_end(spool->mailbox);
+}
+
+/* What still waits gets one more chance, though it be too early to try again. */
+static void finish(struct spool *spool)
+{
+    if (unhealthy(spool) && (spool->void_count > 0 || spool->settles) && heal(spool))
+        while (spool->settles && run_group(spool) && !unhealthy(spool))
+            ;
+    if (spool->settles || spool->void_count > 0)
+        LOG(LOG_ERROR, "spool_outcomes_lost", LOG_STR("path", spool->path));
+}
+
+static void writer_run(void *arg)
+{
+    struct spool *spool = arg;
+    for (;;) {
+        bool ran = mailbox_run(spool->mailbox) > 0;
+        if (turn(spool, spool->stopping) || ran)
+            continue;
+        if (spool->stopping)
+            break;
+        sleep_until_work(spool);
+    }
+    finish(spool);
+}
+
+static void on_stop(struct mailbox_item *item)
+{
+    CONTAINER_OF(item, struct spool, stop)->stopping = true;
+}
+
+enum err spool_start(struct spool *spool, struct err_detail *why)
+{
+    mem_free(spool->found);
+    spool->found = NULL;
+    spool->found_count = 0;
+    spool->stopping = false;
+    enum err err = thread_start(&spool->thread, "spool", writer_run, spool, why);
+    spool->started = err == ERR_OK;
+    return err;
+}
+
+void spool_stop(struct spool *spool)
+{
+    if (!spool->started) {
+        while (spool_step(spool))
+            ;
+        finish(spool);
+        return;
+    }
+    spool->stop.run = on_stop;
+    mailbox_send(spool->mailbox, &spool->stop);
+    thread_join(&spool->thread);
+    spool->started = false;
+}

@@ -1,0 +1,400 @@
+"""What every end-to-end test needs: the real program on free ports, mail servers and a name server
+that we did not write, and waiting for a condition instead of sleeping for a time.
+
+Everything that is started here is stopped here. Ports are picked by the kernel; files live in one
+temporary directory a test.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+BUILD = os.environ.get("MAILRACE_BUILD", "build/release")
+MAILRACE = os.path.join(BUILD, "bin", "mailrace")
+LOAD = os.path.join(BUILD, "bin", "mailrace-load")
+PATIENCE_S = 60  # generous: sanitizer builds on a busy machine; a pass never waits for it
+
+
+def wait_until(condition, what, patience=PATIENCE_S):
+    """Polls CONDITION; returns its first true value."""
+    deadline = time.monotonic() + patience
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {patience} s in vain for: {what}")
+        time.sleep(0.01)
+
+
+def free_port(kind=socket.SOCK_STREAM, host="127.0.0.1"):
+    """A port that was free a moment ago; for programs that cannot pick one themselves."""
+    with socket.socket(socket.AF_INET, kind) as s:
+        s.bind((host, 0))
+        return s.getsockname()[1]
+
+
+class Process:
+    """A program in the background, its output gathered line by line."""
+
+    def __init__(self, args, **kwargs):
+        self.args = args
+        self.lines = []
+        self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, **kwargs)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.decode(errors="replace").rstrip("\n"))
+
+    def output(self):
+        return "\n".join(self.lines)
+
+    def wait_line(self, pattern):
+        def look():
+            for line in list(self.lines):
+                found = re.search(pattern, line)
+                if found:
+                    return found
+            if self.process.poll() is not None:
+                self.reader.join(5)
+                for line in list(self.lines):
+                    found = re.search(pattern, line)
+                    if found:
+                        return found
+                raise AssertionError(f"{self.args[0]} ended with {self.process.returncode} before "
+                                     f"{pattern!r}:\n{self.output()}")
+            return None
+        return wait_until(look, f"{pattern!r} from {self.args[0]}; so far:\n{self.output()}")
+
+    def running(self):
+        return self.process.poll() is None
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self, patience=PATIENCE_S):
+        code = self.process.wait(patience)
+        self.reader.join(5)
+        return code
+
+    def stop(self):
+        if self.running():
+            self.process.terminate()
+            try:
+                self.process.wait(45)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.reader.join(5)
+        self.process.stdout.close()
+        return self.process.returncode
+
+
+SANITIZER_WORDS = ("ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitizer",
+                   "ERROR: LeakSanitizer", "ASSERT")
+
+
+class Relay(Process):
+    """`mailrace run` with the text of a configuration; ports by the name of a connector's binding."""
+
+    def __init__(self, config, folder, start=True):
+        self.folder = folder
+        self.file = os.path.join(folder, "relay.conf")
+        self.write(config)
+        super().__init__([MAILRACE, "run", "-c", self.file])
+        if start:
+            self.wait_line(r"\bstarted\b")
+
+    def write(self, config):
+        with open(self.file, "w", encoding="utf-8") as out:
+            out.write(config)
+        os.chmod(self.file, 0o644)
+
+    def ports(self):
+        """Ports in the order in which they were opened."""
+        return [int(m.group(1)) for line in list(self.lines)
+                if (m := re.search(r"\blistening at=\S*:(\d+)", line))]
+
+    def port(self, n=0):
+        return wait_until(lambda: len(self.ports()) > n and self.ports()[n], "a listening port")
+
+    def reload(self, config):
+        self.write(config)
+        seen = len(self.lines)
+        self.signal(signal.SIGHUP)
+
+        def answered():
+            return next((l for l in self.lines[seen:] if " reloaded " in l or "reload_refused" in l), None)
+        return wait_until(answered, "an answer to SIGHUP")
+
+    def events(self, name):
+        return [line for line in list(self.lines) if re.search(rf" {name}( |$)", line)]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        code = super().stop()
+        for word in SANITIZER_WORDS:
+            if word in self.output():
+                raise AssertionError(f"the relay said {word}:\n{self.output()}")
+        return code
+
+
+def config(spool, *, bindings='"127.0.0.1:0"', ranges='"0.0.0.0/0", "::/0"', relay_hosts='"127.0.0.1"',
+           send="", domains="", extra="", connector=""):
+    """A whole configuration: a default connector, a relay connector for RELAY_HOSTS, SEND."""
+    relay = f"""
+  , {{ name = "Relay"; bindings = [ {bindings} ]; remote_ip_ranges = [ {relay_hosts} ];
+    permission_groups = [ "AnonymousUsers" ]; tarpit_interval = "0s"; {connector}
+    permissions = ( {{ user = "Anonymous"; allow = [ "ms-Exch-SMTP-Accept-Any-Recipient" ]; }} ); }}
+""" if relay_hosts else ""
+    return f"""
+hostname = "relay.test";
+spool = {{ path = "{spool}"; min_free = "1MB"; }};
+queue = {{ glitch_retry_interval = "1s"; message_retry_interval = "1s";
+          transient_failure_retry_interval = "1s"; outbound_connection_failure_retry_interval = "1s"; }};
+{extra}
+accepted_domains = ( {domains} );
+receive_connectors = (
+  {{ name = "Default"; bindings = [ {bindings} ]; remote_ip_ranges = [ {ranges} ];
+    permission_groups = [ "AnonymousUsers" ]; tarpit_interval = "0s"; {connector} }}
+  {relay}
+);
+send_connectors = ( {send} );
+"""
+
+
+def smart_host(*hosts, name="Out", more=""):
+    listed = ", ".join(f'"{h}"' for h in hosts)
+    return (f'{{ name = "{name}"; address_spaces = [ "*" ]; dns_routing_enabled = false; '
+            f'smart_hosts = [ {listed} ]; {more} }}')
+
+
+class Sink:
+    """A scripted SMTP server on a thread: records what it gets, answers what it is told.
+
+    ANSWER(verb, argument, session) may return a reply line (bytes) or None for the usual one, or
+    raise Hangup to close without a word.
+    """
+
+    class Hangup(Exception):
+        pass
+
+    def __init__(self, answer=None, extensions=(b"PIPELINING", b"SIZE 100000000", b"8BITMIME", b"DSN")):
+        self.answer = answer or (lambda verb, argument, session: None)
+        self.extensions = extensions
+        self.messages = []  # {"sender", "rcpts", "data", "mail", "rcpt_args"}
+        self.commands = []
+        self.lock = threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = self.listener.getsockname()[1]
+        self.closing = False
+        self.sockets = set()
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    @property
+    def host(self):
+        return f"[127.0.0.1]:{self.port}"
+
+    def _accept(self):
+        while not self.closing:
+            try:
+                conn, _ = self.listener.accept()
+            except OSError:
+                return
+            self.sockets.add(conn)
+            threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
+
+    def _serve(self, conn):
+        with contextlib.suppress(OSError, Sink.Hangup), conn, conn.makefile("rb") as lines:
+            self._session(conn, lines)
+        self.sockets.discard(conn)
+
+    def _reply(self, conn, session, verb, argument, usual):
+        line = self.answer(verb, argument, session)
+        line = usual if line is None else line
+        conn.sendall(line + b"\r\n")
+        return line[:1]
+
+    def _session(self, conn, lines):
+        session = {"commands": 0, "messages": 0}
+        if self._reply(conn, session, "CONNECT", b"", b"220 sink.test ESMTP") != b"2":
+            return
+        mail = None
+        for line in lines:
+            verb, _, argument = line.rstrip(b"\r\n").partition(b" ")
+            verb = verb.upper().decode("latin-1")
+            with self.lock:
+                self.commands.append(line)
+            session["commands"] += 1
+            if verb == "EHLO":
+                names = (b"sink.test",) + tuple(self.extensions)
+                text = b"\r\n".join(b"250" + (b"-" if i < len(names) - 1 else b" ") + n
+                                    for i, n in enumerate(names))
+                self._reply(conn, session, verb, argument, text)
+            elif verb == "MAIL":
+                mail = {"mail": argument, "rcpts": [], "rcpt_args": [], "session": id(session)}
+                if self._reply(conn, session, verb, argument, b"250 2.1.0 ok") != b"2":
+                    mail = None
+            elif verb == "RCPT":
+                if self._reply(conn, session, verb, argument,
+                               b"250 2.1.5 ok" if mail else b"503 5.5.1 no") == b"2" and mail:
+                    mail["rcpts"].append(re.match(rb"(?i)to:\s*<(.*?)>", argument).group(1))
+                    mail["rcpt_args"].append(argument)
+            elif verb == "DATA":
+                usual = b"354 go" if mail and mail["rcpts"] else b"554 5.5.1 no recipients"
+                if self._reply(conn, session, verb, argument, usual) != b"3":
+                    continue
+                data = b""
+                for body in lines:
+                    if body == b".\r\n":
+                        break
+                    data += body[1:] if body.startswith(b".") else body
+                else:
+                    return
+                mail["data"] = data
+                mail["sender"] = re.match(rb"(?i)from:\s*<(.*?)>", mail["mail"]).group(1)
+                session["messages"] += 1
+                if self._reply(conn, session, "DOT", data, b"250 2.0.0 taken") == b"2":
+                    with self.lock:
+                        self.messages.append(mail)
+                mail = None
+            elif verb == "RSET":
+                mail = None
+                self._reply(conn, session, verb, argument, b"250 2.0.0 ok")
+            elif verb == "QUIT":
+                self._reply(conn, session, verb, argument, b"221 2.0.0 bye")
+                return
+            else:
+                self._reply(conn, session, verb, argument, b"250 2.0.0 ok")
+
+    def wait(self, count):
+        return wait_until(lambda: len(self.messages) >= count and self.messages,
+                          f"{count} messages at the sink (there are {len(self.messages)})")
+
+    def close(self):
+        self.closing = True
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for conn in list(self.sockets):
+            with contextlib.suppress(OSError):
+                conn.shutdown(socket.SHUT_RDWR)
+        self.thread.join(5)
+
+
+class Dialogue:
+    """A raw client: says lines, reads replies."""
+
+    def __init__(self, port, host="127.0.0.1", source=None):
+        self.socket = socket.create_connection((host, port), timeout=PATIENCE_S,
+                                               source_address=(source, 0) if source else None)
+        self.file = self.socket.makefile("rb")
+        self.transcript = []
+
+    def read(self):
+        """One whole reply as text, lines joined by \\n, "" at the end."""
+        lines = []
+        while True:
+            line = self.file.readline()
+            if not line:
+                break
+            lines.append(line.rstrip(b"\r\n").decode("utf-8", "replace"))
+            if line[3:4] != b"-":
+                break
+        reply = "\n".join(lines)
+        self.transcript.append("S: " + reply)
+        return reply
+
+    def send(self, data):
+        if isinstance(data, str):
+            data = data.encode("utf-8")
+        self.transcript.append("C: " + data.decode("utf-8", "replace"))
+        self.socket.sendall(data)
+
+    def say(self, line):
+        self.send(line + "\r\n")
+        return self.read()
+
+    def closed(self):
+        return self.file.readline() == b""
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.file.close()
+            self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.close()
+
+
+class Case(unittest.TestCase):
+    """A test with a folder of its own and a list of things to stop."""
+
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="mailrace-test-")
+        os.chmod(self.folder, 0o755)
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.spool = os.path.join(self.folder, "spool")
+
+    def relay(self, text, start=True):
+        relay = Relay(text, self.folder, start=start)
+        self.addCleanup(relay.stop)
+        return relay
+
+    def sink(self, *args, **kwargs):
+        sink = Sink(*args, **kwargs)
+        self.addCleanup(sink.close)
+        return sink
+
+    def program(self, args, **kwargs):
+        process = Process(args, **kwargs)
+        self.addCleanup(process.stop)
+        return process
+
+    def dialogue(self, port, **kwargs):
+        d = Dialogue(port, **kwargs)
+        self.addCleanup(d.close)
+        return d
+
+    def run_program(self, args, code=0, **kwargs):
+        done = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=PATIENCE_S, **kwargs)
+        text = done.stdout.decode(errors="replace")
+        if code is not None:
+            self.assertEqual(done.returncode, code, f"{args}:\n{text}")
+        return text
+
+
+def send_mail(port, sender="a@src.test", rcpts=("b@dst.test",), data=b"Subject: x\r\n\r\nbody\r\n"):
+    with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_S) as smtp:
+        return smtp.sendmail(sender, list(rcpts), data)
+
+
+def main():
+    """Runs the file's tests and closes with the line that tests/run adds up."""
+    program = unittest.main(module="__main__", exit=False, verbosity=2)
+    result = program.result
+    failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)
+    print(f"{result.testsRun - failed - len(result.skipped)} passed, {failed} failed")
+    sys.stdout.flush()
+    sys.exit(1 if failed else 0)

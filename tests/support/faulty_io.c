@@ -1,0 +1,540 @@
+#include "faulty_io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/mem.h"
+
+enum { FDS_MAX = 1024, SECTOR = 512 };
+
+struct file {
+    struct file *next;
+    ino_t ino;
+    int fd; /* our own: outlives unlink and the owner's close */
+    bool failed;
+    uint8_t *synced;
+    size_t synced_len;
+};
+
+struct name {
+    struct name *next;
+    char text[64];
+    struct file *file;
+};
+
+struct dir {
+    struct dir *next;
+    ino_t ino;
+    char path[TEMP_DIR_SIZE * 2]; /* below the root; "" is the root */
+    struct name *synced;
+};
+
+struct faulty_io {
+    struct io io;
+    char root[TEMP_DIR_SIZE * 2];
+    struct file *files;
+    struct dir *dirs;
+    struct file *file_of[FDS_MAX];
+    struct dir *dir_of[FDS_MAX];
+    uint64_t calls, syncs, fail_at, fail_sync_at, free_bytes, second_tries;
+    int errnum;
+    enum faulty_mode mode;
+    bool failed, free_set;
+};
+
+static struct faulty_io *self(struct io *io)
+{
+    return CONTAINER_OF(io, struct faulty_io, io);
+}
+
+/* Counts a call; true: it fails, errno is set. */
+static bool fails(struct faulty_io *f)
+{
+    f->calls++;
+    if (f->fail_at == 0 || f->calls < f->fail_at)
+        return false;
+    if (f->calls > f->fail_at && f->mode != FAULTY_FOR_GOOD)
+        return false;
+    f->failed = true;
+    errno = f->errnum;
+    return true;
+}
+
+static bool sync_fails(struct faulty_io *f)
+{
+    f->syncs++;
+    if (fails(f))
+        return true;
+    if (f->fail_sync_at == 0 || f->syncs != f->fail_sync_at)
+        return false;
+    f->failed = true;
+    errno = f->errnum;
+    return true;
+}
+
+/* --- What is on the disk --- */
+
+static uint8_t *content(int fd, size_t *len)
+{
+    struct stat st;
+    ASSERT(fstat(fd, &st) == 0);
+    *len = (size_t)st.st_size;
+    uint8_t *data = mem_alloc(*len + 1);
+    ASSERT(pread(fd, data, *len, 0) == (ssize_t)*len);
+    return data;
+}
+
+static void file_sync(struct file *file)
+{
+    mem_free(file->synced);
+    file->synced = content(file->fd, &file->synced_len);
+}
+
+static struct file *file_new(struct faulty_io *f, int dirfd, const char *name, ino_t ino, bool old)
+{
+    struct file *file = MEM_NEW(struct file);
+    file->ino = ino;
+    file->fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    ASSERT(file->fd >= 0);
+    if (old)
+        file_sync(file);
+    file->next = f->files;
+    f->files = file;
+    return file;
+}
+
+/* The newest first: a number may be used again after an unlink. */
+static struct file *file_find(struct faulty_io *f, ino_t ino)
+{
+    struct file *file = f->files;
+    while (file && file->ino != ino)
+        file = file->next;
+    return file;
+}
+
+static void names_free(struct name **names)
+{
+    while (*names) {
+        struct name *n = *names;
+        *names = n->next;
+        mem_free(n);
+    }
+}
+
+/* The names of plain files that are there now. */
+static struct name *names_now(struct faulty_io *f, int fd)
+{
+    struct name *names = NULL;
+    char **list = io_system->list(io_system, fd);
+    ASSERT(list);
+    for (char **text = list; *text; text++) {
+        struct stat st;
+        if (fstatat(fd, *text, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+            continue;
+        struct name *n = MEM_NEW(struct name);
+        snprintf(n->text, sizeof n->text, "%s", *text);
+        n->file = file_find(f, st.st_ino);
+        if (!n->file)
+            n->file = file_new(f, fd, *text, st.st_ino, true);
+        n->next = names;
+        names = n;
+    }
+    io_list_free(&list);
+    return names;
+}
+
+static void dir_opened(struct faulty_io *f, int dirfd, const char *name, int fd, ino_t ino)
+{
+    struct dir *parent = dirfd >= 0 ? f->dir_of[dirfd] : NULL;
+    if (!parent && strcmp(name, f->root) != 0)
+        return;
+    if (parent && strcmp(name, "..") == 0)
+        return;
+    struct dir *d = f->dirs;
+    while (d && d->ino != ino)
+        d = d->next;
+    if (!d) {
+        d = MEM_NEW(struct dir);
+        d->ino = ino;
+        if (parent)
+            snprintf(d->path, sizeof d->path, "/%s", name);
+        d->synced = names_now(f, fd);
+        d->next = f->dirs;
+        f->dirs = d;
+    }
+    f->dir_of[fd] = d;
+}
+
+static void opened(struct faulty_io *f, int dirfd, const char *name, int flags, int fd)
+{
+    struct stat st;
+    ASSERT(fd < FDS_MAX);
+    f->file_of[fd] = NULL;
+    f->dir_of[fd] = NULL;
+    if (fstat(fd, &st) != 0)
+        return;
+    if (S_ISDIR(st.st_mode)) {
+        dir_opened(f, dirfd, name, fd, st.st_ino);
+    } else if (S_ISREG(st.st_mode) && dirfd >= 0 && f->dir_of[dirfd]) {
+        bool fresh = (flags & O_CREAT) && st.st_size == 0;
+        struct file *file = (flags & O_EXCL) ? NULL : file_find(f, st.st_ino);
+        f->file_of[fd] = file ? file : file_new(f, dirfd, name, st.st_ino, !fresh);
+    }
+}
+
+/* --- The calls --- */
+
+static int faulty_openat(struct io *io, int dirfd, const char *name, int flags, mode_t mode)
+{
+    struct faulty_io *f = self(io);
+    if (fails(f))
+        return -1;
+    int fd = openat(dirfd, name, flags, mode);
+    if (fd >= 0)
+        opened(f, dirfd, name, flags, fd);
+    return fd;
+}
+
+static int faulty_close(struct io *io, int fd)
+{
+    struct faulty_io *f = self(io);
+    bool failed = fails(f);
+    f->file_of[fd] = NULL;
+    f->dir_of[fd] = NULL;
+    close(fd); /* as the kernel does: closed whatever it says */
+    return failed ? -1 : 0;
+}
+
+static ssize_t faulty_pread(struct io *io, int fd, void *to, size_t len, off_t at)
+{
+    return fails(self(io)) ? -1 : pread(fd, to, len, at);
+}
+
+static ssize_t faulty_pwritev(struct io *io, int fd, const struct iovec *iov, int count, off_t at)
+{
+    struct faulty_io *f = self(io);
+    struct file *file = f->file_of[fd];
+    bool failed = fails(f);
+    if (file && file->failed)
+        f->second_tries++;
+    if (!failed)
+        return pwritev(fd, iov, count, at);
+    if (f->mode == FAULTY_SHORT) {
+        ssize_t done = 0;
+        for (int i = 0; i < count && i < (count + 1) / 2; i++) {
+            size_t len = count == 1 ? iov[i].iov_len / 2 : iov[i].iov_len;
+            done += pwrite(fd, iov[i].iov_base, len, at + done);
+        }
+        return done;
+    }
+    if (file && f->errnum != EINTR)
+        file->failed = true;
+    errno = f->errnum;
+    return -1;
+}
+
+static int faulty_sync(struct faulty_io *f, int fd, int (*sync)(int fd))
+{
+    struct file *file = f->file_of[fd];
+    bool failed = sync_fails(f);
+    int errnum = errno;
+    if (file && file->failed)
+        f->second_tries++;
+    if (failed) {
+        if (file)
+            file->failed = true;
+        errno = errnum;
+        return -1;
+    }
+    if (sync(fd) != 0)
+        return -1;
+    if (file)
+        file_sync(file);
+    if (f->dir_of[fd]) {
+        names_free(&f->dir_of[fd]->synced);
+        f->dir_of[fd]->synced = names_now(f, fd);
+    }
+    return 0;
+}
+
+/* The kernel is not asked: what is "synced" is remembered here, and tests are quick. */
+static int no_sync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+static int faulty_fdatasync(struct io *io, int fd)
+{
+    return faulty_sync(self(io), fd, no_sync);
+}
+
+static int faulty_fsync(struct io *io, int fd)
+{
+    return faulty_sync(self(io), fd, no_sync);
+}
+
+static int faulty_fallocate(struct io *io, int fd, off_t at, off_t len)
+{
+    return fails(self(io)) ? -1 : fallocate(fd, 0, at, len);
+}
+
+static int faulty_ftruncate(struct io *io, int fd, off_t len)
+{
+    return fails(self(io)) ? -1 : ftruncate(fd, len);
+}
+
+static int faulty_fstat(struct io *io, int fd, struct stat *out)
+{
+    return fails(self(io)) ? -1 : fstat(fd, out);
+}
+
+static int faulty_fstatvfs(struct io *io, int fd, struct statvfs *out)
+{
+    struct faulty_io *f = self(io);
+    if (fails(f))
+        return -1;
+    int rc = fstatvfs(fd, out);
+    if (rc == 0 && f->free_set) {
+        out->f_frsize = 1;
+        out->f_bavail = f->free_bytes;
+    }
+    return rc;
+}
+
+static int faulty_mkdirat(struct io *io, int dirfd, const char *name, mode_t mode)
+{
+    return fails(self(io)) ? -1 : mkdirat(dirfd, name, mode);
+}
+
+static int faulty_renameat(struct io *io, int olddir, const char *old, int newdir,
+                           const char *new_name)
+{
+    return fails(self(io)) ? -1 : renameat(olddir, old, newdir, new_name);
+}
+
+static int faulty_unlinkat(struct io *io, int dirfd, const char *name, int flags)
+{
+    return fails(self(io)) ? -1 : unlinkat(dirfd, name, flags);
+}
+
+static int faulty_lock(struct io *io, int fd)
+{
+    return fails(self(io)) ? -1 : io_system->lock(io_system, fd);
+}
+
+static char **faulty_list(struct io *io, int dirfd)
+{
+    return fails(self(io)) ? NULL : io_system->list(io_system, dirfd);
+}
+
+struct faulty_io *faulty_io_new(const char *root)
+{
+    struct faulty_io *f = MEM_NEW(struct faulty_io);
+    snprintf(f->root, sizeof f->root, "%s", root);
+    f->io = (struct io){
+        .openat = faulty_openat,
+        .close = faulty_close,
+        .pread = faulty_pread,
+        .pwritev = faulty_pwritev,
+        .fdatasync = faulty_fdatasync,
+        .fsync = faulty_fsync,
+        .fallocate = faulty_fallocate,
+        .ftruncate = faulty_ftruncate,
+        .fstat = faulty_fstat,
+        .fstatvfs = faulty_fstatvfs,
+        .mkdirat = faulty_mkdirat,
+        .renameat = faulty_renameat,
+        .unlinkat = faulty_unlinkat,
+        .lock = faulty_lock,
+        .list = faulty_list,
+    };
+    return f;
+}
+
+void faulty_io_free(struct faulty_io **fp)
+{
+    struct faulty_io *f = *fp;
+    if (!f)
+        return;
+    for (struct dir *d = f->dirs, *next; d; d = next) {
+        next = d->next;
+        names_free(&d->synced);
+        mem_free(d);
+    }
+    for (struct file *file = f->files, *next; file; file = next) {
+        next = file->next;
+        close(file->fd);
+        mem_free(file->synced);
+        mem_free(file);
+    }
+    mem_free(f);
+    *fp = NULL;
+}
+
+struct io *faulty_io_of(struct faulty_io *f)
+{
+    return &f->io;
+}
+
+void faulty_io_fail(struct faulty_io *f, uint64_t n, int errnum, enum faulty_mode mode)
+{
+    faulty_io_heal(f);
+    f->fail_at = f->calls + n;
+    f->errnum = errnum;
+    f->mode = mode;
+}
+
+void faulty_io_fail_sync(struct faulty_io *f, uint64_t n, int errnum)
+{
+    faulty_io_heal(f);
+    f->fail_sync_at = f->syncs + n;
+    f->errnum = errnum;
+}
+
+void faulty_io_heal(struct faulty_io *f)
+{
+    f->fail_at = f->fail_sync_at = 0;
+    f->failed = false;
+}
+
+bool faulty_io_has_failed(const struct faulty_io *f)
+{
+    return f->failed;
+}
+
+uint64_t faulty_io_calls(const struct faulty_io *f)
+{
+    return f->calls;
+}
+
+uint64_t faulty_io_syncs(const struct faulty_io *f)
+{
+    return f->syncs;
+}
+
+uint64_t faulty_io_second_tries(const struct faulty_io *f)
+{
+    return f->second_tries;
+}
+
+void faulty_io_set_free(struct faulty_io *f, uint64_t bytes)
+{
+    f->free_set = true;
+    f->free_bytes = bytes;
+}
+
+/* --- Power cut --- */
+
+static bool toss(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005U + 1442695040888963407U;
+    return *seed >> 63;
+}
+
+/* Synced sectors, or by lot the current ones where they differ. */
+static void mix(struct file *file, uint8_t *data, size_t len, uint64_t *seed)
+{
+    for (size_t at = 0; at < len; at += SECTOR) {
+        size_t n = len - at < SECTOR ? len - at : SECTOR;
+        size_t old = at < file->synced_len ? file->synced_len - at : 0;
+        old = old < n ? old : n;
+        if (old == n && memcmp(data + at, file->synced + at, n) == 0)
+            continue;
+        if (toss(seed))
+            continue;
+        memset(data + at, 0, n);
+        if (old > 0)
+            memcpy(data + at, file->synced + at, old);
+    }
+}
+
+static void file_leave(struct file *file, const char *path, enum faulty_cut cut, uint64_t *seed)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ASSERT(fd >= 0);
+    if (cut == FAULTY_CUT_SYNCED) {
+        if (file->synced_len > 0)
+            ASSERT(write(fd, file->synced, file->synced_len) == (ssize_t)file->synced_len);
+    } else {
+        size_t len;
+        uint8_t *data = content(file->fd, &len);
+        mix(file, data, len, seed);
+        ASSERT(write(fd, data, len) == (ssize_t)len);
+        mem_free(data);
+    }
+    close(fd);
+}
+
+static bool names_hold(const struct name *names, const struct name *wanted)
+{
+    for (; names; names = names->next)
+        if (names->file == wanted->file && strcmp(names->text, wanted->text) == 0)
+            return true;
+    return false;
+}
+
+static void dir_leave(struct faulty_io *f, struct dir *d, const char *to, enum faulty_cut cut,
+                      uint64_t *seed)
+{
+    char path[2048];
+    struct name *now = NULL;
+    snprintf(path, sizeof path, "%s%s", f->root, d->path);
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && cut == FAULTY_CUT_LOTTERY)
+        now = names_now(f, fd);
+    if (fd >= 0)
+        close(fd);
+    for (struct name *n = d->synced; n; n = n->next) {
+        bool stays = cut == FAULTY_CUT_SYNCED || names_hold(now, n) || toss(seed);
+        snprintf(path, sizeof path, "%s%s/%s", to, d->path, n->text);
+        if (stays)
+            file_leave(n->file, path, cut, seed);
+    }
+    for (struct name *n = now; n; n = n->next) {
+        snprintf(path, sizeof path, "%s%s/%s", to, d->path, n->text);
+        if (!names_hold(d->synced, n) && toss(seed))
+            file_leave(n->file, path, cut, seed);
+    }
+    names_free(&now);
+}
+
+void faulty_io_power_cut(struct faulty_io *f, const char *to, enum faulty_cut cut, uint64_t seed)
+{
+    char path[2048];
+    ASSERT(mkdir(to, 0700) == 0);
+    for (struct dir *d = f->dirs; d; d = d->next) {
+        snprintf(path, sizeof path, "%s%s", to, d->path);
+        ASSERT(*d->path == '\0' || mkdir(path, 0700) == 0);
+    }
+    for (struct dir *d = f->dirs; d; d = d->next)
+        dir_leave(f, d, to, cut, &seed);
+}
+
+/* --- Temporary directories --- */
+
+char *temp_dir_new(char to[TEMP_DIR_SIZE])
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(to, TEMP_DIR_SIZE, "%s/spool-XXXXXX", base && *base ? base : "/tmp");
+    ASSERT(mkdtemp(to));
+    return to;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+void temp_dir_remove(const char *path)
+{
+    ASSERT(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+}
