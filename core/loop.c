@@ -258,6 +258,6 @@ void loop_task_cancel(struct loop *loop, struct loop_task *task)
 char *loop_scratch(struct loop *loop)
 {
     if (!loop->scratch)
-        loop->scratch = mem_alloc(LOOP_SCRATCH_BYTES);
+        loop->scratch = mem_alloc((size_t)LOOP_SCRATCH_BYTES);
     return loop->scratch;
 }

@@ -21,8 +21,16 @@ struct mail_status {
     struct bytes text;
 };
 
+/* _INIT initialises a static object; MAIL_STATUS is a value. */
+#define MAIL_STATUS_INIT(code, c, s, d, literal)                                                   \
+    {                                                                                              \
+        (code), {(c), (s), (d)},                                                                   \
+        {                                                                                          \
+            (literal), sizeof(literal) - 1                                                         \
+        }                                                                                          \
+    }
 #define MAIL_STATUS(code, c, s, d, literal)                                                        \
-    ((struct mail_status){(code), {(c), (s), (d)}, BYTES(literal)})
+    ((struct mail_status)MAIL_STATUS_INIT(code, c, s, d, literal))
 
 static inline bool mail_status_ok(const struct mail_status *s)
 {

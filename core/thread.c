@@ -40,7 +40,7 @@ enum err thread_start(struct thread *t, const char *name, void (*run)(void *), v
     sigset_t before;
     int errnum;
 
-    snprintf(t->name, sizeof t->name, "%s", name);
+    (void)snprintf(t->name, sizeof t->name, "%s", name);
     t->run = run;
     t->arg = arg;
     /* Blocked here, because a thread starts with its maker's mask: not even its first

@@ -85,8 +85,7 @@ static void conn_break(struct conn *c, int errnum)
 
 static size_t conn_send(struct conn *c, const struct iovec *iov, int count)
 {
-    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov,
-                             .msg_iovlen = (size_t)count};
+    struct msghdr message = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)count};
     ssize_t n;
 
     do
@@ -103,7 +102,7 @@ void conn_flush(struct conn *c)
 
     if (out.len == 0)
         return;
-    buf_consume(&c->out, conn_send(c, &(struct iovec){(void *)(uintptr_t)out.ptr, out.len}, 1));
+    buf_consume(&c->out, conn_send(c, &(struct iovec){(void *)out.ptr, out.len}, 1));
     if (buf_len(&c->out) == 0)
         buf_free(&c->out);
 }
@@ -155,7 +154,7 @@ enum err conn_writev(struct conn *c, const struct iovec *iov, int count)
 
 enum err conn_write(struct conn *c, struct bytes bytes)
 {
-    struct iovec iov = {(void *)(uintptr_t)bytes.ptr, bytes.len};
+    struct iovec iov = {(void *)bytes.ptr, bytes.len};
 
     return conn_writev(c, &iov, 1);
 }
@@ -289,7 +288,7 @@ bool conn_is_stale(struct conn *c)
  * last words at the peer: then the input is thrown away first. */
 static void conn_drain(struct conn *c)
 {
-    ssize_t n = recv(c->watch.fd, loop_scratch(c->loop), LOOP_SCRATCH_BYTES, 0);
+    ssize_t n = recv(c->watch.fd, loop_scratch(c->loop), (size_t)LOOP_SCRATCH_BYTES, 0);
 
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         conn_end(c, ERR_OK, "closed");

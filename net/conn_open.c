@@ -58,8 +58,7 @@ static int conn_socket_connect(struct conn *c, const struct endpoint *to,
     int one = 1;
 
     c->watch.fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (c->watch.fd < 0 ||
-        setsockopt(c->watch.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0)
+    if (c->watch.fd < 0 || setsockopt(c->watch.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) != 0)
         return errno;
     if (source_given(source)) {
         struct endpoint from = {.addr = *source, .scope = to->scope};

@@ -50,7 +50,7 @@ static int bio_read(BIO *bio, char *to, size_t size, size_t *got)
 static int bio_write(BIO *bio, const char *data, size_t len, size_t *put)
 {
     struct conn *c = BIO_get_data(bio);
-    struct iovec iov = {(void *)(uintptr_t)data, len};
+    struct iovec iov = {(void *)data, len};
 
     BIO_clear_retry_flags(bio);
     *put = len;

@@ -55,14 +55,22 @@ struct ub_option {
     const char *name, *value;
 };
 
-/* The library's defaults are for a program with one question at a time. A server that once gave
- * no answer is asked again soon: it is usually the only one, and mail waits for it. */
+/* The library's defaults are for a program with one question at a time, and for a resolver that
+ * chooses among many servers. We ask one or two forwarders: domains whose own servers are silent
+ * must not make the library give up on the forwarder. So it forgets after 5 s what it holds
+ * against a server, and waits 0.5 to 4 s for an answer, about 10 s with all retries. */
 static const struct ub_option dns_options[] = {
-    {"do-not-query-localhost:", "no"},   {"outgoing-range:", "512"},
-    {"num-queries-per-thread:", "1024"}, {"outgoing-num-tcp:", "16"},
-    {"msg-cache-size:", "8m"},           {"rrset-cache-size:", "16m"},
-    {"infra-host-ttl:", "60"},           {"infra-keep-probing:", "yes"},
-    {"infra-cache-max-rtt:", "10000"},   {"unblock-lan-zones:", "yes"},
+    {"do-not-query-localhost:", "no"},
+    {"outgoing-range:", "512"},
+    {"num-queries-per-thread:", "1024"},
+    {"outgoing-num-tcp:", "16"},
+    {"msg-cache-size:", "8m"},
+    {"rrset-cache-size:", "16m"},
+    {"infra-host-ttl:", "5"},
+    {"infra-keep-probing:", "yes"},
+    {"infra-cache-min-rtt:", "500"},
+    {"unknown-server-time-limit:", "1000"},
+    {"unblock-lan-zones:", "yes"},
 };
 
 /* Names that the library would answer itself; what the configured servers say shall count. */

@@ -103,7 +103,7 @@ static void fail_all(struct smtp_client *c, const struct mail_status *status, bo
             smtp_client_tell_rcpt(c, m, rcpt, unfit ? unfit : why);
         }
         rcpt = 0;
-        smtp_client_finish(c, why, t->dot_sent && !certain);
+        smtp_client_finish(c, why, t->dot_sent && m->rcpts_accepted > 0 && !certain);
     }
 }
 

@@ -80,7 +80,7 @@ struct smtp_server_ops {
     /* DATA or the first BDAT, at least one recipient: 354 in STATUS for go. */
     enum smtp_server_verdict (*on_message_begin)(void *owner, struct mail_status *status);
     /* Message text, unstuffed. Refusing text does not end the message: it is read to its end and
-     * then answered with this status (a 4xx or 5xx). True: go on. */
+     * then answered with this status (a 4xx or 5xx; it comes filled with 451). True: go on. */
     bool (*on_message_text)(void *owner, struct bytes text, struct mail_status *status);
     /* The end of the message was read and the session has no objection. A 2xx means: durable. */
     enum smtp_server_verdict (*on_message_end)(void *owner, struct mail_status *status);

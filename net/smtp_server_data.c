@@ -27,12 +27,14 @@ static void check_text(struct smtp_server *s)
 
 static void take_piece(struct smtp_server *s, struct bytes piece)
 {
-    struct mail_status status = MAIL_STATUS(250, 2, 6, 0, "Queued mail for delivery");
+    struct mail_status status = MAIL_STATUS(451, 4, 3, 0, "Message could not be taken");
     check_text(s);
     if (!piece.len || s->failed.code)
         return;
-    if (!s->ops->on_message_text(s->owner, piece, &status))
+    if (!s->ops->on_message_text(s->owner, piece, &status)) {
+        ASSERT(status.code >= 400); /* a 2xx here would lose the message */
         fail(s, &status, false);
+    }
 }
 
 /* ---- the beginning ---------------------------------------------------------------------- */

@@ -16,8 +16,9 @@ struct smtp_service {
     struct loop_task task; /* what an op asked for: done when it has returned */
     void (*on_closed)(void *owner, enum err reason, const char *text);
     void *owner;
-    bool busy;    /* inside the session, perhaps inside an op */
-    bool held;    /* the connection keeps input that was not taken */
+    bool busy; /* inside the session, perhaps inside an op */
+    bool held; /* the connection keeps input that was not taken */
+    bool handshaking;
     bool closing; /* nothing more goes to the session */
     bool ended;
     bool abort_asked, shutdown_asked;
@@ -74,6 +75,7 @@ static bool start_tls(struct smtp_service *s)
         return false;
     }
     flush(s);
+    s->handshaking = true;
     if (conn_start_tls(s->conn, s->tls, NULL) != ERR_OK)
         ask_abort(s);
     return true;
@@ -90,7 +92,8 @@ static void close_after_output(struct smtp_service *s)
  * before the end of a message wait for that one too, which is near. */
 static void settle(struct smtp_service *s)
 {
-    if (smtp_server_want(s->server) == SMTP_SERVER_WANT_HANDSHAKE && start_tls(s)) {
+    if (smtp_server_want(s->server) == SMTP_SERVER_WANT_HANDSHAKE &&
+        (s->handshaking || start_tls(s))) {
         arm(s);
         return;
     }
@@ -130,6 +133,7 @@ static void on_handshake(void *owner, bool ok)
     struct smtp_service *s = owner;
     if (!ok || s->closing) /* then on_closed is next */
         return;
+    s->handshaking = false;
     s->busy = true;
     smtp_server_tls_started(s->server, conn_tls(s->conn));
     s->busy = false;

@@ -55,14 +55,34 @@ static enum err file_error(struct err_detail *why, const char *what, const char 
     return err_set(why, ERR_SYNTAX, "cannot load the %s %s: %s", what, file, error_text(code));
 }
 
-/* Without it OpenSSL would ask at the terminal. */
-static int no_passphrase(char *to, int size, int writing, void *arg)
+/* Without it OpenSSL would ask at the terminal. ASKED: a bool or NULL, whether it would have. */
+static int no_passphrase(char *to, int size, int writing, void *asked)
 {
     (void)to;
     (void)size;
     (void)writing;
-    (void)arg;
+    if (asked)
+        *(bool *)asked = true;
     return -1;
+}
+
+/* Compares it with the certificate too. */
+static enum err private_key_load(SSL_CTX *ssl, const char *file, struct err_detail *why)
+{
+    bool asked = false;
+    bool loaded;
+
+    SSL_CTX_set_default_passwd_cb_userdata(ssl, &asked);
+    loaded = SSL_CTX_use_PrivateKey_file(ssl, file, SSL_FILETYPE_PEM) == 1;
+    SSL_CTX_set_default_passwd_cb_userdata(ssl, NULL);
+    if (loaded)
+        return ERR_OK;
+    if (!asked)
+        return file_error(why, "private key", file);
+    ERR_clear_error();
+    return err_set(why, ERR_SYNTAX,
+                   "cannot load the private key %s: it is locked by a passphrase, store it without",
+                   file);
 }
 
 /* RFC 7301 3.2: who offers protocols, none of them ours, has come to the wrong service. Called
@@ -74,8 +94,8 @@ static int alpn_select(SSL *ssl, const unsigned char **out, unsigned char *out_l
 
     (void)ssl;
     (void)arg;
-    if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_len, known, sizeof known, in,
-                              in_len) == OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto((unsigned char **)out, out_len, known, sizeof known, in, in_len) ==
+        OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_OK;
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -95,7 +115,7 @@ static enum err minimum_version(const char *text, int *version, struct err_detai
 static enum err context_prepare(SSL_CTX *ssl, const struct tls_settings *settings,
                                 const char *ciphers, struct err_detail *why)
 {
-    int version;
+    int version = 0;
     enum err e = minimum_version(settings->minimum, &version, why);
 
     if (e != ERR_OK)
@@ -129,10 +149,7 @@ static enum err server_prepare(SSL_CTX *ssl, const struct tls_settings *settings
         return err_set(why, ERR_IO, "cannot set up TLS: %s", tls_reason_take());
     if (SSL_CTX_use_certificate_chain_file(ssl, settings->certificate) != 1)
         return file_error(why, "certificate", settings->certificate);
-    /* Compares it with the certificate too. */
-    if (SSL_CTX_use_PrivateKey_file(ssl, settings->key, SSL_FILETYPE_PEM) != 1)
-        return file_error(why, "private key", settings->key);
-    return ERR_OK;
+    return private_key_load(ssl, settings->key, why);
 }
 
 static enum err client_prepare(SSL_CTX *ssl, const struct tls_settings *settings,
@@ -239,8 +256,8 @@ SSL *tls_session_new(struct tls_context *ctx, const char *server_name)
 void tls_session_info(const SSL *ssl, struct tls_info *out)
 {
     *out = (struct tls_info){0};
-    snprintf(out->version, sizeof out->version, "%s", SSL_get_version(ssl));
-    snprintf(out->cipher, sizeof out->cipher, "%s", SSL_get_cipher_name(ssl));
+    (void)snprintf(out->version, sizeof out->version, "%s", SSL_get_version(ssl));
+    (void)snprintf(out->cipher, sizeof out->cipher, "%s", SSL_get_cipher_name(ssl));
     out->bits = SSL_get_cipher_bits(ssl, NULL);
     out->resumed = SSL_session_reused(ssl) == 1;
 }

@@ -18,6 +18,9 @@ struct decide_facts {
     struct bytes sender_domain;
     struct bytes rcpt;        /* RCPT */
     struct bytes rcpt_domain; /* empty: <postmaster> */
+    /* The account's allowed senders, or the certificate's domain, cover SENDER. Without
+     * Accept-Any-Sender a client may use no other. */
+    bool sender_entitled;
 };
 
 struct decide_verdict {
@@ -28,7 +31,9 @@ struct decide_verdict {
     bool tarpit;               /* delay the reply to unauthenticated clients */
 };
 
-/* Any thread, inside a read section; allocates nothing, takes no lock. */
+/* DECIDE_CONNECT accepts whoever a connector was found for; without one there is nothing to decide
+ * and the reply is 421 4.3.2. Any thread, inside a read section;
+ * allocates nothing, takes no lock. */
 struct decide_verdict decide(enum decide_stage stage, const struct decide_facts *facts,
                              const struct ruleset *rules);
 

@@ -92,7 +92,7 @@ unsigned domain_match(struct bytes pattern, struct bytes domain, bool subtree)
 
 /* An open hash table; a domain with MatchSubDomains has two places in it. */
 struct slot {
-    struct bytes name; /* lower case, without "*." */
+    struct bytes name; /* without "*." */
     const struct accepted_domain *domain;
     bool wildcard;
 };
@@ -101,7 +101,7 @@ struct domain_set {
     struct arena arena;
     struct accepted_domain *domains;
     size_t count;
-    const struct accepted_domain *fallback; /* is_default, else the first that names a domain */
+    const struct accepted_domain *fallback; /* what domain_set_default() answers */
     struct slot *slots;
     size_t slot_mask;
 };
@@ -120,8 +120,7 @@ static struct slot *slot_of(const struct domain_set *set, struct bytes name, boo
     size_t at = name_hash(name, wildcard) & set->slot_mask;
     for (;; at = (at + 1) & set->slot_mask) {
         struct slot *slot = &set->slots[at];
-        if (!slot->domain ||
-            (slot->wildcard == wildcard && bytes_equal_nocase(slot->name, name)))
+        if (!slot->domain || (slot->wildcard == wildcard && bytes_equal_nocase(slot->name, name)))
             return slot;
     }
 }
@@ -146,14 +145,15 @@ static enum err add(struct domain_set *set, const struct accepted_domain *from,
                        reason.text);
     struct accepted_domain *to = &set->domains[set->count++];
     *to = *from;
-    to->name = arena_strdup(&set->arena, from->name);
+    to->name = arena_bytes(&set->arena, without_final_dot(pattern)).ptr;
     to->origin = from->origin ? arena_strdup(&set->arena, from->origin) : "";
     bool wildcard = is_wildcard(pattern);
-    struct bytes name = without_final_dot(bytes_from(bytes_of(to->name), wildcard ? 2 : 0));
+    struct bytes name = bytes_from(bytes_of(to->name), wildcard ? 2 : 0);
     if (!insert(set, name, wildcard, to))
         return err_set(why, ERR_EXISTS, "%s: accepted domain \"%s\" is there already, at %s",
                        to->origin, to->name, slot_of(set, name, wildcard)->domain->origin);
-    if (to->is_default || (!set->fallback && !wildcard))
+    bool first = !set->fallback || (to->is_default && !set->fallback->is_default);
+    if (first && !wildcard)
         set->fallback = to;
     return ERR_OK;
 }
@@ -164,7 +164,7 @@ static void add_subdomains(struct domain_set *set)
     for (size_t i = 0; i < set->count; i++) {
         const struct accepted_domain *d = &set->domains[i];
         if (d->match_subdomains && !is_wildcard(bytes_of(d->name)))
-            (void)insert(set, without_final_dot(bytes_of(d->name)), true, d);
+            (void)insert(set, bytes_of(d->name), true, d);
     }
 }
 

@@ -29,7 +29,8 @@ MUST_USE enum err domain_set_build(const struct accepted_domain *domains, size_t
 void domain_set_free(struct domain_set **set);
 /* The entry that covers DOMAIN, or NULL. Any thread. */
 const struct accepted_domain *domain_set_find(const struct domain_set *set, struct bytes domain);
-/* The one marked as default, else the first without a wildcard, else NULL. */
+/* The one marked as default, else the first; never a wildcard; NULL: there is none. Its name goes
+ * into addresses. */
 const struct accepted_domain *domain_set_default(const struct domain_set *set);
 /* What domain_set_build() wants of a name, for whoever reports every fault. */
 MUST_USE enum err domain_pattern_check(struct bytes pattern, struct err_detail *why);

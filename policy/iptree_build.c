@@ -50,9 +50,9 @@ static struct span *spans_of_family(const struct iptree_entry *entries, size_t c
     for (size_t i = 0; i < count; i++) {
         const struct iptree_entry *e = &entries[i];
         if (ipaddr_is_v4(&e->range.first) == v4)
-            spans[found++] = (struct span){number_of(&e->range.first, v4),
-                                           number_of(&e->range.last, v4) | span_tail(v4), e->value,
-                                           (uint32_t)i};
+            spans[found++] =
+                (struct span){number_of(&e->range.first, v4),
+                              number_of(&e->range.last, v4) | span_tail(v4), e->value, (uint32_t)i};
     }
     qsort(spans, found, sizeof *spans, span_compare_first);
     return spans;

@@ -65,8 +65,8 @@ char *rights_format_short(rights_mask mask, char *to, size_t size)
     for (unsigned i = 0; i < RIGHTS_COUNT && used < size; i++) {
         if (!(mask & 1u << i))
             continue;
-        int n = snprintf(to + used, size - used, "%s%s", used ? " " : "",
-                         rights_table[i].short_name);
+        int n =
+            snprintf(to + used, size - used, "%s%s", used ? " " : "", rights_table[i].short_name);
         used += n > 0 ? (size_t)n : 0;
     }
     return to;

@@ -34,14 +34,16 @@ struct ruleset_fault {
 };
 typedef void (*ruleset_report)(void *owner, const struct ruleset_fault *fault);
 
-/* Checks everything that spans properties (contradictions of AuthMechanism, every overlap naming both
- * ranges, open relay) and reports all of it; ERR_SYNTAX if any was a fault. Deep-copies. */
+/* Checks everything that spans properties (contradictions of AuthMechanism, every overlap naming
+ * both ranges, open relay) and reports all of it; ERR_SYNTAX, and *OUT is NULL, if any was a fault.
+ * Deep-copies. A fault's text lives as long as the call of REPORT, which may be NULL. */
 MUST_USE enum err ruleset_build(const struct ruleset_settings *settings, ruleset_report report,
                                 void *owner, struct ruleset **out);
 void ruleset_free(struct ruleset **rules);
 
 /* What selection found: the smallest range that holds the peer, on the binding's own address
- * first, then on the wildcard's. NULL connector: none. */
+ * first, then on the wildcard's. NULL connector: none. A binding with port 0 (the kernel picks one)
+ * serves the ports that no other binding names. */
 struct ruleset_match {
     const struct receive_connector *connector;
     const struct receive_connector_range *range;
@@ -52,10 +54,20 @@ struct ruleset_match ruleset_select(const struct ruleset *rules, const struct en
 /* The rights of a well-known principal on connector INDEX: compiled, one load. */
 rights_mask ruleset_rights(const struct ruleset *rules, uint32_t connector_index,
                            enum rights_principal principal);
+/* The rights of a session that is COUNT identities at once: a named user, his groups and
+ * AuthenticatedUsers. Walks the connector's entries. */
+rights_mask ruleset_identity_rights(const struct ruleset *rules, uint32_t connector_index,
+                                    const struct rights_identity *who, size_t count);
+/* The bindings that selection asks for a connection to LOCAL, in that order: 0 to
+ * RULESET_CANDIDATES. For explain. */
+#define RULESET_CANDIDATES 4
+size_t ruleset_candidates(const struct ruleset *rules, const struct endpoint *local,
+                          struct endpoint out[RULESET_CANDIDATES]);
 /* Who a session is from the first byte: externally secured, or anonymous. */
 enum rights_principal ruleset_first_principal(const struct receive_connector *connector);
 const struct domain_set *ruleset_domains(const struct ruleset *rules);
 const struct ruleset_settings *ruleset_settings(const struct ruleset *rules);
+/* DOMAIN empty (<postmaster>): that of the default accepted domain. */
 struct route ruleset_route(const struct ruleset *rules, struct bytes domain, uint64_t octets);
 /* Every binding of enabled connectors, each once. Returns how many; OUT may be NULL. */
 size_t ruleset_bindings(const struct ruleset *rules, struct endpoint *out, size_t max);

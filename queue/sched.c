@@ -254,8 +254,7 @@ static bool finish_quickly(struct sched_work *work, const struct sched_attempt *
 
 static const struct mail_status *not_attempted(struct sched_job *job)
 {
-    struct mail_status *results =
-        ARENA_NEW_ARRAY(&job->arena, struct mail_status, job->rcpt_count);
+    struct mail_status *results = ARENA_NEW_ARRAY(&job->arena, struct mail_status, job->rcpt_count);
     for (size_t i = 0; i < job->rcpt_count; i++)
         results[i] = MAIL_STATUS(451, 4, 3, 0, "Delivery was not attempted");
     return results;
@@ -299,7 +298,9 @@ static void on_finished(struct mailbox_item *item)
     } else {
         finish(work);
     }
+    struct sched *sched = work->sched;
     work_recycle(work);
+    sched_pump_soon(sched); /* others may have been waiting for jobs_max */
 }
 
 void sched_finished(struct sched *sched, struct sched_job *job)
@@ -320,24 +321,33 @@ size_t sched_jobs_under_way(const struct sched *sched)
     return (size_t)atomic_load_explicit(&sched->counters.jobs_under_way, memory_order_relaxed);
 }
 
+static void hold(struct sched_legs *all, struct sched_leg *leg)
+{
+    sched_leg_take(leg);
+    leg->place = SCHED_HELD;
+    sched_legs_add(all, leg);
+}
+
+static struct sched_leg *let_go(struct sched_legs *all)
+{
+    struct sched_leg *leg = all->head;
+    sched_legs_remove(all, leg);
+    leg->place = SCHED_NOWHERE;
+    return leg;
+}
+
 /* All that waits anywhere, out of its place, in one list. */
 static struct sched_legs take_all(struct sched *sched)
 {
     struct sched_legs all = {0};
-    while (sched->deferred.head) {
-        struct sched_leg *leg = sched->deferred.head;
-        sched_leg_take(leg);
-        sched_legs_add(&all, leg);
-    }
+    while (sched->deferred.head)
+        hold(&all, sched->deferred.head);
     for (size_t i = 0; i <= sched->dests.mask; i++) {
         for (struct sched_node *node = sched->dests.buckets[i], *next; node; node = next) {
             struct sched_dest *dest = CONTAINER_OF(node, struct sched_dest, node);
             dest->refs++;
-            while (dest->queue.head) {
-                struct sched_leg *leg = dest->queue.head;
-                sched_leg_take(leg);
-                sched_legs_add(&all, leg);
-            }
+            while (dest->queue.head)
+                hold(&all, dest->queue.head);
             sched_dest_probe_now(dest);
             next = node->next;
             sched_dest_put(dest);
@@ -350,11 +360,8 @@ void sched_retry_all(struct sched *sched)
 {
     sched->generation++;
     struct sched_legs all = take_all(sched);
-    while (all.head) {
-        struct sched_leg *leg = all.head;
-        sched_legs_remove(&all, leg);
-        sched_leg_route(leg, NULL);
-    }
+    while (all.head)
+        sched_leg_route(let_go(&all), NULL);
 }
 
 void sched_stats_read(const struct sched *sched, struct sched_stats *out)
@@ -406,13 +413,13 @@ void sched_free(struct sched **sched)
     }
     struct sched_legs all = take_all(s);
     while (all.head) {
-        struct sched_leg *leg = all.head;
+        struct sched_leg *leg = let_go(&all);
         struct sched_message *m = sched_leg_message(leg);
-        sched_legs_remove(&all, leg);
         sched_leg_drop(leg);
         sched_message_release(m);
     }
     sched_reports_free(s);
+    loop_task_cancel(s->loop, &s->pump);
     sched_domains_free(s);
     ASSERT(s->dests.count == 0);
     sched_table_free(&s->domains);

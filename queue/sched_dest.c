@@ -138,8 +138,12 @@ static void shut_window(struct sched_dest *dest, uint64_t delay_ms)
     sched_dest_update(dest);
 }
 
+/* Stands for the answer to all who wait: it must be one to wait for. */
 static void keep_reason(struct sched_dest *dest, const struct mail_status *why)
 {
+    const struct mail_status unreachable = MAIL_STATUS_INIT(451, 4, 4, 1, "Not reachable");
+    if (mail_status_ok(why) || mail_status_permanent(why))
+        why = &unreachable;
     struct bytes text = bytes_sub(why->text, 0, REPLY_KEPT);
     char *copy = mem_alloc(text.len + 1);
     memcpy(copy, text.ptr, text.len);
@@ -177,7 +181,7 @@ void sched_dest_restore(struct sched_dest *dest, uint32_t failures, int64_t next
     if (dest->jobs > 0 || (dest->waiting && failures <= dest->failures))
         return;
     dest->failures = failures;
-    keep_reason(dest, &MAIL_STATUS(451, 4, 4, 1, "Not reachable"));
+    keep_reason(dest, &MAIL_STATUS(451, 4, 4, 1, "Not reachable before the restart"));
     shut_window(dest, retry_delay_until(&dest->sched->settings.retry, next_at_ms, clock_wall_ms()));
 }
 

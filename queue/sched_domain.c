@@ -115,8 +115,10 @@ struct sched_dest *sched_domain_route(struct sched *sched, struct sched_domain *
         return domain->dest;
     *status = MAIL_STATUS(451, 4, 4, 4, "No route");
     if (!sched->ops.route(sched->owner, bytes_make(domain->name, domain->len), octets, &route,
-                          status))
+                          status)) {
+        ASSERT(!mail_status_ok(status));
         return NULL;
+    }
     if (current && bytes_equal(bytes_of(route.key), bytes_of(domain->dest->key))) {
         sched->ops.route_release(sched->owner, &route);
         widen_route(domain, octets);

@@ -215,7 +215,9 @@ static void leg_has_waited(struct sched_leg *leg)
     for (size_t i = 0; i < attempt.count; i++)
         results[i] = mail_status_copy(&arena, &dest->last);
     attempt.results = results;
+    dest->refs++; /* this leg may be the last that holds it */
     sched_leg_settle(leg, &attempt);
+    sched_dest_put(dest);
     arena_free(&arena);
 }
 
@@ -266,8 +268,8 @@ static struct spool_rcpt_outcome *wide_outcomes(const struct sched_message *m, s
             continue;
         /* Until its report is durable a failure must happen again after a restart. */
         bool again = rcpt->unreported && rcpt->state == SPOOL_RCPT_FAILED;
-        out[(*count)++] = (struct spool_rcpt_outcome){
-            i, again ? SPOOL_RCPT_PENDING : rcpt->state, rcpt->status};
+        out[(*count)++] =
+            (struct spool_rcpt_outcome){i, again ? SPOOL_RCPT_PENDING : rcpt->state, rcpt->status};
     }
     return out;
 }

@@ -37,11 +37,17 @@ void sched_table_remove(struct sched_table *t, struct sched_node *node);
 
 /* --- Shapes --- */
 
-enum sched_place { SCHED_NOWHERE, SCHED_READY, SCHED_DEFERRED, SCHED_JOB };
+enum sched_place {
+    SCHED_NOWHERE,
+    SCHED_READY,    /* in its destination's queue */
+    SCHED_DEFERRED, /* waits for its own time */
+    SCHED_JOB,
+    SCHED_HELD, /* in a list of the caller's */
+};
 
 struct sched_leg {
     struct sched_leg *next, *prev; /* in the destination's queue, or among the deferred */
-    struct timer timer; /* deferred: its time; ready: when to look whether it waits too long */
+    struct timer timer;      /* deferred: its time; ready: when to look whether it waits too long */
     struct sched_dest *dest; /* ready and in a job */
     uint32_t attempts;
     uint8_t place; /* enum sched_place */
@@ -58,8 +64,8 @@ enum sched_flag {
     SCHED_WANTS_SUCCESS = 2, /* some recipient has NOTIFY=SUCCESS: the envelope is read at settle */
     SCHED_DELAY_TOLD = 4,    /* or nobody wants to be told */
     SCHED_DELAY_TELLING = 64, /* that report is not durable yet */
-    SCHED_SETTLED = 8,       /* narrow: no recipient waits */
-    SCHED_DEAD = 16,         /* quarantined: only what is under way still holds it */
+    SCHED_SETTLED = 8,        /* narrow: no recipient waits */
+    SCHED_DEAD = 16,          /* quarantined: only what is under way still holds it */
     SCHED_WIDE = 32,
 };
 
@@ -260,7 +266,7 @@ struct sched_attempt {
     const uint32_t *rcpts;
     const struct mail_status *results; /* one a recipient */
     size_t count;
-    const char *host; /* "": none answered */
+    const char *host;        /* "": none answered */
     struct sched_dest *dest; /* NULL: no route */
     bool host_failed, ambiguous, peer_has_dsn;
     bool only_waited; /* nothing was tried for this leg: its destination has failed again */

@@ -4,8 +4,7 @@
 static void leg_unroutable(struct sched_leg *leg, const uint32_t *rcpts,
                            const struct mail_status *results, size_t count)
 {
-    struct sched_attempt attempt = {
-        .rcpts = rcpts, .results = results, .count = count, .host = ""};
+    struct sched_attempt attempt = {.rcpts = rcpts, .results = results, .count = count, .host = ""};
     sched_leg_settle(leg, &attempt);
 }
 

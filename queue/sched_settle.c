@@ -33,8 +33,8 @@ static bool delay_due(const struct settling *x)
 static bool needs_envelope(const struct settling *x)
 {
     const struct sched_attempt *a = x->attempt;
-    bool late = older_than(x, x->sched->settings.retry.message_expiration_timeout_ms) ||
-                delay_due(x);
+    bool late =
+        older_than(x, x->sched->settings.retry.message_expiration_timeout_ms) || delay_due(x);
     bool success = (x->m->flags & SCHED_WANTS_SUCCESS) && !a->peer_has_dsn;
     for (size_t i = 0; i < a->count; i++)
         if (mail_status_ok(&a->results[i]) ? success
@@ -71,8 +71,7 @@ static void decide(struct settling *x)
         .peer_has_dsn = a->peer_has_dsn,
     };
     bool due = delay_due(x);
-    x->waits =
-        settle(&facts, &x->sched->settings.retry, a->rcpts, x->rcpts, a->count, &x->delayed);
+    x->waits = settle(&facts, &x->sched->settings.retry, a->rcpts, x->rcpts, a->count, &x->delayed);
     if (due && x->delayed)
         x->m->flags |= SCHED_DELAY_TELLING;
     else if (due && x->waits)
@@ -128,9 +127,9 @@ static void log_failed(const struct settling *x, size_t i)
     mail_status_format(&x->rcpts[i].status, reply, sizeof reply);
     mail_status_format(&x->attempt->results[i], last, sizeof last);
     if (expired(x, i))
-        LOG(LOG_WARNING, "message_expired", LOG_U64("id", x->m->ref.id),
-            LOG_BYTES("rcpt", address), LOG_STR("destination", dest_name(x->attempt)),
-            LOG_STR("reply", reply), LOG_STR("last_reply", last), LOG_STR("report", report),
+        LOG(LOG_WARNING, "message_expired", LOG_U64("id", x->m->ref.id), LOG_BYTES("rcpt", address),
+            LOG_STR("destination", dest_name(x->attempt)), LOG_STR("reply", reply),
+            LOG_STR("last_reply", last), LOG_STR("report", report),
             LOG_U64("attempts", x->leg->attempts));
     else
         LOG(LOG_WARNING, "message_failed", LOG_U64("id", x->m->ref.id), LOG_BYTES("rcpt", address),
@@ -147,9 +146,9 @@ static void log_waiting(const struct settling *x, size_t i, int64_t next_at_ms)
     mail_status_format(&x->rcpts[i].status, reply, sizeof reply);
     if (a->dest)
         LOG(LOG_INFO, "message_deferred", LOG_U64("id", x->m->ref.id),
-            LOG_STR("destination", a->dest->key), LOG_STR("host", a->host),
-            LOG_STR("reply", reply), LOG_U64("attempts", x->leg->attempts),
-            LOG_U64("ambiguous", a->ambiguous), LOG_U64("next_s", next_s));
+            LOG_STR("destination", a->dest->key), LOG_STR("host", a->host), LOG_STR("reply", reply),
+            LOG_U64("attempts", x->leg->attempts), LOG_U64("ambiguous", a->ambiguous),
+            LOG_U64("next_s", next_s));
     else
         LOG(LOG_WARNING, "message_unreachable", LOG_U64("id", x->m->ref.id),
             LOG_STR("reply", reply), LOG_U64("attempts", x->leg->attempts),
@@ -174,8 +173,8 @@ static void tell(const struct settling *x, int64_t next_at_ms)
     sched_count(&counters->delivered_rcpts, (int64_t)delivered);
     sched_count(&counters->failed_rcpts, (int64_t)failed);
     if (failed > 0 && (x->m->flags & SCHED_NO_REPORT))
-        LOG(LOG_WARNING, "message_discarded", LOG_U64("id", x->m->ref.id),
-            LOG_U64("rcpts", failed), LOG_STR("why", "no report to a null sender"));
+        LOG(LOG_WARNING, "message_discarded", LOG_U64("id", x->m->ref.id), LOG_U64("rcpts", failed),
+            LOG_STR("why", "no report to a null sender"));
     if (waiting == a->count || a->only_waited)
         return;
     sched_count(&counters->deferrals, 1);
@@ -189,8 +188,7 @@ void sched_log_delivered(const struct sched_message *m, const struct sched_attem
     if (!log_enabled(LOG_INFO))
         return;
     LOG(LOG_INFO, "message_delivered", LOG_U64("id", m->ref.id),
-        LOG_STR("destination", a->dest->key), LOG_STR("host", a->host),
-        LOG_U64("rcpts", a->count),
+        LOG_STR("destination", a->dest->key), LOG_STR("host", a->host), LOG_U64("rcpts", a->count),
         LOG_STR("reply", mail_status_format(status, reply, sizeof reply)));
 }
 
@@ -225,14 +223,15 @@ static int64_t place(struct settling *x)
 static void start_report(struct settling *x)
 {
     const struct sched_attempt *a = x->attempt;
-    struct sched_report_rcpt *rcpts = ARENA_NEW_ARRAY(&x->arena, struct sched_report_rcpt, a->count);
+    struct sched_report_rcpt *rcpts =
+        ARENA_NEW_ARRAY(&x->arena, struct sched_report_rcpt, a->count);
     size_t count = 0;
     for (size_t i = 0; i < a->count; i++) {
         if (x->rcpts[i].report == SETTLE_REPORT_NONE)
             continue;
         bool remote = a->host[0] && !a->host_failed && !expired(x, i);
-        rcpts[count++] = (struct sched_report_rcpt){a->rcpts[i], x->rcpts[i].report,
-                                                    x->rcpts[i].status, remote};
+        rcpts[count++] =
+            (struct sched_report_rcpt){a->rcpts[i], x->rcpts[i].report, x->rcpts[i].status, remote};
     }
     if (count > 0)
         sched_report_start(x->m, rcpts, count, a->host);
@@ -257,8 +256,7 @@ static bool read_envelope(struct settling *x)
     struct err_detail why = {""};
     if (!needs_envelope(x))
         return true;
-    enum err err =
-        spool_read(x->sched->spool, &x->m->ref, &x->arena, &x->original, &why);
+    enum err err = spool_read(x->sched->spool, &x->m->ref, &x->arena, &x->original, &why);
     x->read = err == ERR_OK && x->original.envelope.rcpt_count == x->m->rcpt_count;
     if (err == ERR_CORRUPT) {
         sched_message_quarantine(x->m, why.text);

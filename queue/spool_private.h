@@ -213,7 +213,7 @@ bool spool_reclaim_quick(struct spool *spool);
 bool spool_reclaim_wanted(const struct spool *spool);
 
 /* --- spool_quarantine.c --- */
-/* Copies LEN bytes to quarantine/NAME, synced, and reports. Once for a name. */
+/* Copies LEN bytes to quarantine/NAME, synced. Once for a name. */
 MUST_USE enum err spool_set_aside(struct spool *spool, const char *name, const uint8_t *data,
                                   size_t len);
 /* Reads what can be read; blocks the disk refuses are zeros. Returns the bytes up to the file's

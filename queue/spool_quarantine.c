@@ -13,7 +13,6 @@ enum { SALVAGE_CHUNK = 1024 * 1024, SALVAGE_BLOCK = 4096 };
 enum err spool_set_aside(struct spool *spool, const char *name, const uint8_t *data, size_t len)
 {
     struct io *io = spool->io;
-    atomic_fetch_add_explicit(&spool->quarantined, 1, memory_order_relaxed);
     int fd = io->openat(io, spool->quarantine_fd, name,
                         O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0 && errno == EEXIST)
@@ -110,6 +109,7 @@ enum err spool_set_aside_message(struct spool *spool, const struct spool_ref *re
     struct spool_segment *s = spool_segment_hold(spool, ref->segment);
     if (!s)
         return ERR_NOTFOUND;
+    atomic_fetch_add_explicit(&spool->quarantined, 1, memory_order_relaxed);
     const struct spool_entry *e =
         spool_index_find(&spool->index, ref->id, spool_generation_slot(ref->segment));
     enum err err = record_set_aside(spool, s, ref);

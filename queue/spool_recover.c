@@ -271,7 +271,11 @@ static void gap_aside(struct recovery *r, struct spool_segment *s, uint64_t from
     LOG(torn ? LOG_WARNING : LOG_ERROR, torn ? "spool_group_torn" : "spool_segment_damaged",
         LOG_STR("path", r->spool->path), LOG_STR("quarantine", name),
         LOG_U64("bytes", to > from ? to - from : 0));
-    s->discard |= !torn;
+    /* A torn group was never acknowledged: nothing is lost, nobody is alarmed. */
+    if (!torn) {
+        atomic_fetch_add_explicit(&r->spool->quarantined, 1, memory_order_relaxed);
+        s->discard = true;
+    }
     if (spool_set_aside(r->spool, name, r->buffer + from, (size_t)(to - from)) != ERR_OK)
         s->discard = true; /* at least nobody writes over it while others of it live */
 }

@@ -2,73 +2,32 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/loop.h"
 #include "core/mem.h"
-#include "core/metrics.h"
-#include "core/rand.h"
-#include "net/header_scan.h"
-#include "net/smtp_service.h"
 #include "net/smtp_trace.h"
 #include "policy/decide.h"
 
+#include "inbound_private.h"
 #include "relay.h"
 #include "worker.h"
 
-/* What selection found, copied out of the rules: the session keeps no pointer into them. */
-struct inbound_connector {
-    struct bytes name, fqdn, banner, range;
-    enum rights_principal principal;
-    rights_mask rights;
-    uint64_t header_octets_max;
-    uint64_t hops_max, local_hops_max;
-    uint64_t tarpit_ms;
-    struct relay_count *count;
-    char text[]; /* name, fqdn, banner, range */
-};
-
-struct inbound_message {
-    struct spool_txn *txn;
-    struct header_scan scan;
-    uint64_t id;
-    uint64_t octets;               /* with our trace header */
-    struct mail_envelope envelope; /* a copy that outlives the session */
-    struct spool_meta meta;
-};
-
-struct inbound {
-    struct inbound_link link;
-    struct worker *worker;
-    struct smtp_service *service; /* NULL once closed */
-    struct inbound_connector *connector;
-    struct inbound_message *message; /* in its transaction's arena */
-    struct timer tarpit;
-    struct mail_status tarpitted; /* static text */
-    rights_mask missing;          /* of the last refusal */
-    const char *reason;
-    bool committing, shutting_down;
-};
-
-static struct {
-    metrics_id connections, refused_connections, accepted, accepted_octets, refused, failed;
-} counters;
+struct inbound_counters inbound_counters;
 
 void inbound_init(void)
 {
-    counters.connections =
+    inbound_counters.connections =
         metrics_counter("mailrace_connections_total", "Connections that were served");
-    counters.refused_connections =
+    inbound_counters.refused_connections =
         metrics_counter("mailrace_connections_refused_total", "Connections answered 421");
-    counters.accepted =
+    inbound_counters.accepted =
         metrics_counter("mailrace_messages_accepted_total", "Messages committed and answered 250");
-    counters.accepted_octets =
+    inbound_counters.accepted_octets =
         metrics_counter("mailrace_message_octets_accepted_total", "Octets of accepted messages");
-    counters.refused =
+    inbound_counters.refused =
         metrics_counter("mailrace_commands_refused_total", "Commands answered 4xx or 5xx");
-    counters.failed =
+    inbound_counters.failed =
         metrics_counter("mailrace_commits_failed_total", "Messages that the spool could not store");
 }
 
@@ -114,7 +73,7 @@ static void on_refused(void *owner, struct bytes verb, struct bytes argument,
                        const struct mail_status *status)
 {
     struct inbound *in = owner;
-    metrics_add(counters.refused, 1);
+    metrics_add(inbound_counters.refused, 1);
     log_refusal(in, verb, argument, status);
     in->missing = 0;
     in->reason = NULL;
@@ -122,7 +81,7 @@ static void on_refused(void *owner, struct bytes verb, struct bytes argument,
 
 /* --- MAIL and RCPT: one pure decision each, on the rules as they are now --- */
 
-static void on_tarpit_over(struct timer *t)
+void inbound_tarpit_over(struct timer *t)
 {
     struct inbound *in = CONTAINER_OF(t, struct inbound, tarpit);
     smtp_service_answer(in->service, &in->tarpitted);
@@ -330,13 +289,13 @@ static void on_committed(void *owner, const struct spool_committed *result)
     in->committing = false;
     in->message = NULL;
     if (result->err == ERR_OK) {
-        metrics_add(counters.accepted, 1);
-        metrics_add(counters.accepted_octets, (int64_t)m->meta.octets);
+        metrics_add(inbound_counters.accepted, 1);
+        metrics_add(inbound_counters.accepted_octets, (int64_t)m->meta.octets);
         log_accepted(in, m);
         status = accepted_status(in, m);
         sched_submit(relay_of(in)->sched, &result->ref, &m->envelope, &m->meta, NULL);
     } else {
-        metrics_add(counters.failed, 1);
+        metrics_add(inbound_counters.failed, 1);
         in->reason = err_name(result->err);
         status = failed_status(result->err);
     }
@@ -378,7 +337,7 @@ static void on_tls(void *owner)
         LOG_STR("version", facts->tls->version), LOG_STR("cipher", facts->tls->cipher));
 }
 
-static void on_closed(void *owner, enum err reason, const char *text)
+void inbound_closed(void *owner, enum err reason, const char *text)
 {
     struct inbound *in = owner;
     LOG(LOG_DEBUG, "session_closed", LOG_BYTES("connector", in->connector->name),
@@ -389,7 +348,7 @@ static void on_closed(void *owner, enum err reason, const char *text)
         free_session(in);
 }
 
-static const struct smtp_server_ops SESSION_OPS = {
+const struct smtp_server_ops INBOUND_SESSION_OPS = {
     .on_mail = on_mail,
     .on_rcpt = on_rcpt,
     .on_message_begin = on_message_begin,
@@ -399,144 +358,6 @@ static const struct smtp_server_ops SESSION_OPS = {
     .on_refused = on_refused,
     .on_tls = on_tls,
 };
-
-/* --- A new connection: which connector, with which limits --- */
-
-static struct bytes copy_text(char **at, const char *text)
-{
-    size_t len = text ? strlen(text) : 0;
-    char *start = *at;
-    if (len)
-        memcpy(start, text, len);
-    start[len] = '\0';
-    *at = start + len + 1;
-    return bytes_make(start, len);
-}
-
-/* Room for all four texts; what does not fit is cut by check(): names are at most 255 octets. */
-#define CONNECTOR_TEXT_BYTES 2048
-
-static void fill_settings(const struct receive_connector *c, bool has_tls,
-                          struct smtp_server_settings *s)
-{
-    unsigned x = 0;
-    x |= c->size_enabled ? SMTP_SERVER_SIZE : 0;
-    x |= c->size_enabled && c->size_without_value ? SMTP_SERVER_SIZE_WITHOUT_VALUE : 0;
-    x |= c->pipelining_enabled ? SMTP_SERVER_PIPELINING : 0;
-    x |= c->delivery_status_notification_enabled ? SMTP_SERVER_DSN : 0;
-    x |= c->enhanced_status_codes_enabled ? SMTP_SERVER_ENHANCEDSTATUSCODES : 0;
-    x |= has_tls && (c->auth_mechanism & RECEIVE_AUTH_TLS) ? SMTP_SERVER_STARTTLS : 0;
-    x |= c->eight_bit_mime_enabled ? SMTP_SERVER_8BITMIME : 0;
-    x |= c->chunking_enabled ? SMTP_SERVER_CHUNKING : 0;
-    x |= c->smtp_utf8_enabled ? SMTP_SERVER_SMTPUTF8 : 0;
-    s->extensions = x;
-    s->rcpts_max = c->max_recipients_per_message;
-    s->protocol_errors_max = c->max_protocol_errors;
-    s->address_max = 571;
-    s->inactivity_timeout_ms = c->connection_inactivity_timeout_ms;
-    s->connection_timeout_ms = c->connection_timeout_ms;
-    s->min_data_rate_bytes_s = 500;
-    s->require_tls = c->require_tls;
-    s->require_ehlo_domain = c->require_ehlo_domain;
-    s->normalize_bare_linefeed = !c->bare_linefeed_rejection_enabled;
-}
-
-static void fill_connector(const struct relay_rules *rules, const struct ruleset_match *match,
-                           struct inbound_connector *to)
-{
-    const struct receive_connector *c = match->connector;
-    char *at = to->text;
-    to->name = copy_text(&at, c->name);
-    to->fqdn = copy_text(&at, c->fqdn ? c->fqdn : rules->conf->hostname);
-    to->banner = copy_text(&at, c->banner);
-    to->range = copy_text(&at, match->range->text);
-    to->principal = ruleset_first_principal(c);
-    to->rights = ruleset_rights(rules->rules, match->connector_index, to->principal);
-    to->header_octets_max = c->max_header_size_bytes;
-    to->hops_max = c->max_hop_count;
-    to->local_hops_max = c->max_local_hop_count;
-    to->tarpit_ms = c->tarpit_interval_ms;
-    to->count = rules->counts[match->connector_index];
-}
-
-struct selection {
-    bool found, full;
-    uint64_t connections_max;
-    struct smtp_server_settings settings;
-    struct tls_context *tls;
-};
-
-/* Everything that the session needs, copied out inside one read section. */
-static void select_connector(struct relay *relay, const struct endpoint *peer,
-                             const struct endpoint *local, struct inbound_connector *connector,
-                             struct selection *out)
-{
-    snapshot_read_begin();
-    const struct relay_rules *rules = relay_rules_get(relay);
-    struct ruleset_match match = ruleset_select(rules->rules, local, &peer->addr);
-    if (match.connector) {
-        out->found = true;
-        fill_connector(rules, &match, connector);
-        fill_settings(match.connector, rules->tls_server != NULL, &out->settings);
-        out->settings.message_size_max = connector->rights & RIGHTS_BYPASS_MESSAGE_SIZE_LIMIT
-                                             ? UINT64_MAX
-                                             : match.connector->max_message_size_bytes;
-        out->connections_max = match.connector->max_inbound_connection;
-        if (out->settings.extensions & SMTP_SERVER_STARTTLS)
-            out->tls = tls_context_ref(rules->tls_server);
-    }
-    snapshot_read_end();
-}
-
-static void refuse_unmatched(int fd, const struct endpoint *peer, const struct endpoint *local)
-{
-    static const char reply[] = "421 4.3.2 Service not available\r\n";
-    metrics_add(counters.refused_connections, 1);
-    LOG(LOG_WARNING, "connection_refused", LOG_ENDPOINT("client", peer),
-        LOG_ENDPOINT("local", local), LOG_STR("reply", "421 4.3.2 Service not available"),
-        LOG_STR("reason", "no receive connector has a remote range that holds this client"));
-    ssize_t ignored = write(fd, reply, sizeof reply - 1); /* best effort: it is closed anyway */
-    (void)ignored;
-    close(fd);
-}
-
-void inbound_accept(struct worker *worker, int fd, const struct endpoint *peer,
-                    const struct endpoint *local)
-{
-    struct relay *relay = worker_relay(worker);
-    struct inbound_connector *connector = mem_alloc(sizeof *connector + CONNECTOR_TEXT_BYTES);
-    struct selection chosen = {0};
-    select_connector(relay, peer, local, connector, &chosen);
-    if (!chosen.found) {
-        mem_free(connector);
-        refuse_unmatched(fd, peer, local);
-        return;
-    }
-    struct inbound *in = MEM_NEW(struct inbound);
-    in->worker = worker;
-    in->connector = connector;
-    in->tarpit.on_due = on_tarpit_over;
-    chosen.settings.fqdn = connector->fqdn;
-    chosen.settings.banner = connector->banner;
-    uint64_t before =
-        atomic_fetch_add_explicit(&connector->count->sessions, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&relay->sessions, 1, memory_order_relaxed);
-    bool full = before >= chosen.connections_max;
-    const struct mail_status too_many =
-        MAIL_STATUS(421, 4, 3, 2,
-                    "The maximum number of concurrent connections has exceeded a limit, closing "
-                    "transmission channel");
-    if (full)
-        LOG(LOG_WARNING, "connection_refused", LOG_ENDPOINT("client", peer),
-            LOG_BYTES("connector", connector->name), LOG_U64("limit", chosen.connections_max),
-            LOG_STR("reason", "max_inbound_connection"));
-    metrics_add(full ? counters.refused_connections : counters.connections, 1);
-    struct smtp_server_facts facts = {.session_id = rand_u64(), .client = *peer, .local = *local};
-    worker_session_added(worker, in);
-    in->service = smtp_service_start(worker_loop(worker), fd, &chosen.settings, &facts, chosen.tls,
-                                     full ? &too_many : NULL, &SESSION_OPS, in, on_closed);
-    tls_context_unref(&chosen.tls);
-}
 
 void inbound_shutdown(struct inbound *in)
 {

@@ -53,7 +53,8 @@ struct outbound_job {
 
 /* --- Routes: asked by the scheduler, on its thread --- */
 
-static struct outbound_route *route_new(const struct send_connector *c, struct bytes domain)
+static struct outbound_route *route_new(const struct conf *conf, const struct send_connector *c,
+                                        struct bytes domain)
 {
     const char *name = c->dns_routing_enabled ? "" : c->name;
     size_t key_size = sizeof "smarthost:" + strlen(name) + domain.len;
@@ -62,7 +63,7 @@ static struct outbound_route *route_new(const struct send_connector *c, struct b
     r->smart_host = !c->dns_routing_enabled;
     struct courier_route *to = &r->route;
     to->connector = c->name;
-    to->port = c->port;
+    to->port = c->dns_routing_enabled ? conf->mx_port : c->port;
     to->helo = c->fqdn;
     to->force_helo = c->force_helo;
     to->source = c->source_ip_address;
@@ -117,7 +118,7 @@ static bool on_route(void *owner, struct bytes domain, uint64_t octets, struct s
         relay_rules_release(&rules);
         return false;
     }
-    struct outbound_route *made = route_new(found.connector, domain);
+    struct outbound_route *made = route_new(rules->conf, found.connector, domain);
     made->rules = rules;
     share_connections(o, made);
     route->key = made->route.key;
@@ -167,6 +168,7 @@ static void on_delivered(struct courier_job *courier)
     job->peer = courier->peer;
     job->host_failed = courier->host_failed;
     job->ambiguous = courier->ambiguous;
+    job->peer_has_dsn = courier->dsn_passed;
     memcpy(job->host, courier->host, sizeof job->host);
     finish(oj);
 }

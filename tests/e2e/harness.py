@@ -12,6 +12,7 @@ import shutil
 import signal
 import smtplib
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -26,14 +27,15 @@ PATIENCE_S = 60  # generous: sanitizer builds on a busy machine; a pass never wa
 
 
 def wait_until(condition, what, patience=PATIENCE_S):
-    """Polls CONDITION; returns its first true value."""
+    """Polls CONDITION; returns its first true value. WHAT: text, or a function that makes it."""
     deadline = time.monotonic() + patience
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {patience} s in vain for: {what}")
+            raise AssertionError(f"waited {patience} s in vain for: "
+                                 f"{what() if callable(what) else what}")
         time.sleep(0.01)
 
 
@@ -77,7 +79,7 @@ class Process:
                 raise AssertionError(f"{self.args[0]} ended with {self.process.returncode} before "
                                      f"{pattern!r}:\n{self.output()}")
             return None
-        return wait_until(look, f"{pattern!r} from {self.args[0]}; so far:\n{self.output()}")
+        return wait_until(look, lambda: f"{pattern!r} from {self.args[0]}:\n{self.output()}")
 
     def running(self):
         return self.process.poll() is None
@@ -143,15 +145,25 @@ class Relay(Process):
     def events(self, name):
         return [line for line in list(self.lines) if re.search(rf" {name}( |$)", line)]
 
+    def wait_event(self, name, pattern=""):
+        """The first line of event NAME that has PATTERN."""
+        return wait_until(lambda: next((l for l in self.events(name) if re.search(pattern, l)), None),
+                          lambda: f"{name} with {pattern!r} from the relay:\n{self.output()}")
+
     def kill(self):
+        """As a crash does: no warning, no last word."""
         self.process.kill()
         self.process.wait()
+        self.reader.join(5)
 
     def stop(self):
+        was_running = self.running()
         code = super().stop()
         for word in SANITIZER_WORDS:
             if word in self.output():
                 raise AssertionError(f"the relay said {word}:\n{self.output()}")
+        if was_running and code != 0:
+            raise AssertionError(f"the relay ended with {code} at SIGTERM:\n{self.output()}")
         return code
 
 
@@ -195,13 +207,16 @@ class Sink:
     class Hangup(Exception):
         pass
 
-    def __init__(self, answer=None, extensions=(b"PIPELINING", b"SIZE 100000000", b"8BITMIME", b"DSN")):
+    def __init__(self, answer=None, extensions=(b"PIPELINING", b"SIZE 100000000", b"8BITMIME", b"DSN"),
+                 host="127.0.0.1", port=0, tls=None):
         self.answer = answer or (lambda verb, argument, session: None)
-        self.extensions = extensions
-        self.messages = []  # {"sender", "rcpts", "data", "mail", "rcpt_args"}
+        self.extensions = tuple(extensions) + ((b"STARTTLS",) if tls else ())
+        self.tls = tls  # an ssl.SSLContext
+        self.address = host
+        self.messages = []  # {"sender", "rcpts", "data", "wire", "mail", "rcpt_args", "tls"}
         self.commands = []
         self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.listener = socket.create_server((host, port), backlog=512)
         self.port = self.listener.getsockname()[1]
         self.closing = False
         self.sockets = set()
@@ -210,7 +225,7 @@ class Sink:
 
     @property
     def host(self):
-        return f"[127.0.0.1]:{self.port}"
+        return f"[{self.address}]:{self.port}"
 
     def _accept(self):
         while not self.closing:
@@ -222,8 +237,10 @@ class Sink:
             threading.Thread(target=self._serve, args=(conn,), daemon=True).start()
 
     def _serve(self, conn):
-        with contextlib.suppress(OSError, Sink.Hangup), conn, conn.makefile("rb") as lines:
-            self._session(conn, lines)
+        with contextlib.suppress(OSError, ssl.SSLError, Sink.Hangup):
+            self._session(conn, conn.makefile("rb"))
+        with contextlib.suppress(OSError):
+            conn.close()
         self.sockets.discard(conn)
 
     def _reply(self, conn, session, verb, argument, usual):
@@ -232,24 +249,58 @@ class Sink:
         conn.sendall(line + b"\r\n")
         return line[:1]
 
+    def _ehlo(self, session):
+        names = (b"sink.test",) + tuple(e for e in self.extensions
+                                        if not (e == b"STARTTLS" and session["tls"]))
+        last = len(names) - 1
+        return b"\r\n".join(b"250" + (b" " if i == last else b"-") + n
+                             for i, n in enumerate(names))
+
+    @staticmethod
+    def _read_text(lines):
+        """(the text, the very bytes that came), or None where the connection ended in it."""
+        wire, data = bytearray(), bytearray()
+        for line in lines:
+            wire += line
+            if line == b".\r\n" and (len(wire) == 3 or wire[-5:-3] == b"\r\n"):
+                return bytes(data), bytes(wire)
+            data += line[1:] if line.startswith(b".") else line
+        return None
+
+    def _take(self, conn, session, mail, data, wire):
+        mail.update(data=data, wire=wire, tls=session["tls"],
+                    sender=re.match(rb"(?i)from:\s*<(.*?)>", mail["mail"]).group(1))
+        session["messages"] += 1
+        usual = b"250 2.0.0 taken"
+        line = self.answer("DOT", data, session)
+        line = usual if line is None else line
+        if line[:1] == b"2":  # before the reply: who has read it finds the message here
+            with self.lock:
+                self.messages.append(mail)
+        conn.sendall(line + b"\r\n")
+
     def _session(self, conn, lines):
-        session = {"commands": 0, "messages": 0}
+        session = {"commands": 0, "messages": 0, "tls": False}
         if self._reply(conn, session, "CONNECT", b"", b"220 sink.test ESMTP") != b"2":
             return
         mail = None
-        for line in lines:
+        while line := lines.readline():
             verb, _, argument = line.rstrip(b"\r\n").partition(b" ")
             verb = verb.upper().decode("latin-1")
             with self.lock:
                 self.commands.append(line)
             session["commands"] += 1
             if verb == "EHLO":
-                names = (b"sink.test",) + tuple(self.extensions)
-                text = b"\r\n".join(b"250" + (b"-" if i < len(names) - 1 else b" ") + n
-                                    for i, n in enumerate(names))
-                self._reply(conn, session, verb, argument, text)
+                self._reply(conn, session, verb, argument, self._ehlo(session))
+            elif verb == "STARTTLS" and self.tls:
+                if self._reply(conn, session, verb, argument, b"220 2.0.0 go") == b"2":
+                    conn = self.tls.wrap_socket(conn, server_side=True)
+                    self.sockets.add(conn)
+                    lines = conn.makefile("rb")
+                    session["tls"] = True
+                    mail = None
             elif verb == "MAIL":
-                mail = {"mail": argument, "rcpts": [], "rcpt_args": [], "session": id(session)}
+                mail = {"mail": argument, "rcpts": [], "rcpt_args": [], "chunks": b""}
                 if self._reply(conn, session, verb, argument, b"250 2.1.0 ok") != b"2":
                     mail = None
             elif verb == "RCPT":
@@ -261,20 +312,28 @@ class Sink:
                 usual = b"354 go" if mail and mail["rcpts"] else b"554 5.5.1 no recipients"
                 if self._reply(conn, session, verb, argument, usual) != b"3":
                     continue
-                data = b""
-                for body in lines:
-                    if body == b".\r\n":
-                        break
-                    data += body[1:] if body.startswith(b".") else body
-                else:
+                text = self._read_text(lines)
+                if text is None:
                     return
-                mail["data"] = data
-                mail["sender"] = re.match(rb"(?i)from:\s*<(.*?)>", mail["mail"]).group(1)
-                session["messages"] += 1
-                if self._reply(conn, session, "DOT", data, b"250 2.0.0 taken") == b"2":
-                    with self.lock:
-                        self.messages.append(mail)
+                if mail and mail["rcpts"]:
+                    self._take(conn, session, mail, *text)
+                else:
+                    conn.sendall(b"554 5.5.1 no recipients\r\n")
                 mail = None
+            elif verb == "BDAT":
+                size, _, last = argument.partition(b" ")
+                chunk = lines.read(int(size))
+                if len(chunk) < int(size):
+                    return
+                if not mail or not mail["rcpts"]:
+                    self._reply(conn, session, verb, argument, b"503 5.5.1 no recipients")
+                    continue
+                mail["chunks"] += chunk
+                if last.upper() == b"LAST":
+                    self._take(conn, session, mail, mail["chunks"], mail["chunks"])
+                    mail = None
+                else:
+                    self._reply(conn, session, verb, argument, b"250 2.0.0 chunk")
             elif verb == "RSET":
                 mail = None
                 self._reply(conn, session, verb, argument, b"250 2.0.0 ok")
@@ -285,8 +344,8 @@ class Sink:
                 self._reply(conn, session, verb, argument, b"250 2.0.0 ok")
 
     def wait(self, count):
-        return wait_until(lambda: len(self.messages) >= count and self.messages,
-                          f"{count} messages at the sink (there are {len(self.messages)})")
+        return wait_until(lambda: len(self.messages) >= count and list(self.messages),
+                          lambda: f"{count} messages at the sink (there are {len(self.messages)})")
 
     def close(self):
         self.closing = True
@@ -383,6 +442,33 @@ class Case(unittest.TestCase):
         if code is not None:
             self.assertEqual(done.returncode, code, f"{args}:\n{text}")
         return text
+
+
+TRACE = re.compile(rb"\AReceived: from .*\r\n(?:[ \t].*\r\n)*")
+
+
+def untraced(data):
+    """(our trace header, the rest): what was put on top of a relayed message, and what came in."""
+    found = TRACE.match(data)
+    if not found:
+        raise AssertionError(f"there is no trace header on top of {data[:200]!r}")
+    return found.group(0), data[found.end():]
+
+
+def certificate(folder, name="relay.test"):
+    """A self-signed certificate: (certificate file, key file)."""
+    cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert,
+                    "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-days", "2"],
+                   check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    return cert, key
+
+
+def find_program(name):
+    """The path of a program, which may lie where only root looks."""
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
 
 
 def send_mail(port, sender="a@src.test", rcpts=("b@dst.test",), data=b"Subject: x\r\n\r\nbody\r\n"):

@@ -33,7 +33,7 @@ struct rig {
     uint64_t octets;
     struct bytes last_domain; /* of the last RCPT, in the arena */
     struct buf text;          /* of the last message */
-    struct buf refused;       /* "VERB code\n" each */
+    struct buf refused;       /* "VERB code\n" each, of the first */
 };
 
 static inline enum smtp_server_verdict rig_verdict(struct rig *r, const struct mail_status *wanted,
@@ -45,8 +45,9 @@ static inline enum smtp_server_verdict rig_verdict(struct rig *r, const struct m
     return r->later ? SMTP_SERVER_LATER : SMTP_SERVER_ANSWERED;
 }
 
-static inline enum smtp_server_verdict
-rig_on_mail(void *owner, const struct mail_envelope *envelope, struct mail_status *status)
+static inline enum smtp_server_verdict rig_on_mail(void *owner,
+                                                   const struct mail_envelope *envelope,
+                                                   struct mail_status *status)
 {
     struct rig *r = owner;
     (void)envelope;
@@ -117,7 +118,7 @@ static inline void rig_on_refused(void *owner, struct bytes verb, struct bytes a
     struct rig *r = owner;
     (void)argument;
     r->refusals++;
-    if (verb.len < 100)
+    if (verb.len < 100 && buf_len(&r->refused) < 1000)
         CHECK(buf_printf(&r->refused, BYTES_FMT " %u\n", BYTES_ARG(verb), status->code) == ERR_OK);
 }
 
@@ -128,7 +129,7 @@ static inline void rig_on_tls(void *owner)
 }
 
 static const struct smtp_server_ops rig_ops = {
-    rig_on_mail, rig_on_rcpt, rig_on_begin, rig_on_text,
+    rig_on_mail, rig_on_rcpt,  rig_on_begin,   rig_on_text,
     rig_on_end,  rig_on_abort, rig_on_refused, rig_on_tls,
 };
 
@@ -152,7 +153,7 @@ static inline void rig_init(struct rig *r)
                                    .connection_timeout_ms = 600000}};
     arena_init(&r->arena, 0);
     buf_init(&r->text, 64 * 1024 * 1024);
-    buf_init(&r->refused, 1024 * 1024);
+    buf_init(&r->refused, 4096);
 }
 
 static inline struct bytes rig_output(struct rig *r)
@@ -238,6 +239,21 @@ static inline bool rig_say(struct rig *r, const char *send, const char *wanted)
 {
     rig_send(r, bytes_of(send));
     return rig_expect(r, wanted);
+}
+
+/* One session on a clock that stands still, and its end. */
+static inline struct rig *rig_new(void)
+{
+    static struct rig rig;
+    clock_virtual_start(1000, 1700000000000);
+    rig_init(&rig);
+    return &rig;
+}
+
+static inline void rig_done(struct rig *r)
+{
+    rig_end(r);
+    clock_virtual_end();
 }
 
 #define RIG_EHLO "EHLO client.example\r\n"

@@ -1,0 +1,148 @@
+#include "policy/decide.h"
+
+static struct decide_verdict permit(struct mail_status status, const char *reason)
+{
+    return (struct decide_verdict){.accepted = true, .status = status, .reason = reason};
+}
+
+/* Only who has not said who he is waits in the tarpit. */
+static struct decide_verdict refuse(const struct decide_facts *facts, struct mail_status status,
+                                    rights_mask missing, const char *reason)
+{
+    return (struct decide_verdict){
+        .status = status,
+        .missing = missing,
+        .reason = reason,
+        .tarpit = facts->principal == RIGHTS_ANONYMOUS && status.code == 550,
+    };
+}
+
+static struct decide_verdict refuse_submit(const struct decide_facts *facts)
+{
+    if (facts->principal == RIGHTS_ANONYMOUS)
+        return refuse(facts, MAIL_STATUS(530, 5, 7, 1, "Client was not authenticated"),
+                      RIGHTS_SUBMIT,
+                      "anonymous clients may not submit on this connector: the client must "
+                      "authenticate, or the connector needs the AnonymousUsers permission group");
+    return refuse(
+        facts,
+        MAIL_STATUS(550, 5, 7, 1, "Client does not have permissions to submit mail to this server"),
+        RIGHTS_SUBMIT,
+        "this identity may not submit on this connector: none of its permission groups "
+        "and entries allows it, or one denies it");
+}
+
+/* Accept-Any-Sender does not cover our own authoritative domains: they take a right of their own.
+ */
+static struct decide_verdict refuse_own_domain(const struct decide_facts *facts)
+{
+    const char *reason = "the sender is in one of our authoritative domains, and this client may "
+                         "not send as them";
+    if (facts->principal == RIGHTS_ANONYMOUS)
+        return refuse(
+            facts,
+            MAIL_STATUS(550, 5, 7, 1,
+                        "Anonymous client does not have permissions to send as this sender"),
+            RIGHTS_ACCEPT_AUTHORITATIVE_DOMAIN_SENDER, reason);
+    return refuse(
+        facts, MAIL_STATUS(550, 5, 7, 1, "Client does not have permissions to send as this sender"),
+        RIGHTS_ACCEPT_AUTHORITATIVE_DOMAIN_SENDER, reason);
+}
+
+static bool is_authoritative(const struct ruleset *rules, struct bytes domain)
+{
+    const struct accepted_domain *d = domain_set_find(ruleset_domains(rules), domain);
+    return d && d->type == DOMAIN_AUTHORITATIVE;
+}
+
+/* Anonymous clients meet the check of our own domains first, as its reply says more. Others are
+ * held to the senders they are entitled to, which may well be in our domains. */
+static struct decide_verdict decide_mail(const struct decide_facts *facts,
+                                         const struct ruleset *rules)
+{
+    const struct mail_status ok = MAIL_STATUS(250, 2, 1, 0, "Sender OK");
+    if (!(facts->rights & RIGHTS_SUBMIT))
+        return refuse_submit(facts);
+    if (facts->sender.len == 0)
+        return permit(ok, "the null sender needs ms-Exch-SMTP-Submit only");
+    if (facts->sender_entitled && facts->principal != RIGHTS_ANONYMOUS)
+        return permit(ok, "the client is entitled to this sender");
+    bool any = facts->rights & RIGHTS_ACCEPT_ANY_SENDER;
+    if ((any || facts->principal == RIGHTS_ANONYMOUS) &&
+        !(facts->rights & RIGHTS_ACCEPT_AUTHORITATIVE_DOMAIN_SENDER) &&
+        is_authoritative(rules, facts->sender_domain))
+        return refuse_own_domain(facts);
+    if (any)
+        return permit(ok, "any sender may be used");
+    return refuse(
+        facts, MAIL_STATUS(550, 5, 7, 1, "Client does not have permissions to send as this sender"),
+        RIGHTS_ACCEPT_ANY_SENDER,
+        facts->principal == RIGHTS_ANONYMOUS
+            ? "anonymous clients may not choose their sender on this connector"
+            : "the sender is none of those that this client is entitled to");
+}
+
+/* What stands before the domain. A domain that is no part of the address is taken as none. */
+static struct bytes local_part(const struct decide_facts *facts)
+{
+    size_t domain = facts->rcpt_domain.len;
+    if (domain == 0)
+        return facts->rcpt;
+    if (facts->rcpt.len <= domain || facts->rcpt.ptr[facts->rcpt.len - domain - 1] != '@')
+        return mail_local_part(facts->rcpt);
+    return bytes_sub(facts->rcpt, 0, facts->rcpt.len - domain - 1);
+}
+
+/* The next hop may read user%elsewhere@us, elsewhere!user@us or "user@elsewhere"@us as an address
+ * of its own and relay on our word: quotes do not make that safe. */
+static bool routes_onwards(struct bytes local)
+{
+    for (size_t i = 0; i < local.len; i++)
+        if (local.ptr[i] == '%' || local.ptr[i] == '!' || local.ptr[i] == '@')
+            return true;
+    return false;
+}
+
+static struct decide_verdict refuse_relay(const struct decide_facts *facts, const char *reason)
+{
+    return refuse(facts, MAIL_STATUS(550, 5, 7, 1, "Unable to relay"), RIGHTS_ACCEPT_ANY_RECIPIENT,
+                  reason);
+}
+
+static struct decide_verdict decide_rcpt(const struct decide_facts *facts,
+                                         const struct ruleset *rules)
+{
+    const struct mail_status ok = MAIL_STATUS(250, 2, 1, 5, "Recipient OK");
+    bool relay = facts->rights & RIGHTS_ACCEPT_ANY_RECIPIENT;
+    if (facts->rcpt_domain.len == 0) {
+        if (bytes_equal_nocase(facts->rcpt, BYTES("postmaster")))
+            return permit(ok, "postmaster without a domain is always accepted (RFC 5321 4.5.1)");
+        if (!relay)
+            return refuse_relay(facts, "a recipient without a domain is nobody's here");
+        return refuse(facts, MAIL_STATUS(550, 5, 1, 3, "Invalid recipient address"), 0,
+                      "a recipient needs a domain");
+    }
+    if (!relay && routes_onwards(local_part(facts)))
+        return refuse_relay(facts, "%, ! or @ in the local part could make the next host relay for "
+                                   "a client that may not");
+    if (domain_set_find(ruleset_domains(rules), facts->rcpt_domain))
+        return permit(ok, "the recipient is in an accepted domain");
+    if (relay)
+        return permit(ok, "any recipient may be used");
+    return refuse_relay(facts, "the recipient is in no accepted domain, and this client may not "
+                               "relay to others");
+}
+
+struct decide_verdict decide(enum decide_stage stage, const struct decide_facts *facts,
+                             const struct ruleset *rules)
+{
+    switch (stage) {
+    case DECIDE_MAIL:
+        return decide_mail(facts, rules);
+    case DECIDE_RCPT:
+        return decide_rcpt(facts, rules);
+    default:
+        return permit(MAIL_STATUS(220, 2, 0, 0, "Service ready"),
+                      "a connector's range holds this client");
+    }
+}

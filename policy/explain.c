@@ -1,0 +1,196 @@
+#include "explain_private.h"
+
+/* --- The query --- */
+
+/* "<a@b>", "a@b", "<>", and a source route, which the server drops (RFC 5321 appendix C). */
+static struct bytes bare_address(const char *text)
+{
+    struct bytes address = bytes_trim(bytes_of(text)), route, rest;
+    if (address.len >= 2 && address.ptr[0] == '<' && address.ptr[address.len - 1] == '>')
+        address = bytes_sub(address, 1, address.len - 2);
+    if (address.len > 0 && address.ptr[0] == '@' && bytes_split(address, ':', &route, &rest))
+        address = rest;
+    return address;
+}
+
+/* Without --to: where a client of this family would arrive first. */
+static struct endpoint default_local(const struct ruleset_settings *s, const struct ipaddr *from)
+{
+    const struct endpoint *first = NULL;
+    for (size_t i = 0; i < s->receive_count; i++) {
+        const struct receive_connector *c = &s->receive[i];
+        for (size_t j = 0; j < c->binding_count && c->enabled; j++) {
+            if (ipaddr_is_v4(&c->bindings[j].addr) == ipaddr_is_v4(from))
+                return c->bindings[j];
+            if (!first)
+                first = &c->bindings[j];
+        }
+    }
+    return first ? *first : (struct endpoint){.port = 0};
+}
+
+/* --- What the session would be --- */
+
+static void hinder(struct explanation *x, const char *note)
+{
+    ASSERT(x->note_count < EXPLAIN_NOTES_MAX);
+    x->notes[x->note_count++] = note;
+    x->accepted = false;
+}
+
+static bool auth_possible(const struct explanation *x)
+{
+    unsigned auth = x->match.connector->auth_mechanism;
+    bool offered = auth & (RECEIVE_AUTH_BASIC | RECEIVE_AUTH_INTEGRATED);
+    return offered && (!(auth & RECEIVE_AUTH_BASIC_REQUIRE_TLS) || x->query->tls);
+}
+
+static void find_identity(struct explanation *x)
+{
+    const struct receive_connector *c = x->match.connector;
+    x->who[0] = (struct rights_identity){ruleset_first_principal(c), NULL};
+    x->who_count = 1;
+    if (x->query->tls && !(c->auth_mechanism & RECEIVE_AUTH_TLS))
+        hinder(x, "STARTTLS is not offered: auth_mechanism lacks Tls");
+    if (c->require_tls && !x->query->tls)
+        hinder(x, "530 5.7.0 Must issue a STARTTLS command first: require_tls is true");
+    if (x->query->user && auth_possible(x)) {
+        x->who[0].principal = RIGHTS_AUTHENTICATED_USERS;
+        x->who[1] = (struct rights_identity){RIGHTS_USER, x->query->user};
+        x->who_count = 2;
+    } else if (x->query->user) {
+        hinder(x, c->auth_mechanism & RECEIVE_AUTH_BASIC_REQUIRE_TLS
+                      ? "504 5.7.4 Unrecognized authentication type: AUTH needs TLS first "
+                        "(BasicAuthRequireTLS)"
+                      : "504 5.7.4 Unrecognized authentication type: auth_mechanism has no "
+                        "BasicAuth");
+    }
+    x->rights =
+        x->who_count == 1
+            ? ruleset_rights(x->rules, x->match.connector_index, x->who[0].principal)
+            : ruleset_identity_rights(x->rules, x->match.connector_index, x->who, x->who_count);
+}
+
+static void ask(struct explanation *x, struct explain_verdict *v, enum decide_stage stage,
+                const struct decide_facts *facts)
+{
+    v->asked = true;
+    v->command = stage == DECIDE_MAIL ? "MAIL FROM" : "RCPT TO";
+    v->address = stage == DECIDE_MAIL ? facts->sender : facts->rcpt;
+    v->verdict = decide(stage, facts, x->rules);
+    x->accepted = x->accepted && v->verdict.accepted;
+}
+
+/* A recipient is only reached through MAIL, so that MAIL is asked for it too. */
+static void find_verdicts(struct explanation *x)
+{
+    const struct explain_query *q = x->query;
+    struct decide_facts facts = {.rights = x->rights, .principal = x->who[0].principal};
+    if (q->sender || q->rcpt) {
+        facts.sender = bare_address(q->sender);
+        facts.sender_domain = mail_domain(facts.sender);
+        x->mail.implied = !q->sender;
+        ask(x, &x->mail, DECIDE_MAIL, &facts);
+    }
+    if (q->rcpt) {
+        facts.rcpt = bare_address(q->rcpt);
+        facts.rcpt_domain = mail_domain(facts.rcpt);
+        ask(x, &x->rcpt, DECIDE_RCPT, &facts);
+        x->route_asked = true;
+        x->route_domain = facts.rcpt_domain;
+        x->route = ruleset_route(x->rules, facts.rcpt_domain, 0);
+    }
+}
+
+bool explain(const struct ruleset *rules, const struct explain_query *query, bool json, FILE *out)
+{
+    struct explanation x = {.rules = rules, .query = query, .accepted = true};
+    x.local = query->to.port ? query->to : default_local(ruleset_settings(rules), &query->from);
+    x.match = ruleset_select(rules, &x.local, &query->from);
+    if (x.match.connector) {
+        find_identity(&x);
+        find_verdicts(&x);
+    } else {
+        hinder(&x, "421 4.3.2 Service not available: no enabled connector with this binding has a "
+                   "remote range that holds the client");
+    }
+    if (json)
+        explain_write_json(&x, out);
+    else
+        explain_write_text(&x, out);
+    return x.accepted;
+}
+
+/* --- Lists for the writers --- */
+
+static bool binds(const struct receive_connector *c, const struct endpoint *at)
+{
+    for (size_t i = 0; i < c->binding_count && c->enabled; i++)
+        if (endpoint_equal(&c->bindings[i], at))
+            return true;
+    return false;
+}
+
+void explain_each_holder(const struct explanation *x,
+                         void (*each)(void *owner, const struct explain_holder *holder),
+                         void *owner)
+{
+    struct endpoint bindings[RULESET_CANDIDATES];
+    const struct ruleset_settings *s = ruleset_settings(x->rules);
+    size_t count = ruleset_candidates(x->rules, &x->local, bindings);
+    for (size_t b = 0; b < count; b++) {
+        for (size_t i = 0; i < s->receive_count; i++) {
+            const struct receive_connector *c = &s->receive[i];
+            for (size_t j = 0; j < c->range_count && binds(c, &bindings[b]); j++) {
+                struct explain_holder holder = {&bindings[b], c, &c->ranges[j]};
+                if (&c->ranges[j] != x->match.range &&
+                    iprange_contains(&c->ranges[j].range, &x->query->from))
+                    each(owner, &holder);
+            }
+        }
+    }
+}
+
+void explain_each_source(const struct explanation *x, rights_mask right, bool denial,
+                         void (*each)(void *owner, const struct explain_source *source),
+                         void *owner)
+{
+    const struct receive_connector *c = x->match.connector;
+    for (size_t w = 0; w < x->who_count; w++) {
+        for (unsigned group = 1; group < RIGHTS_GROUP_CUSTOM && !denial; group <<= 1) {
+            struct explain_source source = {(enum rights_group)group, NULL};
+            if (rights_of_groups(c->permission_groups & group, x->who[w].principal) & right)
+                each(owner, &source);
+        }
+        for (size_t i = 0; i < c->permission_count; i++) {
+            const struct rights_entry *e = &c->permissions[i];
+            struct explain_source source = {(enum rights_group)0, e};
+            if (rights_identity_matches(&x->who[w], e) && ((denial ? e->deny : e->allow) & right))
+                each(owner, &source);
+        }
+    }
+}
+
+static void add_entry_rights(void *owner, const struct explain_source *source)
+{
+    rights_mask *mask = owner;
+    *mask |= source->entry->deny;
+}
+
+rights_mask explain_denied(const struct explanation *x)
+{
+    rights_mask denied = 0;
+    explain_each_source(x, ~(rights_mask)0, true, add_entry_rights, &denied);
+    return denied;
+}
+
+char *explain_principal(enum rights_principal principal, const char *name, char *to, size_t size)
+{
+    char shown[200];
+    if (principal < RIGHTS_PRINCIPAL_COUNT)
+        snprintf(to, size, "%s", rights_principal_name(principal));
+    else
+        snprintf(to, size, "%s:%s", rights_principal_name(principal),
+                 bytes_escape(bytes_of(name), shown, sizeof shown));
+    return to;
+}

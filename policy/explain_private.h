@@ -1,0 +1,63 @@
+/* policy/explain_private.h - what was found out, for the two forms in which it is written. */
+#ifndef POLICY_EXPLAIN_PRIVATE_H
+#define POLICY_EXPLAIN_PRIVATE_H
+
+#include "policy/decide.h"
+#include "policy/explain.h"
+
+#define EXPLAIN_NOTES_MAX 4
+
+struct explain_verdict {
+    bool asked;
+    bool implied; /* MAIL with the null sender, because only a recipient was given */
+    const char *command;
+    struct bytes address;
+    struct decide_verdict verdict;
+};
+
+struct explanation {
+    const struct ruleset *rules;
+    const struct explain_query *query;
+    struct endpoint local;
+    struct ruleset_match match;
+    struct rights_identity who[2];
+    size_t who_count;
+    rights_mask rights;
+    struct explain_verdict mail, rcpt;
+    bool route_asked;
+    struct bytes route_domain;
+    struct route route;
+    const char *notes[EXPLAIN_NOTES_MAX]; /* what else stands in the way */
+    size_t note_count;
+    bool accepted;
+};
+
+/* A range on one of the bindings of this connection that holds the client. */
+struct explain_holder {
+    const struct endpoint *binding;
+    const struct receive_connector *connector;
+    const struct receive_connector_range *range;
+};
+/* All of them but the one that matched. */
+void explain_each_holder(const struct explanation *x,
+                         void (*each)(void *owner, const struct explain_holder *holder),
+                         void *owner);
+
+/* Where a right comes from, or by what it is denied. */
+struct explain_source {
+    enum rights_group group;          /* 0: the entry */
+    const struct rights_entry *entry; /* NULL: the group */
+};
+void explain_each_source(const struct explanation *x, rights_mask right, bool denial,
+                         void (*each)(void *owner, const struct explain_source *source),
+                         void *owner);
+/* What entries take away from this client. */
+rights_mask explain_denied(const struct explanation *x);
+
+/* "Anonymous", "user:bob". Returns TO. */
+char *explain_principal(enum rights_principal principal, const char *name, char *to, size_t size);
+
+void explain_write_text(const struct explanation *x, FILE *out);
+void explain_write_json(const struct explanation *x, FILE *out);
+
+#endif

@@ -1,0 +1,303 @@
+#include "ruleset_private.h"
+
+#include <stdlib.h>
+
+#include "core/mem.h"
+
+#define ARENA_BLOCK_BYTES ((size_t)64 * 1024)
+
+struct ruleset_binding {
+    struct endpoint at;
+    struct iptree *tree; /* its values are indices of ruleset.places */
+};
+
+struct place {
+    uint32_t connector, range;
+};
+
+struct ruleset {
+    struct arena arena;
+    struct ruleset_settings settings; /* ours, in the arena */
+    struct domain_set *domains;
+    rights_mask (*rights)[RIGHTS_PRINCIPAL_COUNT]; /* by connector */
+    struct ruleset_binding *bindings;              /* ordered by ruleset_endpoint_compare() */
+    size_t binding_count;
+    struct place *places;  /* every range of every connector */
+    uint32_t *first_place; /* by connector */
+};
+
+/* --- Lists over the settings --- */
+
+int ruleset_endpoint_compare(const void *left, const void *right)
+{
+    const struct endpoint *a = left, *b = right;
+    int by_address = ipaddr_compare(&a->addr, &b->addr);
+    if (by_address != 0)
+        return by_address;
+    if (a->port != b->port)
+        return a->port < b->port ? -1 : 1;
+    return a->scope < b->scope ? -1 : a->scope > b->scope;
+}
+
+bool ruleset_connector_binds(const struct receive_connector *c, const struct endpoint *at)
+{
+    for (size_t i = 0; i < c->binding_count && c->enabled; i++)
+        if (ruleset_endpoint_compare(&c->bindings[i], at) == 0)
+            return true;
+    return false;
+}
+
+struct endpoint *ruleset_list_bindings(const struct ruleset_settings *settings, size_t *count)
+{
+    size_t all = 0, kept = 0;
+    for (size_t i = 0; i < settings->receive_count; i++)
+        all += settings->receive[i].binding_count;
+    struct endpoint *list = MEM_NEW_ARRAY(struct endpoint, all + 1);
+    all = 0;
+    for (size_t i = 0; i < settings->receive_count; i++) {
+        const struct receive_connector *c = &settings->receive[i];
+        for (size_t j = 0; j < c->binding_count && c->enabled; j++)
+            list[all++] = c->bindings[j];
+    }
+    qsort(list, all, sizeof *list, ruleset_endpoint_compare);
+    for (size_t i = 0; i < all; i++)
+        if (kept == 0 || ruleset_endpoint_compare(&list[kept - 1], &list[i]) != 0)
+            list[kept++] = list[i];
+    *count = kept;
+    return list;
+}
+
+struct ruleset_span *ruleset_list_spans(const struct ruleset_settings *settings,
+                                        const struct endpoint *at, size_t *count)
+{
+    bool v4 = ipaddr_is_v4(&at->addr);
+    size_t all = 0;
+    for (size_t i = 0; i < settings->receive_count; i++)
+        if (ruleset_connector_binds(&settings->receive[i], at))
+            all += settings->receive[i].range_count;
+    struct ruleset_span *spans = MEM_NEW_ARRAY(struct ruleset_span, all + 1);
+    *count = 0;
+    for (size_t i = 0; i < settings->receive_count; i++) {
+        const struct receive_connector *c = &settings->receive[i];
+        if (!ruleset_connector_binds(c, at))
+            continue;
+        for (size_t j = 0; j < c->range_count; j++)
+            if (ipaddr_is_v4(&c->ranges[j].range.first) == v4)
+                spans[(*count)++] =
+                    (struct ruleset_span){&c->ranges[j].range, (uint32_t)i, (uint32_t)j};
+    }
+    return spans;
+}
+
+/* --- Building --- */
+
+static void compile_rights(struct ruleset *rules)
+{
+    const struct ruleset_settings *s = &rules->settings;
+    rules->rights = arena_alloc_array(&rules->arena, sizeof *rules->rights, s->receive_count);
+    for (size_t i = 0; i < s->receive_count; i++) {
+        const struct receive_connector *c = &s->receive[i];
+        for (unsigned p = 0; p < RIGHTS_PRINCIPAL_COUNT; p++)
+            rules->rights[i][p] =
+                rights_compile(c->permission_groups, c->permissions, c->permission_count, NULL, 0,
+                               (enum rights_principal)p, NULL);
+    }
+}
+
+static void number_ranges(struct ruleset *rules)
+{
+    const struct ruleset_settings *s = &rules->settings;
+    size_t all = 0;
+    rules->first_place = ARENA_NEW_ARRAY(&rules->arena, uint32_t, s->receive_count);
+    for (size_t i = 0; i < s->receive_count; i++) {
+        rules->first_place[i] = (uint32_t)all;
+        all += s->receive[i].range_count;
+    }
+    ASSERT(all < IPTREE_NONE);
+    rules->places = ARENA_NEW_ARRAY(&rules->arena, struct place, all);
+    for (size_t i = 0; i < s->receive_count; i++)
+        for (size_t j = 0; j < s->receive[i].range_count; j++)
+            rules->places[rules->first_place[i] + j] = (struct place){(uint32_t)i, (uint32_t)j};
+}
+
+static struct iptree *build_tree(const struct ruleset *rules, const struct endpoint *at)
+{
+    size_t count;
+    struct ruleset_span *spans = ruleset_list_spans(&rules->settings, at, &count);
+    struct iptree_entry *entries = MEM_NEW_ARRAY(struct iptree_entry, count + 1);
+    for (size_t i = 0; i < count; i++)
+        entries[i] = (struct iptree_entry){*spans[i].range,
+                                           rules->first_place[spans[i].connector] + spans[i].index};
+    struct iptree *tree = iptree_build(entries, count);
+    mem_free(entries);
+    mem_free(spans);
+    return tree;
+}
+
+static void build_bindings(struct ruleset *rules)
+{
+    size_t count;
+    struct endpoint *list = ruleset_list_bindings(&rules->settings, &count);
+    rules->bindings = ARENA_NEW_ARRAY(&rules->arena, struct ruleset_binding, count);
+    rules->binding_count = count;
+    for (size_t i = 0; i < count; i++)
+        rules->bindings[i] = (struct ruleset_binding){list[i], build_tree(rules, &list[i])};
+    mem_free(list);
+}
+
+static bool check_all(const struct ruleset_settings *settings, ruleset_report report, void *owner)
+{
+    struct ruleset_check check = {settings, report, owner, false};
+    ruleset_check_receive(&check);
+    ruleset_check_overlaps(&check);
+    ruleset_check_domains(&check);
+    ruleset_check_send(&check);
+    return !check.faulty;
+}
+
+enum err ruleset_build(const struct ruleset_settings *settings, ruleset_report report, void *owner,
+                       struct ruleset **out)
+{
+    *out = NULL;
+    if (!check_all(settings, report, owner))
+        return ERR_SYNTAX;
+    struct ruleset *rules = MEM_NEW(struct ruleset);
+    arena_init(&rules->arena, ARENA_BLOCK_BYTES);
+    ruleset_copy_settings(&rules->arena, settings, &rules->settings);
+    enum err e = domain_set_build(rules->settings.domains, rules->settings.domain_count,
+                                  &rules->domains, NULL);
+    if (e != ERR_OK) {
+        ruleset_free(&rules);
+        return e;
+    }
+    compile_rights(rules);
+    number_ranges(rules);
+    build_bindings(rules);
+    *out = rules;
+    return ERR_OK;
+}
+
+void ruleset_free(struct ruleset **rules)
+{
+    struct ruleset *r = *rules;
+    if (r) {
+        for (size_t i = 0; i < r->binding_count; i++)
+            iptree_free(&r->bindings[i].tree);
+        domain_set_free(&r->domains);
+        arena_free(&r->arena);
+    }
+    mem_free(r);
+    *rules = NULL;
+}
+
+/* --- Asking --- */
+
+static const struct ruleset_binding *binding_at(const struct ruleset *rules,
+                                                const struct ipaddr *addr, uint16_t port,
+                                                uint32_t scope)
+{
+    for (size_t i = 0; i < rules->binding_count; i++) {
+        const struct endpoint *at = &rules->bindings[i].at;
+        if (at->port == port && ipaddr_equal(&at->addr, addr) &&
+            (at->scope == 0 || at->scope == scope))
+            return &rules->bindings[i];
+    }
+    return NULL;
+}
+
+/* As the kernel does it: the listener of the very address before that of all addresses. */
+static size_t find_candidates(const struct ruleset *rules, const struct endpoint *local,
+                              const struct ruleset_binding *out[RULESET_CANDIDATES])
+{
+    const struct ipaddr *any = ipaddr_is_v4(&local->addr) ? &IPADDR_V4_ANY : &IPADDR_V6_ANY;
+    const struct ipaddr *addresses[] = {&local->addr, any};
+    const uint16_t ports[] = {local->port, 0};
+    size_t count = 0;
+    for (size_t p = 0; p < ARRAY_SIZE(ports); p++) {
+        for (size_t a = 0; a < ARRAY_SIZE(addresses); a++) {
+            const struct ruleset_binding *b =
+                binding_at(rules, addresses[a], ports[p], local->scope);
+            bool again = false;
+            for (size_t i = 0; i < count; i++)
+                again = again || out[i] == b;
+            if (b && !again)
+                out[count++] = b;
+        }
+    }
+    return count;
+}
+
+size_t ruleset_candidates(const struct ruleset *rules, const struct endpoint *local,
+                          struct endpoint out[RULESET_CANDIDATES])
+{
+    const struct ruleset_binding *found[RULESET_CANDIDATES];
+    size_t count = find_candidates(rules, local, found);
+    for (size_t i = 0; i < count; i++)
+        out[i] = found[i]->at;
+    return count;
+}
+
+struct ruleset_match ruleset_select(const struct ruleset *rules, const struct endpoint *local,
+                                    const struct ipaddr *peer)
+{
+    const struct ruleset_binding *found[RULESET_CANDIDATES];
+    size_t count = find_candidates(rules, local, found);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t value = iptree_lookup(found[i]->tree, peer);
+        if (value == IPTREE_NONE)
+            continue;
+        struct place place = rules->places[value];
+        const struct receive_connector *c = &rules->settings.receive[place.connector];
+        return (struct ruleset_match){c, &c->ranges[place.range], place.connector};
+    }
+    return (struct ruleset_match){.connector = NULL};
+}
+
+rights_mask ruleset_rights(const struct ruleset *rules, uint32_t connector_index,
+                           enum rights_principal principal)
+{
+    ASSERT(connector_index < rules->settings.receive_count && principal < RIGHTS_PRINCIPAL_COUNT);
+    return rules->rights[connector_index][principal];
+}
+
+rights_mask ruleset_identity_rights(const struct ruleset *rules, uint32_t connector_index,
+                                    const struct rights_identity *who, size_t count)
+{
+    ASSERT(connector_index < rules->settings.receive_count);
+    const struct receive_connector *c = &rules->settings.receive[connector_index];
+    struct rights_acl acl = {c->permission_groups, c->permissions, c->permission_count};
+    return rights_evaluate(&acl, NULL, who, count);
+}
+
+enum rights_principal ruleset_first_principal(const struct receive_connector *connector)
+{
+    return connector->auth_mechanism & RECEIVE_AUTH_EXTERNAL_AUTHORITATIVE
+               ? RIGHTS_EXTERNALLY_SECURED_SERVERS
+               : RIGHTS_ANONYMOUS;
+}
+
+const struct domain_set *ruleset_domains(const struct ruleset *rules)
+{
+    return rules->domains;
+}
+
+const struct ruleset_settings *ruleset_settings(const struct ruleset *rules)
+{
+    return &rules->settings;
+}
+
+struct route ruleset_route(const struct ruleset *rules, struct bytes domain, uint64_t octets)
+{
+    const struct accepted_domain *standard = domain_set_default(rules->domains);
+    if (domain.len == 0 && standard)
+        domain = bytes_of(standard->name);
+    return route_find(rules->settings.send, rules->settings.send_count, rules->domains, domain,
+                      octets);
+}
+
+size_t ruleset_bindings(const struct ruleset *rules, struct endpoint *out, size_t max)
+{
+    for (size_t i = 0; out && i < rules->binding_count && i < max; i++)
+        out[i] = rules->bindings[i].at;
+    return rules->binding_count;
+}

@@ -1,0 +1,268 @@
+/* The checks of receive connectors, and the frame of all checks. */
+#include "ruleset_private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "core/mem.h"
+
+#define FAULT_TEXT_SIZE 1200
+#define NAME_MAX_OCTETS 64
+
+static void deliver(struct ruleset_check *check, const char *where, bool warning, const char *text)
+{
+    struct ruleset_fault fault = {ruleset_text(where), text, warning};
+    if (!warning)
+        check->faulty = true;
+    if (check->report)
+        check->report(check->owner, &fault);
+}
+
+void ruleset_fault(struct ruleset_check *check, const char *where, const char *fmt, ...)
+{
+    char text[FAULT_TEXT_SIZE];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    deliver(check, where, false, text);
+}
+
+void ruleset_warn(struct ruleset_check *check, const char *where, const char *fmt, ...)
+{
+    char text[FAULT_TEXT_SIZE];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    deliver(check, where, true, text);
+}
+
+static int name_compare(const void *left, const void *right)
+{
+    const struct ruleset_name *a = left, *b = right;
+    int by_name = strcasecmp(a->name, b->name);
+    if (by_name != 0)
+        return by_name;
+    return a->order < b->order ? -1 : a->order > b->order;
+}
+
+void ruleset_check_duplicates(struct ruleset_check *check, const char *kind,
+                              struct ruleset_name *names, size_t count)
+{
+    qsort(names, count, sizeof *names, name_compare);
+    for (size_t i = 1; i < count; i++)
+        if (names[i].name[0] && strcasecmp(names[i].name, names[i - 1].name) == 0)
+            ruleset_fault(check, names[i].origin, "%s \"%.64s\": the name is taken, at %s", kind,
+                          names[i].name, ruleset_text(names[i - 1].origin));
+}
+
+void ruleset_check_names(struct ruleset_check *check, const char *kind, struct ruleset_name *names,
+                         size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        names[i].name = ruleset_text(names[i].name);
+        size_t length = strlen(names[i].name);
+        if (length == 0)
+            ruleset_fault(check, names[i].origin, "a %s needs a name", kind);
+        else if (length > NAME_MAX_OCTETS)
+            ruleset_fault(check, names[i].origin, "%s \"%.64s...\": a name has at most %d octets",
+                          kind, names[i].name, NAME_MAX_OCTETS);
+    }
+    ruleset_check_duplicates(check, kind, names, count);
+}
+
+/* Which combinations are legal is Exchange's rule for AuthMechanism. */
+static void check_auth(struct ruleset_check *check, const struct receive_connector *c)
+{
+    unsigned auth = c->auth_mechanism;
+    bool tls = auth & RECEIVE_AUTH_TLS;
+    bool external = auth & RECEIVE_AUTH_EXTERNAL_AUTHORITATIVE;
+    if ((auth & RECEIVE_AUTH_BASIC_REQUIRE_TLS) && (!tls || !(auth & RECEIVE_AUTH_BASIC)))
+        ruleset_fault(check, c->origin,
+                      "receive connector \"%s\": auth_mechanism: BasicAuthRequireTLS needs "
+                      "BasicAuth and Tls beside it",
+                      c->name);
+    if (external && (auth & ~(unsigned)(RECEIVE_AUTH_EXTERNAL_AUTHORITATIVE | RECEIVE_AUTH_TLS)))
+        ruleset_fault(check, c->origin,
+                      "receive connector \"%s\": auth_mechanism: ExternalAuthoritative combines "
+                      "with Tls only",
+                      c->name);
+    if (external && !(c->permission_groups & RIGHTS_GROUP_EXCHANGE_SERVERS))
+        ruleset_fault(check, c->origin,
+                      "receive connector \"%s\": auth_mechanism: ExternalAuthoritative needs "
+                      "ExchangeServers among permission_groups",
+                      c->name);
+    if (c->require_tls && !tls)
+        ruleset_fault(check, c->origin,
+                      "receive connector \"%s\": require_tls: true needs Tls in auth_mechanism",
+                      c->name);
+}
+
+static rights_mask rights_on(const struct receive_connector *c, enum rights_principal principal)
+{
+    return rights_compile(c->permission_groups, c->permissions, c->permission_count, NULL, 0,
+                          principal, NULL);
+}
+
+/* Named users and groups count as somebody when an entry lets them submit. */
+static bool entry_gives_submit(const struct receive_connector *c, bool certificates)
+{
+    for (size_t i = 0; i < c->permission_count; i++) {
+        const struct rights_entry *e = &c->permissions[i];
+        if (e->principal >= RIGHTS_PRINCIPAL_COUNT && (e->allow & ~e->deny & RIGHTS_SUBMIT) &&
+            (e->principal == RIGHTS_CERTIFICATE) == certificates)
+            return true;
+    }
+    return false;
+}
+
+static bool somebody_can_submit(const struct receive_connector *c)
+{
+    static const enum rights_principal servers[] = {RIGHTS_EXCHANGE_SERVERS, RIGHTS_PARTNER_SERVERS,
+                                                    RIGHTS_LEGACY_SERVERS};
+    unsigned auth = c->auth_mechanism;
+    if (rights_on(c, ruleset_first_principal(c)) & RIGHTS_SUBMIT)
+        return true;
+    if ((auth & (RECEIVE_AUTH_BASIC | RECEIVE_AUTH_INTEGRATED)) &&
+        ((rights_on(c, RIGHTS_AUTHENTICATED_USERS) & RIGHTS_SUBMIT) ||
+         entry_gives_submit(c, false)))
+        return true;
+    if (!(auth & (RECEIVE_AUTH_TLS | RECEIVE_AUTH_EXCHANGE_SERVER)))
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(servers); i++)
+        if (rights_on(c, servers[i]) & RIGHTS_SUBMIT)
+            return true;
+    return entry_gives_submit(c, true);
+}
+
+static int range_compare(const void *left, const void *right)
+{
+    const struct iprange *a = left, *b = right;
+    return ipaddr_compare(&a->first, &b->first);
+}
+
+/* Whether FIRST is at most one behind LAST. */
+static bool touches(const struct ipaddr *last, const struct ipaddr *first)
+{
+    struct ipaddr next = *last;
+    for (size_t i = sizeof next.octets; i-- > 0 && ++next.octets[i] == 0;)
+        ;
+    return ipaddr_compare(first, last) <= 0 || ipaddr_equal(first, &next);
+}
+
+/* Two halves of the Internet are the Internet. */
+static bool ranges_hold_everybody(const struct receive_connector *c, bool v4)
+{
+    struct iprange *ranges = MEM_NEW_ARRAY(struct iprange, c->range_count + 1);
+    size_t count = 0;
+    for (size_t i = 0; i < c->range_count; i++)
+        if (ipaddr_is_v4(&c->ranges[i].range.first) == v4)
+            ranges[count++] = c->ranges[i].range;
+    qsort(ranges, count, sizeof *ranges, range_compare);
+    struct iprange sum = ranges[0];
+    for (size_t i = 1; i < count && touches(&sum.last, &ranges[i].first); i++)
+        if (ipaddr_compare(&ranges[i].last, &sum.last) > 0)
+            sum.last = ranges[i].last;
+    bool everybody = count > 0 && iprange_is_all(&sum);
+    mem_free(ranges);
+    return everybody;
+}
+
+static void check_open_relay(struct ruleset_check *check, const struct receive_connector *c)
+{
+    bool external = c->auth_mechanism & RECEIVE_AUTH_EXTERNAL_AUTHORITATIVE;
+    if (c->open_relay ||
+        !(rights_on(c, ruleset_first_principal(c)) & RIGHTS_ACCEPT_ANY_RECIPIENT) ||
+        !(ranges_hold_everybody(c, true) || ranges_hold_everybody(c, false)))
+        return;
+    if (external)
+        ruleset_warn(check, c->origin,
+                     "receive connector \"%s\": remote_ip_ranges holds every address and "
+                     "ExternalAuthoritative trusts all of them: whoever reaches it may relay and "
+                     "send as anyone; name the servers, or set open_relay = true",
+                     c->name);
+    else
+        ruleset_fault(check, c->origin,
+                      "receive connector \"%s\": Anonymous has ms-Exch-SMTP-Accept-Any-Recipient "
+                      "and remote_ip_ranges holds every address: an open relay; name the hosts "
+                      "that may relay, or set open_relay = true",
+                      c->name);
+}
+
+static void check_bindings(struct ruleset_check *check, const struct receive_connector *c)
+{
+    bool v4 = false, v6 = false;
+    if (c->binding_count == 0)
+        ruleset_fault(check, c->origin,
+                      "receive connector \"%s\": bindings: at least one is needed", c->name);
+    for (size_t i = 0; i < c->binding_count; i++) {
+        char text[ENDPOINT_TEXT_SIZE];
+        if (ipaddr_is_v4(&c->bindings[i].addr))
+            v4 = true;
+        else
+            v6 = true;
+        for (size_t j = 0; j < i; j++)
+            if (endpoint_equal(&c->bindings[i], &c->bindings[j]))
+                ruleset_warn(check, c->origin,
+                             "receive connector \"%s\": bindings: %s stands twice", c->name,
+                             endpoint_format(&c->bindings[i], text));
+    }
+    bool told[2] = {v6 || c->binding_count == 0, v4 || c->binding_count == 0};
+    for (size_t i = 0; i < c->range_count && !(told[0] && told[1]); i++) {
+        bool range_v4 = ipaddr_is_v4(&c->ranges[i].range.first);
+        if (told[range_v4])
+            continue;
+        told[range_v4] = true;
+        ruleset_warn(check, c->ranges[i].origin,
+                     "receive connector \"%s\": remote_ip_ranges: \"%s\" never matches: none of "
+                     "the bindings is %s",
+                     c->name, ruleset_text(c->ranges[i].text), range_v4 ? "IPv4" : "IPv6");
+    }
+}
+
+static void check_ranges(struct ruleset_check *check, const struct receive_connector *c)
+{
+    if (c->range_count == 0)
+        ruleset_fault(check, c->origin,
+                      "receive connector \"%s\": remote_ip_ranges: at least one is needed",
+                      c->name);
+    for (size_t i = 0; i < c->range_count; i++) {
+        const struct receive_connector_range *r = &c->ranges[i];
+        if (!ipaddr_equal(&r->range.first, &r->range.last) ||
+            !iprange_looks_like_network(bytes_of(r->text)))
+            continue;
+        ruleset_warn(check, r->origin,
+                     "receive connector \"%s\": remote_ip_ranges: \"%s\" is one host but looks "
+                     "like a network: write its length, as in %s",
+                     c->name, r->text,
+                     ipaddr_is_v4(&r->range.first) ? "192.168.1.0/24" : "2001:db8::/64");
+    }
+}
+
+void ruleset_check_receive(struct ruleset_check *check)
+{
+    const struct ruleset_settings *s = check->settings;
+    struct ruleset_name *names = MEM_NEW_ARRAY(struct ruleset_name, s->receive_count + 1);
+    for (size_t i = 0; i < s->receive_count; i++) {
+        struct receive_connector c = s->receive[i];
+        names[i] = (struct ruleset_name){c.name, c.origin, i};
+        c.name = ruleset_text(c.name);
+        check_bindings(check, &c);
+        check_ranges(check, &c);
+        check_auth(check, &c);
+        check_open_relay(check, &c);
+        if (c.banner && !bytes_starts_nocase(bytes_of(c.banner), BYTES("220")))
+            ruleset_fault(check, c.origin, "receive connector \"%s\": banner: begins with \"220\"",
+                          c.name);
+        if (!somebody_can_submit(&c))
+            ruleset_warn(check, c.origin,
+                         "receive connector \"%s\": nobody can use it: no permission group and no "
+                         "entry gives ms-Exch-SMTP-Submit to anyone whom auth_mechanism lets in",
+                         c.name);
+    }
+    ruleset_check_names(check, "receive connector", names, s->receive_count);
+    mem_free(names);
+}

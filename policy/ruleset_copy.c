@@ -1,0 +1,91 @@
+/* The deep copy of the settings: a ruleset outlives the file it was read from. */
+#include "ruleset_private.h"
+
+static const char *copy_text(struct arena *arena, const char *text)
+{
+    return text ? arena_strdup(arena, text) : NULL;
+}
+
+static const void *copy_array(struct arena *arena, const void *from, size_t size, size_t count)
+{
+    if (count == 0)
+        return NULL;
+    void *to = arena_alloc_array(arena, size, count);
+    memcpy(to, from, size * count);
+    return to;
+}
+
+static void copy_receive(struct arena *arena, const struct receive_connector *from,
+                         struct receive_connector *to)
+{
+    *to = *from;
+    to->name = copy_text(arena, from->name);
+    to->origin = copy_text(arena, ruleset_text(from->origin));
+    to->comment = copy_text(arena, from->comment);
+    to->fqdn = copy_text(arena, from->fqdn);
+    to->banner = copy_text(arena, from->banner);
+    to->bindings = copy_array(arena, from->bindings, sizeof *from->bindings, from->binding_count);
+    struct receive_connector_range *ranges =
+        ARENA_NEW_ARRAY(arena, struct receive_connector_range, from->range_count);
+    for (size_t i = 0; i < from->range_count; i++) {
+        ranges[i].range = from->ranges[i].range;
+        ranges[i].text = copy_text(arena, ruleset_text(from->ranges[i].text));
+        ranges[i].origin = copy_text(arena, ruleset_text(from->ranges[i].origin));
+    }
+    to->ranges = ranges;
+    struct rights_entry *permissions =
+        ARENA_NEW_ARRAY(arena, struct rights_entry, from->permission_count);
+    for (size_t i = 0; i < from->permission_count; i++) {
+        permissions[i] = from->permissions[i];
+        permissions[i].name = copy_text(arena, from->permissions[i].name);
+    }
+    to->permissions = permissions;
+}
+
+static void copy_send(struct arena *arena, const struct send_connector *from,
+                      struct send_connector *to)
+{
+    *to = *from;
+    to->name = copy_text(arena, from->name);
+    to->origin = copy_text(arena, ruleset_text(from->origin));
+    to->comment = copy_text(arena, from->comment);
+    to->fqdn = copy_text(arena, from->fqdn);
+    struct address_space *spaces = ARENA_NEW_ARRAY(arena, struct address_space, from->space_count);
+    for (size_t i = 0; i < from->space_count; i++) {
+        spaces[i].space = copy_text(arena, from->spaces[i].space);
+        spaces[i].cost = from->spaces[i].cost;
+    }
+    to->spaces = spaces;
+    const char **hosts = ARENA_NEW_ARRAY(arena, const char *, from->smart_host_count);
+    for (size_t i = 0; i < from->smart_host_count; i++)
+        hosts[i] = copy_text(arena, from->smart_hosts[i]);
+    to->smart_hosts = hosts;
+}
+
+void ruleset_copy_settings(struct arena *arena, const struct ruleset_settings *from,
+                           struct ruleset_settings *to)
+{
+    struct receive_connector *receive =
+        ARENA_NEW_ARRAY(arena, struct receive_connector, from->receive_count);
+    for (size_t i = 0; i < from->receive_count; i++)
+        copy_receive(arena, &from->receive[i], &receive[i]);
+    struct send_connector *send = ARENA_NEW_ARRAY(arena, struct send_connector, from->send_count);
+    for (size_t i = 0; i < from->send_count; i++)
+        copy_send(arena, &from->send[i], &send[i]);
+    struct accepted_domain *domains =
+        ARENA_NEW_ARRAY(arena, struct accepted_domain, from->domain_count);
+    for (size_t i = 0; i < from->domain_count; i++) {
+        domains[i] = from->domains[i];
+        domains[i].name = copy_text(arena, from->domains[i].name);
+        domains[i].origin = copy_text(arena, ruleset_text(from->domains[i].origin));
+    }
+    *to = (struct ruleset_settings){
+        .hostname = copy_text(arena, ruleset_text(from->hostname)),
+        .receive = receive,
+        .receive_count = from->receive_count,
+        .send = send,
+        .send_count = from->send_count,
+        .domains = domains,
+        .domain_count = from->domain_count,
+    };
+}

@@ -1,0 +1,241 @@
+#include "config/conf.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "unit.h"
+
+/* What a loading reported, one line each. */
+struct reports {
+    char text[8192];
+    unsigned faults, warnings;
+};
+
+static void take_report(void *owner, const struct conf_fault *fault)
+{
+    struct reports *r = owner;
+    size_t len = strlen(r->text);
+    snprintf(r->text + len, sizeof r->text - len, "%s: %s: %s\n", fault->where, fault->key,
+             fault->text);
+    if (fault->is_warning)
+        r->warnings++;
+    else
+        r->faults++;
+}
+
+#define HEAD                                                                                       \
+    "hostname = \"relay.test\";\n"                                                                 \
+    "send_connectors = ( { name = \"Out\"; address_spaces = [ \"*\" ];\n"                          \
+    "  dns_routing_enabled = false; smart_hosts = [ \"[192.0.2.7]:2526\" ]; } );\n"
+#define CONNECTOR(more)                                                                            \
+    "receive_connectors = ( { name = \"In\"; bindings = [ \"127.0.0.1:2525\" ];\n"                 \
+    "  remote_ip_ranges = [ \"10.0.0.0/8\" ]; permission_groups = [ \"AnonymousUsers\" ];\n" more  \
+    " } );\n"
+
+static void test_every_value_reaches_its_place(void)
+{
+    struct reports reports = {0};
+    struct conf *conf = NULL;
+    struct ruleset *rules = NULL;
+    const char *text =
+        HEAD "runtime = { workers = 3; smart_host_threads = 2; mx_threads = 4; };\n"
+             "spool = { path = \"/tmp/s\"; segment_size = \"8MB\"; inline_max = \"64KB\"; };\n"
+             "queue = { message_expiration_timeout = \"1d\"; glitch_retry_count = 2;\n"
+             "  max_per_domain_outbound_connections = 7; };\n"
+             "log = { level = \"debug\"; format = \"json\"; };\n"
+             "dns = { servers = [ \"192.0.2.53\", \"[::1]:5353\" ]; mx_port = 2525; };\n"
+             "accepted_domains = ( { name = \"example.com\"; default = true; } );\n" CONNECTOR(
+                 "max_message_size = \"1MB\"; max_recipients_per_message = 5;\n"
+                 "tarpit_interval = \"0s\"; max_protocol_errors = \"unlimited\";\n"
+                 "size_enabled = \"EnabledWithoutValue\"; pipelining_enabled = false;\n");
+    if (!CHECK(conf_load_text(text, "x.conf", take_report, &reports, &conf, &rules) == ERR_OK)) {
+        fputs(reports.text, stderr);
+        return;
+    }
+    CHECK_U64(conf->workers, 3);
+    CHECK_U64(conf->smart_host_threads, 2);
+    CHECK_U64(conf->mx_threads, 4);
+    CHECK_STR(conf->spool.path, "/tmp/s");
+    CHECK_U64(conf->spool.segment_size_bytes, 8 << 20);
+    CHECK_U64(conf->spool.inline_max_bytes, 64 << 10);
+    CHECK_U64(conf->retry.message_expiration_timeout_ms, 86400000);
+    CHECK_U64(conf->retry.glitch_retry_count, 2);
+    CHECK_U64(conf->log.level, LOG_DEBUG);
+    CHECK_U64(conf->log.format, LOG_FORMAT_JSON);
+    CHECK_U64(conf->dns.server_count, 2);
+    CHECK_U64(conf->mx_port, 2525);
+    CHECK_U64(conf->rules.send[0].max_connections, 7);
+    const struct receive_connector *c = &conf->rules.receive[0];
+    CHECK_STR(c->name, "In");
+    CHECK_U64(c->max_message_size_bytes, 1 << 20);
+    CHECK_U64(c->max_recipients_per_message, 5);
+    CHECK_U64(c->tarpit_interval_ms, 0);
+    CHECK_U64(c->max_protocol_errors, UINT64_MAX);
+    CHECK(c->size_enabled && c->size_without_value && !c->pipelining_enabled);
+    CHECK_STR(c->ranges[0].text, "10.0.0.0/8");
+    CHECK_U64(ruleset_bindings(rules, NULL, 0), 1);
+    ruleset_free(&rules);
+    conf_free(&conf);
+}
+
+static void test_faults(void)
+{
+    static const struct {
+        const char *name, *text;
+        const char *wanted; /* in one of the lines */
+    } rows[] = {
+        {"syntax", "hostname = ;\n", "x.conf:1: "},
+        {"unknown key", "hostnam = \"x\";\n",
+         "x.conf:1: hostnam: unknown key; is \"hostname\" meant?"},
+        {"unknown key in a section", "spool = {\n  pat = \"/x\";\n};\n",
+         "x.conf:2: spool.pat: unknown key"},
+        {"wrong type", "spool = { path = 5; };\n", "x.conf:1: spool.path: a text of"},
+        {"section that is none", "spool = 5;\n", "x.conf:1: spool: a group is wanted"},
+        {"size without sense", "spool = { segment_size = \"big\"; };\n",
+         "segment_size: a size like"},
+        {"size out of range", "spool = { segment_size = \"1KB\"; };\n", "from 1048576 to"},
+        {"duration without unit", "queue = { message_retry_interval = 5; };\n", "a duration like"},
+        {"negative number", "runtime = { workers = -1; };\n", "a whole number from 0 to 256"},
+        {"level", "log = { level = \"loud\"; };\n", "one of \"error\""},
+        {"resolver", "dns = { servers = [ \"nowhere\" ]; };\n", "IP or IP:PORT"},
+        {"only one durability", "spool = { durability = \"none\"; };\n", "the only one there is"},
+        {"key without certificate", "tls = { key = \"/x\"; };\n", "only useful together"},
+        {"domain type", "accepted_domains = ( { name = \"a.b\"; type = \"Odd\"; } );\n",
+         "accepted_domains[0].type: one of"},
+        {"binding", "receive_connectors = ( { name = \"A\"; bindings = [ \"25\" ]; } );\n",
+         "receive_connectors[0].bindings: \"25\": IPv4:PORT"},
+        {"range", CONNECTOR("") "", ""},
+        {"permission without user", CONNECTOR("permissions = ( { allow = [ \"Submit\" ]; } );"),
+         "permissions[0]: `user` is missing"},
+        {"no such right",
+         CONNECTOR("permissions = ( { user = \"Anonymous\"; allow = [ \"Fly\" ]; } );"),
+         "\"Fly\" is no right"},
+        {"require_tls without certificate", CONNECTOR("require_tls = true;"),
+         "STARTTLS is impossible"},
+        {"timeouts",
+         CONNECTOR("connection_timeout = \"10s\"; connection_inactivity_timeout = \"20s\";"),
+         "must be less than connection_timeout"},
+        {"banner", CONNECTOR("banner = \"hello\";"), "begins with 220"},
+        {"smart host",
+         "send_connectors = ( { name = \"A\"; address_spaces = [ \"*\" ];\n"
+         "dns_routing_enabled = false; smart_hosts = [ \"a b\" ]; } );\n",
+         "x.conf:2: send_connectors[0].smart_hosts: \"a b\""},
+        {"what this version cannot do", "users = { file = \"/x\"; };\n",
+         "not available in this version"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct reports reports = {0};
+        struct conf *conf = NULL;
+        struct ruleset *rules = NULL;
+        unit_row(rows[i].name);
+        enum err e = conf_load_text(rows[i].text, "x.conf", take_report, &reports, &conf, &rules);
+        if (!*rows[i].wanted) {
+            CHECK(e == ERR_OK);
+            ruleset_free(&rules);
+            conf_free(&conf);
+            continue;
+        }
+        CHECK(e != ERR_OK);
+        CHECK(reports.faults > 0);
+        if (!CHECK(strstr(reports.text, rows[i].wanted) != NULL))
+            fprintf(stderr, "wanted \"%s\" in:\n%s", rows[i].wanted, reports.text);
+    }
+}
+
+static void test_all_faults_in_one_run(void)
+{
+    struct reports reports = {0};
+    struct conf *conf = NULL;
+    struct ruleset *rules = NULL;
+    const char *text = "hostnam = \"x\";\n"
+                       "spool = { pth = \"/x\"; min_free = \"much\"; };\n"
+                       "log = { level = \"loud\"; };\n";
+    CHECK(conf_load_text(text, "x.conf", take_report, &reports, &conf, &rules) != ERR_OK);
+    CHECK_U64(reports.faults, 4);
+}
+
+static void test_ranges_from_a_file(void)
+{
+    char folder[] = "/tmp/mailrace-conf-XXXXXX", conf_file[64], ranges_file[64];
+    struct reports reports = {0};
+    struct conf *conf = NULL;
+    struct ruleset *rules = NULL;
+    if (!CHECK(mkdtemp(folder) != NULL))
+        return;
+    snprintf(conf_file, sizeof conf_file, "%s/relay.conf", folder);
+    snprintf(ranges_file, sizeof ranges_file, "%s/hosts.txt", folder);
+    FILE *out = fopen(ranges_file, "w");
+    fputs("# printers\n192.0.2.1\n\n  192.0.2.2   # second floor\n198.51.100.0/24\n", out);
+    fclose(out);
+    out = fopen(conf_file, "w");
+    fputs(HEAD CONNECTOR("remote_ip_ranges_file = \"hosts.txt\";"), out);
+    fclose(out);
+    if (CHECK(conf_load(conf_file, take_report, &reports, &conf, &rules) == ERR_OK)) {
+        const struct receive_connector *c = &conf->rules.receive[0];
+        CHECK_U64(c->range_count, 4);
+        CHECK_STR(c->ranges[2].text, "192.0.2.2");
+        CHECK_STR(c->ranges[2].origin, "hosts.txt:4");
+        ruleset_free(&rules);
+        conf_free(&conf);
+    } else {
+        fputs(reports.text, stderr);
+    }
+    unlink(conf_file);
+    unlink(ranges_file);
+    rmdir(folder);
+}
+
+/* The defaults that the reference page shows are the ones in force. */
+static void test_reference_tells_the_defaults(void)
+{
+    struct receive_connector c;
+    char *page = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&page, &size);
+    conf_write_reference(out);
+    fclose(out);
+    receive_connector_defaults(&c);
+    static const struct {
+        const char *key;
+        size_t offset;
+        bool duration;
+    } rows[] = {
+        {"max_message_size", offsetof(struct receive_connector, max_message_size_bytes), false},
+        {"max_header_size", offsetof(struct receive_connector, max_header_size_bytes), false},
+        {"max_hop_count", offsetof(struct receive_connector, max_hop_count), false},
+        {"max_local_hop_count", offsetof(struct receive_connector, max_local_hop_count), false},
+        {"max_recipients_per_message",
+         offsetof(struct receive_connector, max_recipients_per_message), false},
+        {"max_protocol_errors", offsetof(struct receive_connector, max_protocol_errors), false},
+        {"max_inbound_connection", offsetof(struct receive_connector, max_inbound_connection),
+         false},
+        {"connection_timeout", offsetof(struct receive_connector, connection_timeout_ms), true},
+        {"connection_inactivity_timeout",
+         offsetof(struct receive_connector, connection_inactivity_timeout_ms), true},
+        {"tarpit_interval", offsetof(struct receive_connector, tarpit_interval_ms), true},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char row[64];
+        unit_row(rows[i].key);
+        snprintf(row, sizeof row, "\n| `%s` | ", rows[i].key);
+        const char *at = strstr(page, row);
+        if (!CHECK(at != NULL))
+            continue;
+        struct bytes type, cell, rest;
+        bytes_split(bytes_of(at + strlen(row)), '|', &type, &rest);
+        bytes_split(rest, '|', &cell, &rest);
+        uint64_t shown = 0;
+        enum err e = rows[i].duration ? conf_parse_duration(bytes_trim(cell), &shown)
+                                      : conf_parse_size(bytes_trim(cell), &shown);
+        CHECK(e == ERR_OK);
+        CHECK_U64(*(const uint64_t *)(const void *)((const char *)&c + rows[i].offset), shown);
+    }
+    free(page);
+}
+
+UNIT_MAIN("config/conf", {"every value reaches its place", test_every_value_reaches_its_place},
+          {"faults", test_faults}, {"all faults in one run", test_all_faults_in_one_run},
+          {"ranges from a file", test_ranges_from_a_file},
+          {"the reference tells the defaults", test_reference_tells_the_defaults})

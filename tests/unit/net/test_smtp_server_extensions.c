@@ -1,0 +1,224 @@
+/* The statements of RFC 1870, 2920, 3030 and 6531 about a server. */
+#include "smtp_server_statements.h"
+
+static void utf8_needs_parameter(struct rig *r)
+{
+    rig_start(r);
+    rig_say(r, RIG_EHLO, "*");
+    rig_say(r, "MAIL FROM:<\xc3\xa4@b.example>\r\n", "553 5.6.7");
+    rig_say(r, RIG_MAIL, "250 ");
+    rig_say(r, "RCPT TO:<\xc3\xa4@b.example>\r\n", "553 5.6.7");
+    rig_say(r, "RSET\r\n", "250 ");
+    rig_say(r, "MAIL FROM:<\xc3\xa4@b.example> SMTPUTF8\r\n", "250 ");
+    rig_say(r, "RCPT TO:<\xc3\xa4@b.example>\r\n", "250 ");
+}
+
+static void size_over_data(struct rig *r)
+{
+    r->settings.message_size_max = 100;
+    rig_start(r);
+    rig_to_data(r);
+    say_long(r, "", 'x', 99, "\r\n.\r\n",
+             "552 5.3.4 Message size exceeds fixed maximum message size");
+    CHECK_U64(r->aborts, 1);
+    rig_say(r, RIG_MAIL, "250 ");
+    rig_say(r, RIG_RCPT, "250 ");
+    rig_say(r, "DATA\r\n", "354 ");
+    say_long(r, "", 'x', 98, "\r\n.\r\n", "250 ");
+}
+
+static void size_counts_unstuffed(struct rig *r)
+{
+    r->settings.message_size_max = 8;
+    rig_start(r);
+    rig_to_data(r);
+    rig_say(r, "..a\r\n..b\r\n.\r\n", "250 ");
+    CHECK_U64(r->octets, 8);
+    CHECK_BYTES(buf_bytes(&r->text), BYTES(".a\r\n.b\r\n"));
+}
+
+static void any_split(struct rig *r)
+{
+    static const char group[] = RIG_EHLO RIG_MAIL RIG_RCPT
+        "RCPT TO:<bad\r\n" RIG_RCPT "RSET\r\n" RIG_MAIL "NOOP x\r\nFOO\r\nQUIT\r\n";
+    rig_start(r);
+    rig_send(r, BYTES(group));
+    char *wanted = mem_zalloc(buf_len(smtp_server_output(r->s)) + 1);
+    memcpy(wanted, rig_output(r).ptr, rig_output(r).len);
+    for (size_t cut = 1; cut < sizeof group - 1; cut++) {
+        smtp_server_free(&r->s);
+        rig_start(r);
+        rig_send(r, bytes_sub(BYTES(group), 0, cut));
+        rig_send(r, bytes_from(BYTES(group), cut));
+        if (!CHECK_BYTES(rig_output(r), bytes_of(wanted)))
+            break;
+    }
+    mem_free(wanted);
+    smtp_server_free(&r->s);
+    CHECK(r->aborts > 0 && r->commits == 0);
+    r->aborts = 0; /* two in each run; what was said is the point */
+}
+
+static void chunk_octets_exact(struct rig *r)
+{
+    rig_start(r);
+    rig_to_rcpt(r);
+    rig_say(r, "BDAT 10\r\nNOOP\r\nQUITNOOP\r\n", "250 2.6.0 CHUNK received OK, 10 octets\n250 ");
+    rig_say(r, "BDAT 2 LAST\r\n\r\nNOOP\r\n", "250 2.6.0 Queued\n250 2.0.0");
+    CHECK_BYTES(buf_bytes(&r->text), BYTES("NOOP\r\nQUIT\r\n"));
+}
+
+static void failed_chunk_swallowed(struct rig *r)
+{
+    r->settings.message_size_max = 20;
+    rig_start(r);
+    rig_to_rcpt(r);
+    rig_say(r,
+            "BDAT 6\r\nab\r\ncdBDAT 30\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\nRSET\r\n"
+            "BDAT 6 LAST\r\nQUIT\r\nMAIL FROM:<x@y>\r\nNOOP\r\n",
+            "250 2.6.0\n552 5.3.4\n503 5.5.1\n503 5.5.1\n250 ");
+    CHECK_U64(r->commits, 0);
+    CHECK_U64(r->aborts, 1);
+    rig_say(r, "RSET\r\n", "250 ");
+    rig_say(r, RIG_MAIL, "250 ");
+}
+
+static void bits_preserved(struct rig *r)
+{
+    char all[256 + 2];
+    for (size_t i = 0; i < 256; i++)
+        all[i] = (char)(i ? i : 'x');
+    all['\r'] = all['\n'] = 'x';
+    memcpy(all + 256, "\r\n", 2);
+    rig_start(r);
+    rig_to_rcpt(r);
+    rig_say(r, "BDAT 258 LAST\r\n", "");
+    rig_send(r, bytes_make(all, sizeof all));
+    rig_expect(r, "250 ");
+    CHECK_BYTES(buf_bytes(&r->text), bytes_make(all, sizeof all));
+    CHECK(r->notes & SMTP_DATA_8BIT);
+}
+
+static void no_lone_354(struct rig *r)
+{
+    rig_start(r);
+    r->on_rcpt = rig_status(550, 5, 7, 1, "Unable to relay");
+    rig_say(r, RIG_EHLO, "*");
+    rig_say(r, RIG_MAIL RIG_RCPT RIG_RCPT "DATA\r\n", "250 2.1.0\n550 5.7.1\n550 5.7.1\n503 5.5.1");
+    CHECK_U64(r->begins, 0);
+    rig_say(r, "RSET\r\n", "250 ");
+    r->on_rcpt = rig_status(0, 0, 0, 0, "");
+    rig_say(r, RIG_MAIL RIG_RCPT "DATA\r\n", "250 \n250 \n354 ");
+    CHECK_U64(r->begins, 1);
+}
+
+static void size_forms(struct rig *r)
+{
+    rig_start(r);
+    rig_send(r, BYTES(RIG_EHLO));
+    CHECK(strstr(rig_output(r).ptr, "250-SIZE 1000000\r\n") != NULL);
+    smtp_server_free(&r->s);
+    r->settings.extensions |= SMTP_SERVER_SIZE_WITHOUT_VALUE;
+    rig_start(r);
+    rig_send(r, BYTES(RIG_EHLO));
+    CHECK(strstr(rig_output(r).ptr, "250-SIZE\r\n") != NULL);
+}
+
+static const struct row rows[] = {
+    {"C-100 SIZE n in EHLO", .run = size_forms},
+    {"C-101 SIZE above the limit is 552 at MAIL",
+     .steps = {EHLO,
+               {"MAIL FROM:<a@b> SIZE=1000001\r\n",
+                "552 5.3.4 Message size exceeds fixed maximum message size"},
+               {"MAIL FROM:<a@b> SIZE=1000000\r\n", "250"}},
+     .aborts = 1},
+    {"C-102 too much text is 552 at the end", .run = size_over_data, .commits = 1, .aborts = 1},
+    {"C-103 SIZE says nothing about the end",
+     .steps = {EHLO,
+               {"MAIL FROM:<a@b> SIZE=3\r\n", "250"},
+               RCPT,
+               {"DATA\r\n", "354"},
+               {"much longer than three\r\n", ""},
+               {".\r\n", "250"}},
+     .message = "much longer than three\r\n", .commits = 1},
+    {"C-104 size without stuffing and final dot", .run = size_counts_unstuffed, .commits = 1},
+    {"C-107 replies in order however the input is split", .run = any_split, .closed = true},
+    {"C-108 no input is lost behind a message",
+     .steps = {TO_DATA,
+               {"x\r\n.\r\n" RIG_MAIL RIG_RCPT "DATA\r\n", "250 2.6.0\n250 2.1.0\n250 2.1.5\n354"},
+               {"y\r\n.\r\nQUIT\r\n", "250 2.6.0\n221"}},
+     .message = "y\r\n", .commits = 2, .closed = true},
+    {"C-109 each reply is there when the input ends",
+     .steps = {EHLO,
+               MAIL,
+               RCPT,
+               {"NOOP\r\n", "250"},
+               {"FOO\r\n", "500"},
+               {"VRFY x\r\n", "252"},
+               {"EXPN x\r\n", "502"},
+               {"DATA\r\n", "354"},
+               {".\r\n", "250"},
+               {"QUIT\r\n", "221"}},
+     .message = "", .commits = 1, .closed = true},
+    {"C-110 354 only with a recipient", .run = no_lone_354, .aborts = 2},
+    {"C-111 no message without a recipient", .run = no_lone_354, .aborts = 2},
+    {"C-114 DATA in the middle of a group ends the session",
+     .steps = {EHLO, {RIG_MAIL RIG_RCPT "DATA\r\nNOOP\r\n", "250\n250\n554 5.5.0"}}, .aborts = 1,
+     .closed = true, .one_block = true},
+    {"C-114 STARTTLS in the middle of a group ends the session",
+     .steps = {EHLO, {"STARTTLS\r\nNOOP\r\n", "554 5.5.0"}}, .closed = true, .one_block = true},
+    {"C-114 nothing behind QUIT is heard", .steps = {EHLO, {"QUIT\r\nNOOP\r\n", "221"}},
+     .closed = true},
+    {"C-116 250 for each chunk",
+     .steps = {TO_RCPT,
+               {"BDAT 3\r\nabc", "250 2.6.0 CHUNK received OK, 3 octets"},
+               {"BDAT 3\r\nd\r\n", "250 2.6.0 CHUNK received OK, 3 octets"},
+               {"BDAT 3 LAST\r\ne\r\n", "250 2.6.0 Queued"}},
+     .message = "abcd\r\ne\r\n", .commits = 1},
+    {"C-117 exactly the octets announced", .run = chunk_octets_exact, .commits = 1},
+    {"C-118 BDAT after LAST is 503",
+     .steps = {TO_RCPT,
+               {"BDAT 3 LAST\r\na\r\n", "250"},
+               {"BDAT 6\r\nRSET\r\n", "503 5.5.1"},
+               {"NOOP\r\n", "250"}},
+     .message = "a\r\n", .commits = 1},
+    {"C-119 a failed chunk is read, and those behind it", .run = failed_chunk_swallowed,
+     .aborts = 2},
+    {"C-120 DATA after BDAT is 503",
+     .steps = {TO_RCPT,
+               {"BDAT 3\r\na\r\n", "250"},
+               {"DATA\r\n", "503 5.5.1"},
+               {"BDAT 3 LAST\r\nb\r\n", "250"}},
+     .message = "a\r\nb\r\n", .commits = 1},
+    {"C-121 BDAT 0 LAST ends it",
+     .steps = {TO_RCPT, {"BDAT 3\r\na\r\n", "250"}, {"BDAT 0 LAST\r\n", "250 2.6.0 Queued"}},
+     .message = "a\r\n", .commits = 1},
+    {"C-122 DATA works where CHUNKING is offered", .steps = {TO_DATA, {"a\r\n.\r\n", "250"}},
+     .message = "a\r\n", .commits = 1},
+    {"C-123 RSET between chunks clears",
+     .steps = {TO_RCPT,
+               {"BDAT 3\r\na\r\n", "250"},
+               {"RSET\r\n", "250"},
+               {"BDAT 3 LAST\r\nb\r\n", "503"},
+               MAIL,
+               RCPT,
+               {"BDAT 3 LAST\r\nc\r\n", "250"}},
+     .message = "c\r\n", .commits = 1, .aborts = 1},
+    {"C-124 BINARYMIME is not offered: 555",
+     .steps = {EHLO, {"MAIL FROM:<a@b> BODY=BINARYMIME\r\n", "555 5.5.4"}}},
+    {"C-124 all bits preserved in a chunk", .run = bits_preserved, .commits = 1},
+    {"C-154 addresses beyond ASCII only with SMTPUTF8", .run = utf8_needs_parameter, .aborts = 2},
+};
+
+static void run_row(void)
+{
+    row_run(rows, ARRAY_SIZE(rows));
+}
+
+int main(void)
+{
+    struct unit_test tests[ARRAY_SIZE(rows)];
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        tests[i] = (struct unit_test){rows[i].name, run_row};
+    return unit_main("net/smtp_server extensions", tests, ARRAY_SIZE(rows));
+}
