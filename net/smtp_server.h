@@ -71,7 +71,8 @@ enum smtp_server_verdict { SMTP_SERVER_ANSWERED, SMTP_SERVER_LATER };
 
 /* All get the owner given at start. STATUS comes filled with the ordinary success reply. */
 struct smtp_server_ops {
-    /* MAIL: ENVELOPE has sender and parameters. A 2xx opens the transaction. */
+    /* MAIL: ENVELOPE has sender and parameters. A 2xx opens the transaction. To this and all that
+     * follow a 421 also ends the session. */
     enum smtp_server_verdict (*on_mail)(void *owner, const struct mail_envelope *envelope,
                                         struct mail_status *status);
     /* RCPT: a 2xx adds it. PATH_DOMAIN is its domain, empty for <postmaster>. */
@@ -87,10 +88,12 @@ struct smtp_server_ops {
     /* The transaction ended without on_message_end() having been answered 2xx: forget it. Also
      * when the session itself refuses at the end (size, bare LF). */
     void (*on_message_abort)(void *owner);
-    /* A verb was refused: always logged by the owner. ARGUMENT is the peer's. */
+    /* The session itself refused a verb (the owner knows its own refusals): always logged by the
+     * owner. VERB may be empty; ARGUMENT is the peer's. NULL: not told. */
     void (*on_refused)(void *owner, struct bytes verb, struct bytes argument,
                        const struct mail_status *status);
-    /* TLS is up (facts.tls); what the owner knew from before is void (RFC 3207 4.2). */
+    /* TLS is up (facts.tls); what the owner knew from before is void (RFC 3207 4.2). NULL: not
+     * told. */
     void (*on_tls)(void *owner);
 };
 
@@ -102,10 +105,12 @@ struct smtp_server *smtp_server_new(const struct smtp_server_settings *settings,
 void smtp_server_free(struct smtp_server **s);
 const struct smtp_server_facts *smtp_server_facts(const struct smtp_server *s);
 
-/* Writes the banner; or STATUS (421, 554) in its place, and the session closes. */
+/* Writes the banner; or REFUSAL in its place, and the session closes: at once, but after 554 only
+ * at QUIT or 30 s later, and says 503 meanwhile (RFC 5321 3.1). */
 void smtp_server_greet(struct smtp_server *s, const struct mail_status *refusal);
 /* Eats from IN and returns how much: less than all only while it waits for an answer, a
- * handshake, or has ended. MORE: further bytes are already here, keep replies back (RFC 2920). */
+ * handshake, or has ended. IN should be all that is here: what stands behind DATA, STARTTLS or an
+ * end of data is looked at (RFC 2920 3.1). */
 size_t smtp_server_input(struct smtp_server *s, struct bytes in);
 /* The awaited answer; then feed what was left. */
 void smtp_server_answer(struct smtp_server *s, const struct mail_status *status);

@@ -11,14 +11,13 @@
 
 enum verb_flag {
     VERB_NO_ARGUMENT = 1,
-    VERB_JUNK = 2,       /* brings no mail: too many of them count as errors */
-    VERB_CLEAR = 4,      /* allowed before STARTTLS where TLS is required (RFC 3207 4) */
-    VERB_UTF8 = 8,       /* looks after octets beyond ASCII itself (RFC 6531) */
-    VERB_MODE = 16,      /* what follows it is no command: never with bytes behind it (RFC 2920) */
-    VERB_NOT_HERE = 32,  /* known, not implemented: 502 */
-    VERB_FOREIGN = 64,   /* another protocol, perhaps a browser's: 554 and out */
-    VERB_REFUSED = 128,  /* even after a 554 banner */
-    VERB_IN_ORDER = 256, /* the handler looks at the order itself: it has octets to drop */
+    VERB_JUNK = 2,      /* brings no mail: too many of them count as errors */
+    VERB_CLEAR = 4,     /* allowed before STARTTLS where TLS is required (RFC 3207 4) */
+    VERB_UTF8 = 8,      /* looks after octets beyond ASCII itself (RFC 6531) */
+    VERB_MODE = 16,     /* what follows it is no command: never with bytes behind it (RFC 2920) */
+    VERB_NOT_HERE = 32, /* known, not implemented: 502 */
+    VERB_FOREIGN = 64,  /* another protocol, perhaps a browser's: 554 and out */
+    VERB_REFUSED = 128, /* even after a 554 banner */
 };
 
 static void verb_ehlo(struct smtp_server *s, struct bytes argument);
@@ -46,7 +45,8 @@ static const struct verb verbs[] = {
      "Need MAIL command first"},
     {"DATA", smtp_server_verb_data, IN(SERVER_RCPT), VERB_NO_ARGUMENT | VERB_MODE,
      "Need RCPT command first"},
-    {"BDAT", smtp_server_verb_bdat, IN_ANY_FAILED, VERB_CLEAR | VERB_IN_ORDER, ""},
+    /* looks at order and TLS itself: refused or not, its octets have to be read */
+    {"BDAT", smtp_server_verb_bdat, IN_ANY_FAILED, VERB_CLEAR, ""},
     {"RSET", verb_rset, IN_ANY_FAILED, VERB_NO_ARGUMENT | VERB_JUNK | VERB_CLEAR, ""},
     {"EHLO", verb_ehlo, IN_ANY_FAILED, VERB_JUNK | VERB_CLEAR, ""},
     {"QUIT", verb_quit, IN_ANY_FAILED, VERB_NO_ARGUMENT | VERB_CLEAR | VERB_REFUSED, ""},
@@ -299,9 +299,9 @@ static void verb_vrfy(struct smtp_server *s, struct bytes argument)
 static void verb_help(struct smtp_server *s, struct bytes argument)
 {
     (void)argument;
-    smtp_server_reply(s, &MAIL_STATUS(214, 2, 0, 0,
-                                      "Commands: HELO EHLO STARTTLS MAIL RCPT DATA BDAT RSET NOOP "
-                                      "VRFY HELP QUIT"));
+    smtp_server_reply(
+        s,
+        &MAIL_STATUS(214, 2, 0, 0, "Commands: HELO EHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"));
 }
 
 /* RFC 3207 4. Only in SERVER_READY, so never within a transaction. */

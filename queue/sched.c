@@ -403,7 +403,9 @@ void sched_free(struct sched **sched)
     if (!s)
         return;
     s->draining = true;
-    mailbox_run(loop_mailbox(s->loop)); /* what was sent to us, jobs that came back too */
+    /* What was sent to us, jobs that came back too, and what that sends us in turn. */
+    while (mailbox_run(loop_mailbox(s->loop)) > 0)
+        ;
     while (s->works) {
         struct sched_work *work = s->works;
         work_remove(work);

@@ -81,6 +81,7 @@ struct sched_dest *sched_dest_get(struct sched *sched, const char *key)
     dest->sched = sched;
     dest->refs = 1;
     dest->timer.on_due = on_probe_due;
+    dest->key = (char *)(dest + 1);
     memcpy(dest->key, key, name.len);
     sched_table_add(&sched->dests, &dest->node);
     sched_count(&sched->counters.destinations, 1);

@@ -137,7 +137,7 @@ struct sched_dest {
     bool probe_due;
     int64_t failed_at_ms, next_attempt_at_ms; /* wall clock */
     struct mail_status last;                  /* why; text is our own copy */
-    char key[];
+    char *key;                                /* behind it, in the same piece of memory */
 };
 
 struct sched_work { /* a job and what is ours of it */

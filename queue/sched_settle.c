@@ -98,7 +98,7 @@ static void apply(struct settling *x)
     for (size_t i = 0; i < a->count; i++) {
         struct sched_rcpt *rcpt = &x->m->wide->rcpts[a->rcpts[i]];
         sched_rcpt_note(rcpt, &x->rcpts[i].status);
-        rcpt->state = x->rcpts[i].state;
+        rcpt->state = (uint8_t)x->rcpts[i].state;
         rcpt->unreported = unreported(&x->rcpts[i]);
         if (rcpt->state != SPOOL_RCPT_PENDING)
             rcpt->leg = NULL;

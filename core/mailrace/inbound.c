@@ -69,14 +69,20 @@ static void log_refusal(const struct inbound *in, struct bytes verb, struct byte
         LOG_STR("reason", in->reason ? in->reason : "-"));
 }
 
-static void on_refused(void *owner, struct bytes verb, struct bytes argument,
-                       const struct mail_status *status)
+static void refuse(struct inbound *in, struct bytes verb, struct bytes argument,
+                   const struct mail_status *status)
 {
-    struct inbound *in = owner;
     metrics_add(inbound_counters.refused, 1);
     log_refusal(in, verb, argument, status);
     in->missing = 0;
     in->reason = NULL;
+}
+
+/* What the session itself refuses: syntax, order, limits. */
+static void on_refused(void *owner, struct bytes verb, struct bytes argument,
+                       const struct mail_status *status)
+{
+    refuse(owner, verb, argument, status);
 }
 
 /* --- MAIL and RCPT: one pure decision each, on the rules as they are now --- */
@@ -90,6 +96,7 @@ void inbound_tarpit_over(struct timer *t)
 static enum smtp_server_verdict ask(struct inbound *in, enum decide_stage stage,
                                     struct decide_facts *facts, struct mail_status *status)
 {
+    bool mail = stage == DECIDE_MAIL;
     facts->rights = in->connector->rights;
     facts->principal = in->connector->principal;
     snapshot_read_begin();
@@ -100,6 +107,7 @@ static enum smtp_server_verdict ask(struct inbound *in, enum decide_stage stage,
     *status = verdict.status;
     in->missing = verdict.missing;
     in->reason = verdict.reason;
+    refuse(in, mail ? BYTES("MAIL") : BYTES("RCPT"), mail ? facts->sender : facts->rcpt, status);
     if (!verdict.tarpit || in->connector->tarpit_ms == 0)
         return SMTP_SERVER_ANSWERED;
     struct loop *loop = worker_loop(in->worker);
@@ -114,6 +122,7 @@ static enum smtp_server_verdict on_mail(void *owner, const struct mail_envelope 
     struct inbound *in = owner;
     if (!spool_accepts(relay_of(in)->spool, envelope->size_declared, status)) {
         in->reason = "the spool takes nothing in now";
+        refuse(in, BYTES("MAIL"), envelope->sender, status);
         return SMTP_SERVER_ANSWERED;
     }
     struct decide_facts facts = {
@@ -166,6 +175,7 @@ static enum smtp_server_verdict on_message_begin(void *owner, struct mail_status
     struct relay *relay = relay_of(in);
     if (!spool_accepts(relay->spool, 0, status)) {
         in->reason = "the spool takes nothing in now";
+        refuse(in, BYTES("DATA"), BYTES_EMPTY, status);
         return SMTP_SERVER_ANSWERED;
     }
     struct spool_txn *txn = spool_begin(relay->spool, loop_mailbox(worker_loop(in->worker)));
@@ -179,6 +189,7 @@ static enum smtp_server_verdict on_message_begin(void *owner, struct mail_status
         spool_abort(&m->txn);
         in->message = NULL;
         *status = MAIL_STATUS(451, 4, 3, 0, "The message could not be stored, try again later");
+        refuse(in, BYTES("DATA"), BYTES_EMPTY, status);
     }
     return SMTP_SERVER_ANSWERED;
 }
@@ -190,12 +201,14 @@ static bool header_allowed(struct inbound *in, struct mail_status *status)
     if (scan->octets > in->connector->header_octets_max) {
         *status = MAIL_STATUS(552, 5, 3, 4, "Header size exceeds fixed maximum size");
         in->reason = "max_header_size";
+        refuse(in, BYTES("message"), BYTES_EMPTY, status);
         return false;
     }
     bool looped = in->connector->local_hops_max && scan->local_hops > in->connector->local_hops_max;
     if (scan->received > in->connector->hops_max || looped) {
         *status = MAIL_STATUS(554, 5, 4, 6, "Hop count exceeded - possible mail loop");
         in->reason = looped ? "max_local_hop_count" : "max_hop_count";
+        refuse(in, BYTES("message"), BYTES_EMPTY, status);
         return false;
     }
     return true;
@@ -220,6 +233,7 @@ static bool on_message_text(void *owner, struct bytes text, struct mail_status *
         *status = MAIL_STATUS(452, 4, 3, 1, "Insufficient system resources");
     else
         *status = MAIL_STATUS(451, 4, 3, 0, "The message could not be stored, try again later");
+    refuse(in, BYTES("message"), BYTES_EMPTY, status);
     return false;
 }
 
@@ -298,6 +312,8 @@ static void on_committed(void *owner, const struct spool_committed *result)
         metrics_add(inbound_counters.failed, 1);
         in->reason = err_name(result->err);
         status = failed_status(result->err);
+        if (in->service)
+            refuse(in, BYTES("message"), BYTES_EMPTY, &status);
     }
     if (!in->service) {
         free_session(in);

@@ -1,6 +1,7 @@
 /* A new connection: selects its receive connector, copies what the session needs, starts it. */
 #include "inbound.h"
 
+#include <stddef.h>
 #include <unistd.h>
 
 #include "core/loop.h"
@@ -22,7 +23,7 @@ static struct bytes copy_text(char **at, const char *text)
     return bytes_make(start, len);
 }
 
-/* Room for all four texts; what does not fit is cut by check(): names are at most 255 octets. */
+/* Room for all four texts: check() allows 64, 255, 480 and a range's 100 octets. */
 #define CONNECTOR_TEXT_BYTES 2048
 
 static void fill_settings(const struct receive_connector *c, bool has_tls,
@@ -51,10 +52,9 @@ static void fill_settings(const struct receive_connector *c, bool has_tls,
 }
 
 static void fill_connector(const struct relay_rules *rules, const struct ruleset_match *match,
-                           struct inbound_connector *to)
+                           struct inbound_connector *to, char *at)
 {
     const struct receive_connector *c = match->connector;
-    char *at = to->text;
     to->name = copy_text(&at, c->name);
     to->fqdn = copy_text(&at, c->fqdn ? c->fqdn : rules->conf->hostname);
     to->banner = copy_text(&at, c->banner);
@@ -68,33 +68,50 @@ static void fill_connector(const struct relay_rules *rules, const struct ruleset
     to->count = rules->counts[match->connector_index];
 }
 
+/* What selection left on the stack: one place for all texts, as long as they may be. */
 struct selection {
-    bool found, full;
-    uint64_t connections_max;
+    bool found;
+    uint64_t connections_max, rate_per_minute;
     struct smtp_server_settings settings;
     struct tls_context *tls;
+    struct inbound_connector connector;
+    char text[CONNECTOR_TEXT_BYTES];
 };
 
 /* Everything that the session needs, copied out inside one read section. */
 static void select_connector(struct relay *relay, const struct endpoint *peer,
-                             const struct endpoint *local, struct inbound_connector *connector,
-                             struct selection *out)
+                             const struct endpoint *local, struct selection *out)
 {
     snapshot_read_begin();
     const struct relay_rules *rules = relay_rules_get(relay);
     struct ruleset_match match = ruleset_select(rules->rules, local, &peer->addr);
     if (match.connector) {
         out->found = true;
-        fill_connector(rules, &match, connector);
+        fill_connector(rules, &match, &out->connector, out->text);
         fill_settings(match.connector, rules->tls_server != NULL, &out->settings);
-        out->settings.message_size_max = connector->rights & RIGHTS_BYPASS_MESSAGE_SIZE_LIMIT
+        out->settings.message_size_max = out->connector.rights & RIGHTS_BYPASS_MESSAGE_SIZE_LIMIT
                                              ? UINT64_MAX
                                              : match.connector->max_message_size_bytes;
         out->connections_max = match.connector->max_inbound_connection;
+        out->rate_per_minute = rules->conf->max_connection_rate_per_minute;
         if (out->settings.extensions & SMTP_SERVER_STARTTLS)
             out->tls = tls_context_ref(rules->tls_server);
     }
     snapshot_read_end();
+}
+
+/* The session's own copy, as small as its texts. */
+static struct inbound_connector *keep_connector(const struct selection *chosen)
+{
+    const struct inbound_connector *from = &chosen->connector;
+    size_t size = (size_t)(from->range.ptr + from->range.len - chosen->text) + 1;
+    struct inbound_connector *c = mem_alloc(sizeof *c + size);
+    *c = *from;
+    memcpy(c->text, chosen->text, size);
+    struct bytes *texts[] = {&c->name, &c->fqdn, &c->banner, &c->range};
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        texts[i]->ptr = c->text + (texts[i]->ptr - chosen->text);
+    return c;
 }
 
 static void refuse_unmatched(int fd, const struct endpoint *peer, const struct endpoint *local)
@@ -109,41 +126,52 @@ static void refuse_unmatched(int fd, const struct endpoint *peer, const struct e
     close(fd);
 }
 
+/* Counts the session in; true with the reply if one more is too many. */
+static bool over_limit(struct inbound *in, const struct selection *chosen,
+                       const struct endpoint *peer, struct mail_status *refusal)
+{
+    uint64_t before =
+        atomic_fetch_add_explicit(&in->connector->count->sessions, 1, memory_order_relaxed);
+    const char *limit = NULL;
+    if (before >= chosen->connections_max)
+        limit = "max_inbound_connection";
+    else if (!worker_connection_allowed(in->worker, chosen->rate_per_minute))
+        limit = "max_connection_rate_per_minute";
+    if (!limit)
+        return false;
+    *refusal = MAIL_STATUS(421, 4, 3, 2,
+                           "The maximum number of concurrent connections has exceeded a limit, "
+                           "closing transmission channel");
+    LOG(LOG_WARNING, "connection_refused", LOG_ENDPOINT("client", peer),
+        LOG_BYTES("connector", in->connector->name), LOG_STR("limit", limit));
+    return true;
+}
+
 void inbound_accept(struct worker *worker, int fd, const struct endpoint *peer,
                     const struct endpoint *local)
 {
     struct relay *relay = worker_relay(worker);
-    struct inbound_connector *connector = mem_alloc(sizeof *connector + CONNECTOR_TEXT_BYTES);
-    struct selection chosen = {0};
-    select_connector(relay, peer, local, connector, &chosen);
+    struct selection chosen;
+    memset(&chosen, 0, offsetof(struct selection, text));
+    select_connector(relay, peer, local, &chosen);
     if (!chosen.found) {
-        mem_free(connector);
         refuse_unmatched(fd, peer, local);
         return;
     }
     struct inbound *in = MEM_NEW(struct inbound);
     in->worker = worker;
-    in->connector = connector;
+    in->connector = keep_connector(&chosen);
     in->tarpit.on_due = inbound_tarpit_over;
-    chosen.settings.fqdn = connector->fqdn;
-    chosen.settings.banner = connector->banner;
-    uint64_t before =
-        atomic_fetch_add_explicit(&connector->count->sessions, 1, memory_order_relaxed);
+    chosen.settings.fqdn = in->connector->fqdn;
+    chosen.settings.banner = in->connector->banner;
+    struct mail_status refusal;
+    bool refused = over_limit(in, &chosen, peer, &refusal);
+    metrics_add(refused ? inbound_counters.refused_connections : inbound_counters.connections, 1);
     atomic_fetch_add_explicit(&relay->sessions, 1, memory_order_relaxed);
-    bool full = before >= chosen.connections_max;
-    const struct mail_status too_many =
-        MAIL_STATUS(421, 4, 3, 2,
-                    "The maximum number of concurrent connections has exceeded a limit, closing "
-                    "transmission channel");
-    if (full)
-        LOG(LOG_WARNING, "connection_refused", LOG_ENDPOINT("client", peer),
-            LOG_BYTES("connector", connector->name), LOG_U64("limit", chosen.connections_max),
-            LOG_STR("reason", "max_inbound_connection"));
-    metrics_add(full ? inbound_counters.refused_connections : inbound_counters.connections, 1);
     struct smtp_server_facts facts = {.session_id = rand_u64(), .client = *peer, .local = *local};
     worker_session_added(worker, in);
     in->service =
         smtp_service_start(worker_loop(worker), fd, &chosen.settings, &facts, chosen.tls,
-                           full ? &too_many : NULL, &INBOUND_SESSION_OPS, in, inbound_closed);
+                           refused ? &refusal : NULL, &INBOUND_SESSION_OPS, in, inbound_closed);
     tls_context_unref(&chosen.tls);
 }

@@ -8,6 +8,7 @@
 #include "net/listen.h"
 
 #include "inbound.h"
+#include "relay.h"
 
 struct worker_listener {
     struct worker_listener *next;
@@ -24,6 +25,8 @@ struct worker {
     char name[16];
     struct worker_listener *listeners;
     struct inbound *sessions;
+    double connections_left; /* of this minute's share */
+    uint64_t refilled_ms;
 };
 
 /* What other threads ask for. */
@@ -176,6 +179,22 @@ struct loop *worker_loop(struct worker *w)
 struct relay *worker_relay(struct worker *w)
 {
     return w->relay;
+}
+
+bool worker_connection_allowed(struct worker *w, uint64_t rate_per_minute)
+{
+    if (rate_per_minute == UINT64_MAX)
+        return true;
+    uint64_t now_ms = loop_now_ms(w->loop);
+    double share = (double)rate_per_minute / w->relay->worker_count;
+    w->connections_left += share * (double)(now_ms - w->refilled_ms) / 60000.0;
+    w->refilled_ms = now_ms;
+    if (w->connections_left > share)
+        w->connections_left = share;
+    if (w->connections_left < 1)
+        return false;
+    w->connections_left--;
+    return true;
 }
 
 void worker_session_added(struct worker *w, struct inbound *session)

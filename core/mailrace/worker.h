@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/err.h"
 #include "core/ipaddr.h"
@@ -31,5 +32,8 @@ struct loop *worker_loop(struct worker *w);
 struct relay *worker_relay(struct worker *w);
 void worker_session_added(struct worker *w, struct inbound *session);
 void worker_session_removed(struct worker *w, struct inbound *session);
+/* One more connection under max_connection_rate_per_minute? Each worker grants its share, refilled
+ * evenly. */
+bool worker_connection_allowed(struct worker *w, uint64_t rate_per_minute);
 
 #endif

@@ -45,6 +45,8 @@ struct faulty_io {
     int errnum;
     enum faulty_mode mode;
     bool failed, free_set;
+    void (*before_sync)(void *owner);
+    void *before_sync_owner;
 };
 
 static struct faulty_io *self(struct io *io)
@@ -241,6 +243,8 @@ static ssize_t faulty_pwritev(struct io *io, int fd, const struct iovec *iov, in
 static int faulty_sync(struct faulty_io *f, int fd, int (*sync)(int fd))
 {
     struct file *file = f->file_of[fd];
+    if (f->before_sync)
+        f->before_sync(f->before_sync_owner);
     bool failed = sync_fails(f);
     int errnum = errno;
     if (file && file->failed)
@@ -427,6 +431,12 @@ void faulty_io_set_free(struct faulty_io *f, uint64_t bytes)
 {
     f->free_set = true;
     f->free_bytes = bytes;
+}
+
+void faulty_io_before_sync(struct faulty_io *f, void (*call)(void *owner), void *owner)
+{
+    f->before_sync = call;
+    f->before_sync_owner = owner;
 }
 
 /* --- Power cut --- */

@@ -38,6 +38,9 @@ uint64_t faulty_io_second_tries(const struct faulty_io *f);
 /* What fstatvfs() says is free from now on. */
 void faulty_io_set_free(struct faulty_io *f, uint64_t bytes);
 
+/* Called before every sync: the moment at which most is at stake. */
+void faulty_io_before_sync(struct faulty_io *f, void (*call)(void *owner), void *owner);
+
 enum faulty_cut {
     FAULTY_CUT_SYNCED,  /* nothing but what was synced */
     FAULTY_CUT_LOTTERY, /* and of the rest each sector of 512 octets and each name by lot */

@@ -471,6 +471,7 @@ static void test_record_in_a_body(void)
     struct spool_txn *txn = spool_begin(b->spool, b->home);
     CHECK(spool_append(txn, bytes_make((char *)forged, sizeof forged)) == ERR_OK);
     spool_commit(txn, &envelope, &meta, bed_on_done, &b->messages[1]);
+    bed_work(b);
     bed_send(b, 2, 8);
     bed_work(b);
     spool_free(&b->spool);
@@ -485,6 +486,78 @@ static void test_record_in_a_body(void)
     planted_close(&p);
     images_free(&images);
     bed_free(&b);
+}
+
+/* --- Power cuts before every sync, segments being used again all the while --- */
+
+struct cuts {
+    struct bed *bed;
+    struct faulty_io *disk;
+    bool settled[BED_MESSAGES_MAX]; /* and that is on the disk */
+    bool settling[BED_MESSAGES_MAX];
+    unsigned sent, count;
+};
+
+static void cut_and_look(void *owner)
+{
+    struct cuts *c = owner;
+    for (uint64_t i = 0; i < 6; i++) {
+        struct bed *reader = bed_new();
+        static char row[64];
+        snprintf(row, sizeof row, "cut %u", c->count++);
+        unit_row(row);
+        faulty_io_power_cut(c->disk, reader->path, FAULTY_CUT_LOTTERY, c->count * 7919);
+        struct faulty_io *f = faulty_io_new(reader->path);
+        reader->io = faulty_io_of(f);
+        if (CHECK(bed_open(reader, NULL) == ERR_OK))
+            bed_recover(reader);
+        CHECK_U64(reader->damaged, 0);
+        for (unsigned n = 0; n < c->sent; n++) {
+            const struct bed_message *m = &c->bed->messages[n];
+            if (c->settled[n])
+                CHECK(!reader->messages[n].found);
+            else if (m->answered && m->err == ERR_OK && !c->settling[n])
+                CHECK(reader->messages[n].found);
+        }
+        bed_free(&reader);
+        faulty_io_free(&f);
+    }
+}
+
+static void test_cut_before_every_sync(void)
+{
+    enum { ROUNDS = 12, EACH = 20 };
+    struct cuts *c = MEM_NEW(struct cuts);
+    struct spool_stats stats;
+    struct bed *b = c->bed = bed_new();
+    c->disk = faulty_io_new(b->path);
+    b->io = faulty_io_of(c->disk);
+    CHECK(bed_open(b, NULL) == ERR_OK);
+    faulty_io_before_sync(c->disk, cut_and_look, c);
+    uint64_t latest = 0;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        for (unsigned i = 0; i < EACH; i++)
+            bed_send(b, c->sent++, i == 5 ? 9000 : 2500);
+        bed_work(b);
+        latest = b->messages[c->sent - 1].ref.segment;
+        for (unsigned n = 0; n < c->sent; n++) {
+            bool stays = n % (4 * EACH) == 3 && n / EACH + 3 > round;
+            if (c->settling[n] || stays)
+                continue;
+            c->settling[n] = true;
+            spool_message_done(b->spool, &b->messages[n].ref);
+        }
+        bed_work(b);
+        for (unsigned n = 0; n < c->sent; n++)
+            c->settled[n] = c->settling[n];
+    }
+    CHECK(c->count > 100);
+    spool_stats_read(b->spool, &stats);
+    CHECK(latest >> SPOOL_SLOT_BITS > stats.segments + 3);
+    faulty_io_before_sync(c->disk, NULL, NULL);
+    bed_free(&b);
+    faulty_io_free(&c->disk);
+    mem_free(c);
 }
 
 /* --- Weeks of random work with power cuts and failing syncs, against a model --- */
@@ -630,4 +703,5 @@ UNIT_MAIN("queue/spool_recover", {"EIO once", test_eio_once},
           {"truncation", test_truncation}, {"torn tail", test_torn_tail},
           {"both headers damaged", test_both_headers_damaged},
           {"newer version", test_newer_version}, {"strange files", test_strange_files},
-          {"record in a body", test_record_in_a_body}, {"model", test_model})
+          {"record in a body", test_record_in_a_body},
+          {"cut before every sync", test_cut_before_every_sync}, {"model", test_model})
