@@ -13,6 +13,8 @@ static const struct {
     {"source", "sends messages as fast as they are taken, and prints rate and latencies",
      load_source},
     {"sink", "takes every message and keeps none", load_sink},
+    {"audit", "compares their journals: was anything lost, damaged or invented?", load_audit},
+    {"spool", "lists the source's messages that are queued in the spool of a relay", load_spool},
 };
 
 int load_usage(const char *command, const char *fmt, ...)

@@ -9,24 +9,70 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "core/mem.h"
 #include "core/thread.h"
 #include "net/smtp_sink.h"
 
+#include "load_journal.h"
+
 static const char HELP[] =
-    "usage: mailrace-load sink [--listen IP:PORT] [--threads N] [--quiet] [--json]\n"
+    "usage: mailrace-load sink [--listen IP:PORT] [--threads N] [OPTION...]\n"
     "\n"
     "Takes every message and keeps none, until SIGINT or SIGTERM; then prints totals.\n"
     "\n"
     "  --listen IP:PORT  default 127.0.0.1:2526; port 0 picks a free one and prints it\n"
     "  --threads N       default: one a CPU\n"
+    "  --journal FILE    adds every message of a source, for mailrace-load audit\n"
     "  --quiet           no line a second\n"
     "  --json            totals for programs\n";
 
 struct sink_args {
     struct endpoint at;
     unsigned long threads;
+    const char *journal;
     bool quiet, json;
 };
+
+/* --- The journal: one reader a connection --- */
+
+struct sink_session {
+    struct load_tag_reader reader;
+    int journal;
+};
+
+static void *on_open(void *owner)
+{
+    struct sink_session *session = MEM_NEW(struct sink_session);
+    session->journal = *(const int *)owner;
+    return session;
+}
+
+static void on_begin(void *session)
+{
+    struct sink_session *s = session;
+    s->reader = (struct load_tag_reader){0};
+}
+
+static void on_text(void *session, struct bytes text)
+{
+    struct sink_session *s = session;
+    load_tag_feed(&s->reader, text);
+}
+
+static void on_end(void *session)
+{
+    struct sink_session *s = session;
+    if (s->reader.state == LOAD_TAG_FOUND)
+        load_journal_note(s->journal, load_tag_intact(&s->reader) ? LOAD_ARRIVED : LOAD_DAMAGED,
+                          &s->reader.tag);
+}
+
+static void on_close(void *session)
+{
+    mem_free(session);
+}
+
+/* --- Running it --- */
 
 static void print_totals(const struct smtp_sink_counts *c, bool json)
 {
@@ -52,7 +98,7 @@ static void watch(const struct smtp_sink *sink, int signals, bool quiet)
     }
 }
 
-static int serve(const struct sink_args *args)
+static int serve(const struct sink_args *args, const struct smtp_sink_observer *observer)
 {
     struct err_detail why = {""};
     struct smtp_sink *sink = NULL;
@@ -63,7 +109,8 @@ static int serve(const struct sink_args *args)
     sigaddset(&wanted, SIGINT);
     sigaddset(&wanted, SIGTERM);
     int signals = signalfd(-1, &wanted, SFD_CLOEXEC);
-    if (signals < 0 || smtp_sink_start(&args->at, (unsigned)args->threads, &sink, &why) != ERR_OK) {
+    if (signals < 0 || smtp_sink_start_observed(&args->at, (unsigned)args->threads, observer, &sink,
+                                                &why) != ERR_OK) {
         fprintf(stderr, "mailrace-load sink: %s\n", signals < 0 ? "no signalfd" : why.text);
         return LOAD_FAILED;
     }
@@ -79,12 +126,37 @@ static int serve(const struct sink_args *args)
     return LOAD_DONE;
 }
 
+static int serve_with_journal(const struct sink_args *args)
+{
+    struct err_detail why;
+    int journal;
+    if (load_journal_open(args->journal, &journal, &why) != ERR_OK) {
+        fprintf(stderr, "mailrace-load sink: %s\n", why.text);
+        return LOAD_FAILED;
+    }
+    struct smtp_sink_observer observer = {
+        .owner = &journal,
+        .on_open = on_open,
+        .on_begin = on_begin,
+        .on_text = on_text,
+        .on_end = on_end,
+        .on_close = on_close,
+    };
+    int exit_code = serve(args, &observer);
+    close(journal);
+    return exit_code;
+}
+
 int load_sink(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"listen", required_argument, NULL, 'l'}, {"threads", required_argument, NULL, 't'},
-        {"quiet", no_argument, NULL, 'q'},        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},         {0},
+        {"listen", required_argument, NULL, 'l'},
+        {"threads", required_argument, NULL, 't'},
+        {"journal", required_argument, NULL, 'J'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     struct sink_args args = {.threads = thread_cpu_count()};
     enum err e = endpoint_parse(BYTES("127.0.0.1:2526"), &args.at);
@@ -97,6 +169,9 @@ int load_sink(int argc, char **argv)
         case 't':
             if (!load_number(optarg, 1, 256, &args.threads))
                 return load_usage("sink", "--threads %s: 1 to 256", optarg);
+            break;
+        case 'J':
+            args.journal = optarg;
             break;
         case 'q':
             args.quiet = true;
@@ -114,7 +189,7 @@ int load_sink(int argc, char **argv)
     if (e != ERR_OK || optind != argc)
         return load_usage("sink", "--listen takes IP:PORT or [IPv6]:PORT");
     thread_main_init();
-    int exit_code = serve(&args);
+    int exit_code = args.journal ? serve_with_journal(&args) : serve(&args, NULL);
     thread_main_exit();
     return exit_code;
 }

@@ -4,51 +4,36 @@
  * A session is a destination of its own to the courier that delivers for the relay as well: the
  * generator speaks with the client that is measured elsewhere.
  */
-#include "load.h"
+#include "load_source.h"
 
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/mem.h"
+#include "core/rand.h"
 #include "core/thread.h"
 #include "net/courier.h"
 
 #include "load_histogram.h"
+#include "load_journal.h"
+#include "load_text.h"
 
-static const char HELP[] =
-    "usage: mailrace-load source [OPTION...]\n"
-    "\n"
-    "Sends messages in a closed loop and prints totals, rate and latencies.\n"
-    "\n"
-    "  --to IP:PORT      default 127.0.0.1:2525\n"
-    "  --sessions N      default 50\n"
-    "  --messages N      in all; default 10000\n"
-    "  --length OCTETS   of a message; default 4096\n"
-    "  --rcpts N         recipients of a message; default 1\n"
-    "  --from ADDRESS    default a@src.test\n"
-    "  --rcpt ADDRESS    default b@dst.test; with several: b1@dst.test, b2@dst.test, ...\n"
-    "  --threads N       default: one a CPU\n"
-    "  --reconnect       a connection for each message\n"
-    "  --ahead           each session keeps one message ahead in its pipeline\n"
-    "  --json            for programs\n";
-
-struct source_args {
-    struct endpoint to;
-    unsigned long sessions, messages, length, rcpts, threads;
-    const char *from, *rcpt;
-    bool reconnect, ahead, json;
-};
+/* Between two tries while nobody is there: short, since a relay is back in a moment. */
+enum { PERSIST_PAUSE_MS = 20 };
 
 struct source {
     const struct source_args *args;
     struct mail_envelope envelope;
-    const char *text;          /* LENGTH octets */
-    atomic_uint_fast64_t left; /* messages that nobody has begun */
+    struct load_text text;
+    uint64_t run;
+    int journal;                   /* -1: none */
+    uint64_t until_ms;             /* then nothing more is begun */
+    atomic_uint_fast64_t left;     /* messages that nobody has begun */
+    atomic_uint_fast64_t next_seq; /* a message that is tried again is another one */
     const char *hosts[1];
 };
 
@@ -59,7 +44,7 @@ struct source_thread {
     struct thread thread;
     unsigned first, count; /* of its sessions */
     unsigned under_way;    /* jobs */
-    uint64_t accepted, refused, failed;
+    uint64_t begun, accepted, refused, failed;
     char first_failure[256];
     struct load_histogram latency;
 };
@@ -69,15 +54,18 @@ struct source_job {
     struct source_thread *thread;
     struct courier_route route;
     struct arena arena;
+    struct load_tag tag;
+    struct timer timer;
     uint64_t started_ns;
     char key[32];
+    char top[LOAD_TEXT_TOP_BYTES];
 };
 
 static bool read_text(struct smtp_client_message *m, uint64_t at, char *to, size_t len)
 {
     struct courier_job *job = CONTAINER_OF(m, struct courier_job, message);
     struct source_job *j = CONTAINER_OF(job, struct source_job, job);
-    memcpy(to, j->thread->source->text + at, len);
+    load_text_read(&j->thread->source->text, j->top, j->tag.seq, at, to, len);
     return true;
 }
 
@@ -90,18 +78,56 @@ static bool take_one(struct source *s)
     return left != 0;
 }
 
-static void job_start(struct source_job *j)
+static void job_end(struct source_job *j)
 {
     struct source_thread *t = j->thread;
-    if (!take_one(t->source)) {
-        if (--t->under_way == 0)
-            loop_stop(t->loop);
+    if (--t->under_way == 0)
+        loop_stop(t->loop);
+}
+
+/* One message, to which the job has a right. */
+static void job_send(struct source_job *j)
+{
+    struct source_thread *t = j->thread;
+    struct source *s = t->source;
+    if (loop_now_ms(t->loop) >= s->until_ms) {
+        job_end(j);
         return;
     }
+    j->tag = (struct load_tag){
+        .run = s->run,
+        .seq = atomic_fetch_add_explicit(&s->next_seq, 1, memory_order_relaxed),
+        .sent_us = load_wall_us(),
+    };
+    load_text_top(&s->text, &j->tag, j->top);
     arena_reset(&j->arena);
-    j->job.results = ARENA_NEW_ARRAY(&j->arena, struct mail_status, t->source->envelope.rcpt_count);
+    j->job.results = ARENA_NEW_ARRAY(&j->arena, struct mail_status, s->envelope.rcpt_count);
     j->started_ns = clock_mono_ns();
+    t->begun++;
     courier_deliver(t->courier, &j->job);
+}
+
+static void job_start(struct source_job *j)
+{
+    if (take_one(j->thread->source))
+        job_send(j);
+    else
+        job_end(j);
+}
+
+static void on_pause_over(struct timer *t)
+{
+    job_send(CONTAINER_OF(t, struct source_job, timer));
+}
+
+static enum load_fate fate_of(const struct source_job *j)
+{
+    if (mail_status_ok(&j->job.results[0]))
+        return LOAD_ACKNOWLEDGED;
+    if (j->job.ambiguous)
+        return LOAD_UNKNOWN;
+    /* RFC 3463: X.4.X is the network. Either way it must not arrive. */
+    return j->job.results[0].enhanced[1] == 4 ? LOAD_UNSENT : LOAD_REFUSED;
 }
 
 static void count_result(struct source_job *j)
@@ -124,8 +150,13 @@ static void count_result(struct source_job *j)
 static void on_done(struct courier_job *job)
 {
     struct source_job *j = CONTAINER_OF(job, struct source_job, job);
+    struct source_thread *t = j->thread;
+    load_journal_note(t->source->journal, fate_of(j), &j->tag);
     count_result(j);
-    job_start(j);
+    if (mail_status_ok(&job->results[0]) || !t->source->args->persist)
+        job_start(j);
+    else
+        timer_set(loop_timers(t->loop), &j->timer, loop_now_ms(t->loop) + PERSIST_PAUSE_MS);
 }
 
 static void job_prepare(struct source_job *j, struct source_thread *t, unsigned session)
@@ -151,9 +182,10 @@ static void job_prepare(struct source_job *j, struct source_thread *t, unsigned 
     j->job.on_done = on_done;
     j->job.message = (struct smtp_client_message){
         .envelope = &t->source->envelope,
-        .octets = args->length,
+        .octets = t->source->text.octets,
         .read = read_text,
     };
+    j->timer.on_due = on_pause_over;
 }
 
 static void thread_run(void *arg)
@@ -195,32 +227,10 @@ static void make_envelope(const struct source_args *args, struct arena *arena,
                                                      BYTES_ARG(local), i + 1, BYTES_ARG(domain)));
 }
 
-/* A header, then lines of 78 letters, CRLF at the end. */
-static char *make_text(const struct source_args *args)
-{
-    char *text = mem_alloc(args->length + 512);
-    int n = snprintf(
-        text, 512,
-        "From: <%s>\r\nTo: <%s>\r\nSubject: load\r\nMessage-ID: <load@source.test>\r\n\r\n",
-        args->from, args->rcpt);
-    size_t at = n > 0 ? (size_t)n : 0;
-    for (size_t column = 0; at + 2 < args->length; at++, column++) {
-        if (column == 78 && at + 4 < args->length) {
-            text[at++] = '\r';
-            text[at++] = '\n';
-            column = 0;
-        }
-        text[at] = (char)('a' + column % 26);
-    }
-    text[args->length - 2] = '\r';
-    text[args->length - 1] = '\n';
-    return text;
-}
-
 /* --- Totals --- */
 
 struct source_totals {
-    uint64_t accepted, refused, failed;
+    uint64_t begun, accepted, refused, failed;
     double seconds, cpu_seconds;
     struct load_histogram latency;
     const char *first_failure;
@@ -258,6 +268,7 @@ static void add_up(const struct source_thread *threads, unsigned long count,
                    struct source_totals *total)
 {
     for (unsigned long i = 0; i < count; i++) {
+        total->begun += threads[i].begun;
         total->accepted += threads[i].accepted;
         total->refused += threads[i].refused;
         total->failed += threads[i].failed;
@@ -287,6 +298,14 @@ static enum err thread_prepare(struct source_thread *t, struct source *s, unsign
     return e == ERR_OK ? courier_new(t->loop, &settings, &t->courier, why) : e;
 }
 
+/* All that was wanted; or, when it was a time that ran out, all that was begun. */
+static bool succeeded(const struct source_args *args, const struct source_totals *total)
+{
+    if (args->seconds == 0)
+        return total->accepted == args->messages;
+    return total->accepted > 0 && (args->persist || total->accepted == total->begun);
+}
+
 static int run(struct source *s)
 {
     const struct source_args *args = s->args;
@@ -297,6 +316,7 @@ static int run(struct source *s)
     for (unsigned long i = 0; i < args->threads && e == ERR_OK; i++)
         e = thread_prepare(&threads[i], s, i, &why);
     uint64_t started_ns = clock_mono_ns();
+    s->until_ms = args->seconds ? started_ns / 1000000 + args->seconds * 1000 : UINT64_MAX;
     for (unsigned long i = 0; i < args->threads && e == ERR_OK; i++)
         if (threads[i].count)
             e = thread_start(&threads[i].thread, "source", thread_run, &threads[i], &why);
@@ -309,7 +329,7 @@ static int run(struct source *s)
         print_totals(total, args->json);
     else
         fprintf(stderr, "mailrace-load source: %s\n", why.text);
-    bool ok = e == ERR_OK && total->accepted == args->messages;
+    bool ok = e == ERR_OK && succeeded(args, total);
     for (unsigned long i = 0; i < args->threads; i++) {
         courier_free(&threads[i].courier);
         loop_free(&threads[i].loop);
@@ -319,106 +339,26 @@ static int run(struct source *s)
     return ok ? LOAD_DONE : LOAD_FAILED;
 }
 
-/* --- Options --- */
-
-static int take_number(const char *name, const char *text, unsigned long min, unsigned long max,
-                       unsigned long *out)
+int source_run(const struct source_args *args)
 {
-    if (load_number(text, min, max, out))
-        return LOAD_DONE;
-    return load_usage("source", "--%s %s: a number from %lu to %lu is wanted", name, text, min,
-                      max);
-}
-
-static int take_option(struct source_args *args, int opt, const char *name, const char *value)
-{
-    switch (opt) {
-    case 't':
-        if (endpoint_parse(bytes_of(value), &args->to) != ERR_OK)
-            return load_usage("source", "--to %s: IP:PORT or [IPv6]:PORT is wanted", value);
-        return LOAD_DONE;
-    case 's':
-        return take_number(name, value, 1, 100000, &args->sessions);
-    case 'm':
-        return take_number(name, value, 1, 1000000000, &args->messages);
-    case 'l':
-        return take_number(name, value, 256, 1ul << 30, &args->length);
-    case 'r':
-        return take_number(name, value, 1, 100000, &args->rcpts);
-    case 'T':
-        return take_number(name, value, 1, 256, &args->threads);
-    case 'f':
-        args->from = value;
-        return LOAD_DONE;
-    case 'R':
-        args->rcpt = value;
-        return LOAD_DONE;
-    case 'c':
-        args->reconnect = true;
-        return LOAD_DONE;
-    case 'a':
-        args->ahead = true;
-        return LOAD_DONE;
-    case 'j':
-        args->json = true;
-        return LOAD_DONE;
-    default:
-        return load_usage("source", "an option is wrong");
-    }
-}
-
-int load_source(int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"to", required_argument, NULL, 't'},
-        {"sessions", required_argument, NULL, 's'},
-        {"messages", required_argument, NULL, 'm'},
-        {"length", required_argument, NULL, 'l'},
-        {"rcpts", required_argument, NULL, 'r'},
-        {"threads", required_argument, NULL, 'T'},
-        {"from", required_argument, NULL, 'f'},
-        {"rcpt", required_argument, NULL, 'R'},
-        {"reconnect", no_argument, NULL, 'c'},
-        {"ahead", no_argument, NULL, 'a'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
-    struct source_args args = {
-        .sessions = 50,
-        .messages = 10000,
-        .length = 4096,
-        .rcpts = 1,
-        .threads = thread_cpu_count(),
-        .from = "a@src.test",
-        .rcpt = "b@dst.test",
-    };
-    enum err e = endpoint_parse(BYTES("127.0.0.1:2525"), &args.to);
-    ASSERT(e == ERR_OK);
-    int opt, at = 0;
-    while ((opt = getopt_long(argc, argv, "h", options, &at)) != -1) {
-        if (opt == 'h') {
-            fputs(HELP, stdout);
-            return LOAD_DONE;
-        }
-        int bad = take_option(&args, opt, options[at].name, optarg);
-        if (bad)
-            return bad;
-    }
-    if (optind != argc)
-        return load_usage("source", "it takes no argument");
-    struct source source = {.args = &args};
+    struct source source = {.args = args, .run = rand_u64(), .journal = -1};
+    struct err_detail why;
     struct arena arena;
     char host[ENDPOINT_TEXT_SIZE], text[IPADDR_TEXT_SIZE];
+    if (args->journal && load_journal_open(args->journal, &source.journal, &why) != ERR_OK) {
+        fprintf(stderr, "mailrace-load source: %s\n", why.text);
+        return LOAD_FAILED;
+    }
     arena_init(&arena, 0);
-    snprintf(host, sizeof host, "[%s]:%u", ipaddr_format(&args.to.addr, text), args.to.port);
+    snprintf(host, sizeof host, "[%s]:%u", ipaddr_format(&args->to.addr, text), args->to.port);
     source.hosts[0] = host;
-    source.text = make_text(&args);
-    atomic_init(&source.left, args.messages);
-    make_envelope(&args, &arena, &source.envelope);
-    thread_main_init();
+    load_text_init(&source.text, args->from, args->rcpt, args->length);
+    atomic_init(&source.left, args->messages);
+    make_envelope(args, &arena, &source.envelope);
     int exit_code = run(&source);
-    thread_main_exit();
+    load_text_free(&source.text);
     arena_free(&arena);
+    if (source.journal >= 0)
+        close(source.journal);
     return exit_code;
 }

@@ -33,33 +33,53 @@ struct listener {
 };
 
 /* False with errno. An IPv6 socket takes IPv6 only: bindings to :: and 0.0.0.0 are two. */
-static bool socket_listen(int fd, const struct endpoint *at)
+static bool socket_bind(int fd, const struct endpoint *at, bool shared)
 {
     struct sockaddr_storage sa;
     socklen_t len = endpoint_to_sockaddr(at, &sa);
     int one = 1;
 
     return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
-           setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) == 0 &&
+           (!shared || setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) == 0) &&
            (sa.ss_family != AF_INET6 ||
             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) == 0) &&
-           bind(fd, (struct sockaddr *)&sa, len) == 0 && listen(fd, BACKLOG) == 0;
+           bind(fd, (struct sockaddr *)&sa, len) == 0;
+}
+
+static int socket_open(const struct endpoint *at)
+{
+    int family = ipaddr_is_v4(&at->addr) ? AF_INET : AF_INET6;
+    return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+static enum err open_error(const struct endpoint *at, int fd, struct err_detail *why)
+{
+    char text[ENDPOINT_TEXT_SIZE];
+    enum err e = err_set_errno(why, errno, "cannot listen on %s", endpoint_format(at, text));
+
+    if (fd >= 0)
+        (void)close(fd);
+    return e;
 }
 
 enum err listen_open(const struct endpoint *at, int *fd, struct err_detail *why)
 {
-    int family = ipaddr_is_v4(&at->addr) ? AF_INET : AF_INET6;
-    char text[ENDPOINT_TEXT_SIZE];
-    enum err e;
-
-    *fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (*fd >= 0 && socket_listen(*fd, at))
+    *fd = socket_open(at);
+    if (*fd >= 0 && socket_bind(*fd, at, true) && listen(*fd, BACKLOG) == 0)
         return ERR_OK;
-    e = err_set_errno(why, errno, "cannot listen on %s", endpoint_format(at, text));
-    if (*fd >= 0)
-        (void)close(*fd);
+    enum err e = open_error(at, *fd, why);
     *fd = -1;
     return e;
+}
+
+enum err listen_check_free(const struct endpoint *at, struct err_detail *why)
+{
+    int fd = socket_open(at);
+
+    if (fd < 0 || !socket_bind(fd, at, false))
+        return open_error(at, fd, why);
+    (void)close(fd);
+    return ERR_OK;
 }
 
 struct endpoint listen_address(int fd)

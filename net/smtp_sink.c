@@ -16,6 +16,8 @@ struct sink_thread {
     struct listener *listener;
     struct thread thread;
     int fd; /* until the thread's listener takes it over */
+    const struct smtp_sink_observer *observer;
+    struct sink_session *sessions;
     atomic_uint_fast64_t connections, messages, octets;
 };
 
@@ -23,6 +25,15 @@ struct smtp_sink {
     struct endpoint at;
     unsigned count;
     struct sink_thread threads[];
+};
+
+/* One connection. */
+struct sink_session {
+    struct sink_session *next, **link;
+    struct sink_thread *thread;
+    const struct smtp_sink_observer *observer; /* NULL: none */
+    void *observed;
+    struct smtp_service *service;
 };
 
 static void count_up(atomic_uint_fast64_t *counter, uint64_t n)
@@ -47,23 +58,30 @@ static enum smtp_server_verdict take_rcpt(void *owner, const struct mail_rcpt *r
 
 static enum smtp_server_verdict take_begin(void *owner, struct mail_status *status)
 {
-    (void)owner, (void)status;
+    struct sink_session *s = owner;
+    (void)status;
+    if (s->observer)
+        s->observer->on_begin(s->observed);
     return SMTP_SERVER_ANSWERED;
 }
 
 static bool take_text(void *owner, struct bytes text, struct mail_status *status)
 {
-    struct sink_thread *t = owner;
+    struct sink_session *s = owner;
     (void)status;
-    count_up(&t->octets, text.len);
+    count_up(&s->thread->octets, text.len);
+    if (s->observer)
+        s->observer->on_text(s->observed, text);
     return true;
 }
 
 static enum smtp_server_verdict take_end(void *owner, struct mail_status *status)
 {
-    struct sink_thread *t = owner;
+    struct sink_session *s = owner;
     (void)status;
-    count_up(&t->messages, 1);
+    count_up(&s->thread->messages, 1);
+    if (s->observer)
+        s->observer->on_end(s->observed);
     return SMTP_SERVER_ANSWERED;
 }
 
@@ -91,7 +109,28 @@ static const struct smtp_server_ops SINK_OPS = {
 
 static void on_closed(void *owner, enum err reason, const char *text)
 {
-    (void)owner, (void)reason, (void)text;
+    struct sink_session *s = owner;
+    (void)reason, (void)text;
+    if (s->observer)
+        s->observer->on_close(s->observed);
+    *s->link = s->next;
+    if (s->next)
+        s->next->link = s->link;
+    mem_free(s);
+}
+
+static struct sink_session *session_new(struct sink_thread *t)
+{
+    struct sink_session *s = MEM_NEW(struct sink_session);
+    s->thread = t;
+    s->observer = t->observer;
+    s->observed = s->observer ? s->observer->on_open(s->observer->owner) : NULL;
+    s->next = t->sessions;
+    s->link = &t->sessions;
+    if (s->next)
+        s->next->link = &s->next;
+    t->sessions = s;
+    return s;
 }
 
 static void on_accept(void *owner, int fd, const struct endpoint *peer,
@@ -112,7 +151,9 @@ static void on_accept(void *owner, int fd, const struct endpoint *peer,
     };
     struct smtp_server_facts facts = {.session_id = rand_u64(), .client = *peer, .local = *local};
     count_up(&t->connections, 1);
-    smtp_service_start(t->loop, fd, &settings, &facts, NULL, NULL, &SINK_OPS, t, on_closed);
+    struct sink_session *s = session_new(t);
+    s->service =
+        smtp_service_start(t->loop, fd, &settings, &facts, NULL, NULL, &SINK_OPS, s, on_closed);
 }
 
 static void sink_run(void *arg)
@@ -121,6 +162,8 @@ static void sink_run(void *arg)
     t->listener = listener_start(t->loop, t->fd, on_accept, t);
     loop_run(t->loop);
     listener_stop(&t->listener);
+    while (t->sessions)
+        smtp_service_abort(t->sessions->service);
     while (loop_turn(t->loop, 0))
         continue;
 }
@@ -141,9 +184,18 @@ static enum err thread_open(struct smtp_sink *sink, struct sink_thread *t, struc
 enum err smtp_sink_start(const struct endpoint *at, unsigned threads, struct smtp_sink **out,
                          struct err_detail *why)
 {
+    return smtp_sink_start_observed(at, threads, NULL, out, why);
+}
+
+enum err smtp_sink_start_observed(const struct endpoint *at, unsigned threads,
+                                  const struct smtp_sink_observer *observer, struct smtp_sink **out,
+                                  struct err_detail *why)
+{
     struct smtp_sink *sink = mem_zalloc(sizeof *sink + threads * sizeof(struct sink_thread));
     enum err e = ERR_OK;
     sink->at = *at;
+    for (unsigned i = 0; i < threads; i++)
+        sink->threads[i].observer = observer;
     for (sink->count = 0; sink->count < threads && e == ERR_OK; sink->count++)
         e = thread_open(sink, &sink->threads[sink->count], why);
     if (e == ERR_OK)

@@ -184,13 +184,11 @@ static bool shares6(const struct iptree *tree, uint32_t i, uint64_t high, uint64
 static uint32_t bucket_rank6(const struct iptree *tree, uint32_t at, uint64_t high, uint64_t low)
 {
     const uint64_t *highs = &tree->high[at];
-    uint32_t below = 0, not_above = 0;
-    for (unsigned i = 0; i < IPTREE_BUCKET_V6; i++) {
-        below += highs[i] < high;
-        not_above += highs[i] <= high;
-    }
-    while (below < not_above && tree->low[at + below] <= low)
-        below++;
+    uint32_t below = 0;
+    for (unsigned i = 0; i < IPTREE_BUCKET_V6; i++)
+        below += highs[i] <= high;
+    while (below > 0 && highs[below - 1] == high && tree->low[at + below - 1] > low)
+        below--;
     return below;
 }
 

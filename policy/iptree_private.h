@@ -12,7 +12,7 @@
  * the keys behind a bucket's own are greater than any address that leads to it, and the arrays end
  * in copies of the last segment. */
 #define IPTREE_BUCKET_V4  48
-#define IPTREE_BUCKET_V6  32
+#define IPTREE_BUCKET_V6  24
 #define IPTREE_NODE_ALIGN 64
 
 /* A node's index with the upper bit set, or a bucket: its first segment. An address below all of a

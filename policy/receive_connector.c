@@ -9,6 +9,7 @@ void receive_connector_defaults(struct receive_connector *c)
 {
     *c = (struct receive_connector){
         .enabled = true,
+        .auth_mechanism = RECEIVE_AUTH_TLS,
         .bare_linefeed_rejection_enabled = true, /* not Exchange's default: it smuggles mail */
         .size_enabled = true,
         .pipelining_enabled = true,

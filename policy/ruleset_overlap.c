@@ -68,10 +68,15 @@ static void report_duplicate(struct sweep *s, const struct ruleset_span *a,
                  ruleset_text(c->name), ruleset_text(r->text), ruleset_text(first->origin));
 }
 
+static bool spans_equal(const struct ruleset_span *a, const struct ruleset_span *b)
+{
+    return ipaddr_equal(&a->range->first, &b->range->first) &&
+           ipaddr_equal(&a->range->last, &b->range->last);
+}
+
 /* Partly overlapping ones end between NEXT's start and end; they are on top. Equal ones follow. */
 static void sweep_add(struct sweep *s, const struct ruleset_span *next)
 {
-    bool duplicate = false;
     while (s->open_count > 0 &&
            ipaddr_compare(&s->open[s->open_count - 1]->range->last, &next->range->first) < 0)
         s->open_count--;
@@ -79,24 +84,14 @@ static void sweep_add(struct sweep *s, const struct ruleset_span *next)
     for (; at > 0 && ipaddr_compare(&s->open[at - 1]->range->last, &next->range->last) < 0; at--)
         if (s->open[at - 1]->connector != next->connector)
             report_pair(s, s->open[at - 1], next);
-    for (size_t i = at; i > 0 && !duplicate; i--) {
-        const struct ruleset_span *other = s->open[i - 1];
-        if (!ipaddr_equal(&other->range->first, &next->range->first) ||
-            !ipaddr_equal(&other->range->last, &next->range->last))
-            break;
-        duplicate = other->connector == next->connector;
-        if (duplicate)
-            report_duplicate(s, other, next);
-        else
-            report_pair(s, other, next);
-    }
-    if (duplicate)
-        return;
+    for (size_t i = at; i > 0 && spans_equal(s->open[i - 1], next); i--)
+        report_pair(s, s->open[i - 1], next);
     for (size_t i = s->open_count++; i > at; i--)
         s->open[i] = s->open[i - 1];
     s->open[at] = next;
 }
 
+/* Exact repeats of one connector stand side by side; only the first takes part. */
 static void check_binding(struct ruleset_check *check, const struct endpoint *binding)
 {
     size_t count;
@@ -104,8 +99,15 @@ static void check_binding(struct ruleset_check *check, const struct endpoint *bi
     struct sweep s = {check, binding, NULL, 0};
     s.open = MEM_NEW_ARRAY(const struct ruleset_span *, count + 1);
     qsort(spans, count, sizeof *spans, span_compare);
-    for (size_t i = 0; i < count; i++)
+    const struct ruleset_span *before = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (before && before->connector == spans[i].connector && spans_equal(before, &spans[i])) {
+            report_duplicate(&s, before, &spans[i]);
+            continue;
+        }
         sweep_add(&s, &spans[i]);
+        before = &spans[i];
+    }
     mem_free(s.open);
     mem_free(spans);
 }

@@ -36,8 +36,8 @@ struct dsn_facts {
 
 /* With brackets; what the report's own header says. */
 struct bytes dsn_message_id(const struct dsn_facts *facts, struct arena *arena);
-/* Hands the report's text to WRITE in pieces; false from it stops. READ gives the original's text.
- * Returns false if either failed. */
+/* Hands the report's text to WRITE in pieces; false from it stops. The original's text comes from
+ * the spool. Returns false if either failed. */
 bool dsn_write(const struct dsn_facts *facts, struct arena *arena,
                bool (*write)(void *owner, struct bytes piece), void *owner);
 /* The envelope of the report: <> to the original's sender, NOTIFY=NEVER (RFC 3461 6.1). */

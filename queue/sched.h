@@ -74,9 +74,12 @@ struct sched_ops { /* all on the scheduler's thread */
 
 struct sched *sched_new(struct loop *loop, const struct sched_settings *settings,
                         struct spool *spool, const struct sched_ops *ops, void *owner);
-void sched_free(struct sched **sched); /* jobs are no longer under way */
+/* Nobody submits any more. Jobs still under way are forgotten with their memory: the spool has
+ * their messages. Before its loop and its spool are freed. */
+void sched_free(struct sched **sched);
 
-/* Message M is durable: takes a copy of what it needs of ENVELOPE. Any thread. */
+/* Message M is durable: takes a copy of what it needs of ENVELOPE. OUTCOME: of a message found at
+ * the start, or NULL. Any thread. */
 void sched_submit(struct sched *sched, const struct spool_ref *ref,
                   const struct mail_envelope *envelope, const struct spool_meta *meta,
                   const struct spool_outcome *outcome);

@@ -25,7 +25,8 @@ static enum err check_settings(const struct spool_settings *s, struct err_detail
     if (s->segment_size_bytes < SPOOL_SEGMENT_MIN || s->segment_size_bytes > SPOOL_SEGMENT_MAX ||
         s->segment_size_bytes % SPOOL_HEADER_BYTES != 0)
         return err_set(why, ERR_LIMIT,
-                       "%s: segment size %" PRIu64 " is not a multiple of 4096 from 64 KiB to 1 GiB",
+                       "%s: segment size %" PRIu64
+                       " is not a multiple of 4096 from 64 KiB to 1 GiB",
                        s->path, s->segment_size_bytes);
     if (s->inline_max_bytes > s->segment_size_bytes / 4)
         return err_set(why, ERR_LIMIT,

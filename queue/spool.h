@@ -6,8 +6,8 @@
  * group. A failed write or sync poisons its segment for ever and fails the whole group: the same
  * sync is never tried twice. Every file operation goes through core/io.h.
  *
- * Promises (spec/reliability.md 1.3): P1 durable before ERR_OK, P4 an aborted transaction leaves
- * nothing that recovery could take for a message, P5 fail closed.
+ * Promises: durable before ERR_OK; an aborted or failed transaction leaves nothing that recovery
+ * could take for a message; when in doubt nothing is taken in.
  */
 #ifndef QUEUE_SPOOL_H
 #define QUEUE_SPOOL_H

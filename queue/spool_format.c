@@ -99,10 +99,9 @@ static enum err header_copy_decode(const uint8_t *data, uint32_t slot,
     out->salt = spool_get_u64(data + 24);
     out->next_id = spool_get_u64(data + 32);
     bool valid = *version == SPOOL_VERSION && out->generation != 0 &&
-                 spool_generation_slot(out->generation) == slot &&
-                 out->size >= SPOOL_SEGMENT_MIN && out->size <= SPOOL_SEGMENT_MAX &&
-                 out->size % SPOOL_HEADER_BYTES == 0 && spool_get_u64(data + 40) == 0 &&
-                 spool_get_u64(data + 48) == 0;
+                 spool_generation_slot(out->generation) == slot && out->size >= SPOOL_SEGMENT_MIN &&
+                 out->size <= SPOOL_SEGMENT_MAX && out->size % SPOOL_HEADER_BYTES == 0 &&
+                 spool_get_u64(data + 40) == 0 && spool_get_u64(data + 48) == 0;
     return valid ? ERR_OK : ERR_CORRUPT;
 }
 

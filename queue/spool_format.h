@@ -222,7 +222,7 @@ size_t spool_outcome_encode(uint64_t generation, const struct spool_outcome *out
 bool spool_outcome_decode(const uint8_t *data, size_t len, struct arena *arena,
                           uint64_t *generation, struct spool_outcome *out);
 
-#define SPOOL_DONE_LENGTH(count) (12 + (size_t)(count) * 8)
+#define SPOOL_DONE_LENGTH(count) (12 + (size_t)(count)*8)
 /* IDS are put one by one with spool_done_put(). */
 void spool_done_encode(uint64_t generation, uint32_t count, uint8_t *to);
 void spool_done_put(uint8_t *head, uint32_t index, uint64_t id);

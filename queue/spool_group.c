@@ -400,7 +400,8 @@ static void apply(struct spool_group *g)
             apply_done(spool, &s->ref);
         mem_free(s);
     }
-    size_t voids = g->checkpoint_count < spool->void_count ? g->checkpoint_count : spool->void_count;
+    size_t voids =
+        g->checkpoint_count < spool->void_count ? g->checkpoint_count : spool->void_count;
     spool->void_count -= voids;
     spool->checkpoint_count -= g->checkpoint_count;
     if (spool->checkpoint_count > 0)
@@ -435,8 +436,8 @@ static enum err make_room(struct spool *spool, enum spool_group_kind kind)
         need = spool_record_length(spool->settles->head_len, 0);
     if (need < SMALL_DONE_MAX)
         need = SMALL_DONE_MAX;
-    if (spool->active && spool->active->size - spool->active->end >=
-                             need + spool->void_count * SMALL_DONE_MAX)
+    if (spool->active &&
+        spool->active->size - spool->active->end >= need + spool->void_count * SMALL_DONE_MAX)
         return ERR_OK;
     enum err err = spool_segment_rotate(spool);
     if (err != ERR_OK)

@@ -120,7 +120,7 @@ struct spool_settle {
     uint8_t head[]; /* OUTCOME: the head; QUARANTINE: the reason */
 };
 
-struct spool_found { /* by recovery, for spool_each_recovered() */
+struct spool_found {               /* by recovery, for spool_each_recovered() */
     struct spool_ref ref, outcome; /* outcome.length 0: none */
 };
 

@@ -54,9 +54,8 @@ static enum err big_attach(struct spool *spool, const struct spool_head *head,
 {
     char name[SPOOL_NAME_SIZE];
     struct stat st;
-    out->big_fd =
-        spool->io->openat(spool->io, spool->big_fd, spool_big_name(out->ref.id, name),
-                          O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
+    out->big_fd = spool->io->openat(spool->io, spool->big_fd, spool_big_name(out->ref.id, name),
+                                    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
     if (out->big_fd < 0 || spool->io->fstat(spool->io, out->big_fd, &st) != 0)
         return err_set_errno(why, errno, "%s/big/%s", spool->path, name);
     out->body_at = 0;
@@ -135,7 +134,7 @@ static enum err big_verify(const struct spool_message *m, const struct spool_hea
 enum err spool_read(struct spool *spool, const struct spool_ref *ref, struct arena *arena,
                     struct spool_message *out, struct err_detail *why)
 {
-    struct spool_head head;
+    struct spool_head head = {0};
     enum err err = spool_read_record(spool, ref, arena, out, &head, why);
     if (err == ERR_OK && head.big) {
         err = big_verify(out, &head, why);

@@ -100,7 +100,7 @@ struct spool_segment *spool_reclaim_begin(struct spool *spool, struct spool_grou
         if (s->unprofitable)
             continue;
         if (bytes > spool_group_room(group))
-            return NULL; /* the next segment has the room */
+            break; /* the next segment has the room, and asks again */
         if (!withdraw(s) || !carry_all(spool, s, group)) {
             s->unprofitable = true;
             continue;
@@ -127,8 +127,7 @@ bool spool_reclaim_quick(struct spool *spool)
     for (uint32_t i = 0; i < spool->slots_used; i++) {
         struct spool_segment *s = &spool->slots[i];
         if (s->state == SPOOL_SEGMENT_SEALED && s->live == 0 && !s->discard &&
-            carried_bytes(spool, s) == 0 && withdraw(s) &&
-            spool_segment_renew(spool, s) == ERR_OK)
+            carried_bytes(spool, s) == 0 && withdraw(s) && spool_segment_renew(spool, s) == ERR_OK)
             return true;
     }
     return false;

@@ -23,12 +23,12 @@ struct recovery {
     struct spool *spool;
     uint32_t order[SPOOL_SLOTS]; /* slots, latest generation first */
     size_t count;
-    uint64_t ends[SPOOL_SLOTS];  /* by checkpoint; 0: none seen */
+    uint64_t ends[SPOOL_SLOTS]; /* by checkpoint; 0: none seen */
     bool voids[SPOOL_SLOTS];
     struct spool_index done; /* those that a DONE names */
     struct spool_found *candidates;
     size_t candidate_count, candidate_capacity;
-    size_t first; /* candidate of the segment being read */
+    size_t first;               /* candidate of the segment being read */
     struct spool_ref *outcomes; /* segment, offset, length: of the record; id: the message */
     size_t outcome_count, outcome_capacity;
     uint64_t id_max;
@@ -74,8 +74,8 @@ static void segment_adopt(struct recovery *r, uint32_t slot, int fd, const struc
     s->end = SPOOL_HEADER_BYTES;
     s->disk_generation = header->generation;
     s->state = SPOOL_SEGMENT_SEALED;
-    s->discard = (uint64_t)st->st_size < header->size ||
-                 header->size != spool->settings.segment_size_bytes;
+    s->discard =
+        (uint64_t)st->st_size < header->size || header->size != spool->settings.segment_size_bytes;
     atomic_store(&s->generation, header->generation);
     r->order[r->count++] = slot;
     if (spool->slots_used <= slot)

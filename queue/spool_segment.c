@@ -124,9 +124,10 @@ void spool_segments_count(struct spool *spool)
 void spool_checkpoint_queue(struct spool *spool, const struct spool_checkpoint *checkpoint)
 {
     if (spool->checkpoint_count == spool->checkpoint_capacity) {
-        spool->checkpoint_capacity = spool->checkpoint_capacity ? spool->checkpoint_capacity * 2 : 8;
-        spool->checkpoints = mem_realloc(spool->checkpoints, spool->checkpoint_capacity *
-                                                                 sizeof *spool->checkpoints);
+        spool->checkpoint_capacity =
+            spool->checkpoint_capacity ? spool->checkpoint_capacity * 2 : 8;
+        spool->checkpoints = mem_realloc(spool->checkpoints,
+                                         spool->checkpoint_capacity * sizeof *spool->checkpoints);
     }
     size_t at = spool->checkpoint_count++;
     if (checkpoint->kind == SPOOL_CHECKPOINT_VOID) {
@@ -388,6 +389,7 @@ enum err spool_segment_rotate(struct spool *spool)
     ASSERT(next);
     next->state = SPOOL_SEGMENT_ACTIVE;
     spool->active = next;
+    spool->something_died = true; /* there is room now for what reclaim carries */
     spool_segments_count(spool);
     return ERR_OK;
 }

@@ -57,7 +57,8 @@ void spool_trouble(struct spool *spool, enum err err)
     spool->failures++;
     spool->heal_at_ms = clock_mono_ms() + (wait < HEAL_MAX_MS ? wait : HEAL_MAX_MS);
     atomic_store(&spool->health, (int)err);
-    LOG(LOG_ERROR, "spool_unhealthy", LOG_STR("path", spool->path), LOG_STR("error", err_name(err)));
+    LOG(LOG_ERROR, "spool_unhealthy", LOG_STR("path", spool->path),
+        LOG_STR("error", err_name(err)));
 }
 
 /* Another segment, in which what failed is void. */
@@ -123,15 +124,16 @@ static bool run_group(struct spool *spool)
     return true;
 }
 
-/* A step of the next segment, if none is ready and none can be had by recycling. */
-static bool create_ahead(struct spool *spool)
+/* Works on the next segment if none is ready and none can be had by recycling, faster than the
+ * FILLED bytes of the last group eat up the active one. */
+static bool create_ahead(struct spool *spool, uint64_t filled)
 {
     const struct spool_creation *c = &spool->creation;
-    if (spool_segments_ready(spool) >= SPOOL_READY_MIN ||
+    if (spool_segments_ready(spool) >= SPOOL_READY_MIN || spool_reclaim_wanted(spool) ||
         (!c->under_way && clock_mono_ms() < c->retry_at_ms))
         return false;
     /* A failure is logged, and matters only when the active segment is full. */
-    enum err err = spool_segment_create(spool, CREATE_STEP_BYTES);
+    enum err err = spool_segment_create(spool, filled + CREATE_STEP_BYTES);
     return err == ERR_OK || err == ERR_AGAIN;
 }
 
@@ -149,17 +151,15 @@ static bool turn(struct spool *spool, bool at_once)
     bool did = false;
     if (unhealthy(spool) && now_ms >= spool->heal_at_ms)
         did = heal(spool);
+    uint64_t filled = 0;
     if (!unhealthy(spool) && group_due(spool, at_once)) {
         uint64_t before = atomic_load_explicit(&spool->ready_bytes, memory_order_relaxed);
         did |= run_group(spool);
-        /* Making a segment keeps ahead of filling one. */
         uint64_t after = atomic_load_explicit(&spool->ready_bytes, memory_order_relaxed);
-        for (uint64_t made = 0; before > after + made && spool->creation.under_way;
-             made += CREATE_STEP_BYTES)
-            did |= create_ahead(spool);
-    } else if (!unhealthy(spool)) {
-        did |= create_ahead(spool);
+        filled = before > after ? before - after : 0;
     }
+    if (!unhealthy(spool))
+        did |= create_ahead(spool, filled);
     if (unhealthy(spool) && spool->txns) {
         queued_txns_fail(spool);
         did = true;

@@ -57,15 +57,14 @@ static void log_refusal(const struct inbound *in, struct bytes verb, struct byte
                         const struct mail_status *status)
 {
     const struct smtp_server_facts *facts = smtp_server_facts(session_of(in));
-    char session[17], reply[256], missing[128];
+    char session[17], reply[256];
     snprintf(session, sizeof session, "%016" PRIX64, facts->session_id);
     LOG(LOG_INFO, "command_refused", LOG_STR("session", session),
         LOG_ENDPOINT("client", &facts->client), LOG_BYTES("connector", in->connector->name),
         LOG_BYTES("range", in->connector->range), LOG_BYTES("verb", verb),
         LOG_BYTES("argument", argument),
         LOG_STR("reply", mail_status_format(status, reply, sizeof reply)),
-        LOG_STR("missing",
-                in->missing ? rights_format_short(in->missing, missing, sizeof missing) : "-"),
+        LOG_STR("missing", in->missing ? rights_name((enum rights_right)in->missing) : "-"),
         LOG_STR("reason", in->reason ? in->reason : "-"));
 }
 

@@ -9,6 +9,7 @@
 #include "core/mem.h"
 #include "core/metrics.h"
 #include "net/courier.h"
+#include "net/smtp_data.h"
 
 #include "relay.h"
 
@@ -21,6 +22,8 @@ struct outbound_route {
     struct courier_route route;
     char text[]; /* key and domain */
 };
+
+_Static_assert(SCHED_NOTE_DOT_LINE == SMTP_DATA_DOT_LINE, "the queue's note is the session's");
 
 struct delivery { /* one thread */
     struct outbound *outbound;
@@ -169,6 +172,7 @@ static void on_delivered(struct courier_job *courier)
     job->host_failed = courier->host_failed;
     job->ambiguous = courier->ambiguous;
     job->peer_has_dsn = courier->dsn_passed;
+    job->peer_has_dsn = courier->dsn_passed;
     memcpy(job->host, courier->host, sizeof job->host);
     finish(oj);
 }
@@ -230,7 +234,6 @@ static void run_job(struct mailbox_item *item)
     oj->courier.message.read = read_text;
     oj->courier.route = &route->route;
     oj->courier.arena = &job->arena;
-    oj->courier.results = ARENA_NEW_ARRAY(&job->arena, struct mail_status, job->rcpt_count);
     oj->courier.on_done = on_delivered;
     courier_deliver(oj->delivery->courier, &oj->courier);
 }

@@ -125,24 +125,46 @@ static enum err open_binding(struct relay *relay, struct endpoint *at, struct er
     return ERR_OK;
 }
 
+static void close_binding(struct relay *relay, const struct endpoint *at)
+{
+    for (unsigned i = 0; i < relay->worker_count; i++)
+        worker_unlisten(relay->workers[i], at);
+}
+
+/* Opens what is new; on failure none of it stays open. */
+static enum err open_new(struct relay *relay, struct endpoint *wanted, size_t count,
+                         struct err_detail *why)
+{
+    const struct endpoint *old = relay->bindings;
+    enum err e = ERR_OK;
+    size_t i = 0;
+    /* All are looked at before the first is opened: 0.0.0.0 and an address of its own may share a
+     * port among us. */
+    for (size_t k = 0; k < count && e == ERR_OK && !old; k++)
+        e = listen_check_free(&wanted[k], why);
+    for (; i < count && e == ERR_OK; i++)
+        if (!bound(old, relay->binding_count, &wanted[i]))
+            e = open_binding(relay, &wanted[i], why);
+    for (size_t k = 0; e != ERR_OK && k + 1 < i; k++)
+        if (!bound(old, relay->binding_count, &wanted[k]))
+            close_binding(relay, &wanted[k]);
+    return e;
+}
+
 static enum err open_bindings(struct relay *relay, const struct ruleset *rules,
                               struct err_detail *why)
 {
     size_t count = ruleset_bindings(rules, NULL, 0);
     struct endpoint *wanted = MEM_NEW_ARRAY(struct endpoint, count);
     ruleset_bindings(rules, wanted, count);
-    enum err e = ERR_OK;
-    for (size_t i = 0; i < count && e == ERR_OK; i++)
-        if (!bound(relay->bindings, relay->binding_count, &wanted[i]))
-            e = open_binding(relay, &wanted[i], why);
+    enum err e = open_new(relay, wanted, count, why);
     if (e != ERR_OK) {
         mem_free(wanted);
         return e;
     }
     for (size_t i = 0; i < relay->binding_count; i++)
-        for (unsigned k = 0; k < relay->worker_count && !bound(wanted, count, &relay->bindings[i]);
-             k++)
-            worker_unlisten(relay->workers[k], &relay->bindings[i]);
+        if (!bound(wanted, count, &relay->bindings[i]))
+            close_binding(relay, &relay->bindings[i]);
     mem_free(relay->bindings);
     relay->bindings = wanted;
     relay->binding_count = count;
@@ -249,7 +271,7 @@ enum err relay_start(struct conf *conf, struct ruleset *rules, struct relay **ou
                      struct err_detail *why)
 {
     struct relay *relay = MEM_NEW(struct relay);
-    relay->file = conf->file;
+    relay->file = mem_strdup(conf->file);
     log_configure(&conf->log);
     inbound_init();
     enum err e = start(relay, conf, rules, why);
@@ -412,6 +434,7 @@ void relay_stop(struct relay **relay_at, uint64_t timeout_ms)
     }
     mem_free(relay->workers);
     mem_free(relay->bindings);
+    mem_free(relay->file);
     mem_free(relay);
     *relay_at = NULL;
 }

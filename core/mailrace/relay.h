@@ -36,7 +36,7 @@ struct relay_rules {
 };
 
 struct relay {
-    const char *file;           /* NULL: demo */
+    char *file;
     struct snapshot *published; /* struct relay_rules */
     struct spool *spool;
     struct loop *sched_loop;

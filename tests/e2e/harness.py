@@ -6,6 +6,7 @@ temporary directory a test.
 """
 
 import contextlib
+import email
 import os
 import re
 import shutil
@@ -23,7 +24,7 @@ import unittest
 BUILD = os.environ.get("MAILRACE_BUILD", "build/release")
 MAILRACE = os.path.join(BUILD, "bin", "mailrace")
 LOAD = os.path.join(BUILD, "bin", "mailrace-load")
-PATIENCE_S = 60  # generous: sanitizer builds on a busy machine; a pass never waits for it
+PATIENCE_S = float(os.environ.get("MAILRACE_PATIENCE_S", 60))  # generous: sanitizers, a busy machine; a pass never waits
 
 
 def wait_until(condition, what, patience=PATIENCE_S):
@@ -474,6 +475,61 @@ def find_program(name):
 def send_mail(port, sender="a@src.test", rcpts=("b@dst.test",), data=b"Subject: x\r\n\r\nbody\r\n"):
     with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE_S) as smtp:
         return smtp.sendmail(sender, list(rcpts), data)
+
+
+OURS = '{ name = "ours.test"; default = true; }'
+
+
+class RelayCase(Case):
+    """One relay in front of one scripted next hop."""
+
+    def start(self, answer=None, sink=None, **kwargs):
+        """A next hop and a relay in front of it."""
+        self.next_hop = self.sink(answer, **(sink or {}))
+        self.text = config(self.spool, send=smart_host(self.next_hop.host), domains=OURS, **kwargs)
+        self.running = self.relay(self.text)
+        self.port = self.running.port()
+        # What is loaded from now on names the port that was picked.
+        self.fixed = self.text.replace("127.0.0.1:0", f"127.0.0.1:{self.port}")
+
+    def restart(self):
+        self.running = self.relay(self.text)
+        self.port = self.running.port()
+
+    def session(self, **kwargs):
+        d = self.dialogue(self.port, **kwargs)
+        self.assertRegex(d.read(), "^220 relay.test ")
+        d.ehlo = d.say("EHLO client.test")
+        self.assertRegex(d.ehlo, "^250-relay.test ")
+        return d
+
+    def send_raw(self, data, sender="<a@src.test>", rcpts=("<b@dst.test>",), d=None):
+        """The reply to the end of DATA; DATA: as it goes over the wire, without the final dot."""
+        d = d or self.session()
+        self.assertRegex(d.say(f"MAIL FROM:{sender}"), "^250 ")
+        for rcpt in rcpts:
+            self.assertRegex(d.say(f"RCPT TO:{rcpt}"), "^250 ")
+        self.assertRegex(d.say("DATA"), "^354 ")
+        d.send(data + b".\r\n")
+        return d.read()
+
+    def marker(self):
+        """A message that arrives after everything else: what has not come by then does not come."""
+        self.assertRegex(self.send_raw(b"Subject: marker\r\n\r\n", rcpts=["<marker@dst.test>"]), "^250 ")
+        wait_until(lambda: any(m["rcpts"] == [b"marker@dst.test"] for m in self.next_hop.messages),
+                   self.running.output)
+        return [m for m in self.next_hop.messages if m["rcpts"] != [b"marker@dst.test"]]
+
+
+def parse_report(message):
+    """(text, fields of the message, [fields of each recipient], what is returned)"""
+    report = email.message_from_bytes(message["data"])
+    assert report.get_content_type() == "multipart/report", message["data"]
+    assert report.get_param("report-type") == "delivery-status"
+    text, status, original = report.get_payload()
+    assert status.get_content_type() == "message/delivery-status"
+    blocks = status.get_payload()
+    return report, text, blocks[0], blocks[1:], original
 
 
 def main():

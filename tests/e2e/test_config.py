@@ -26,8 +26,8 @@ FAULTS = [
     ("unknown key", 'hostname = "a.test";\nhostnme = "x";  # here\n', r"hostnme: unknown key.*hostname"),
     ("unknown key in a group", 'spool = {\n  pth = "/x";  # here\n};\n', r"spool\.pth: unknown key"),
     ("unknown key in a connector", RECEIVE % "tarpit = 5;  # here", r"receive_connectors\[0\]\.tarpit"),
-    ("duplicate key", 'hostname = "a.test";\nhostname = "b.test";  # here\n', r"(?i)duplicate"),
-    ("syntax", 'hostname = "a.test";\nspool = { path = ;  # here\n', r"(?i)syntax"),
+    ("duplicate key", 'hostname = "a.test";\nhostname = "b.test";  # here\n', r"duplicate"),
+    ("syntax", 'hostname = "a.test";\nspool = { path = ;  # here\n', r"syntax error"),
     ("wrong type", "hostname = 5;  # here\n", r"hostname: a text"),
     ("text for a number", 'runtime = {\n  workers = "many";  # here\n};\n', r"runtime\.workers"),
     ("number for a flag", RECEIVE % "require_tls = 1;  # here", r"require_tls: true or false"),
@@ -40,11 +40,10 @@ FAULTS = [
     ("duration too short", 'queue = {\n  message_retry_interval = "1ms";  # here\n};\n',
      r"message_retry_interval: a duration"),
     ("size", RECEIVE % 'max_message_size = "1KB";  # here', r"max_message_size: a size"),
-    ("bad binding", RECEIVE.replace('"127.0.0.1:2525"', '"127.0.0.1"  # here\n')
-     % "", r"bindings: \"127\.0\.0\.1\""),
-    ("bad range", RECEIVE.replace('"10.0.0.0/8"', '"10.0.0.300"  # here\n') % "",
+    ("bad binding", RECEIVE.replace('"127.0.0.1:2525" ];', '"127.0.0.1" ];  # here\n') % "", r"bindings: \"127\.0\.0\.1\""),
+    ("bad range", RECEIVE.replace('"10.0.0.0/8" ];', '"10.0.0.300" ];  # here\n') % "",
      r"remote_ip_ranges: .*10\.0\.0\.300"),
-    ("range upside down", RECEIVE.replace('"10.0.0.0/8"', '"10.0.0.9-10.0.0.1"  # here\n') % "",
+    ("range upside down", RECEIVE.replace('"10.0.0.0/8" ];', '"10.0.0.9-10.0.0.1" ];  # here\n') % "",
      r"remote_ip_ranges: .*10\.0\.0\.9-10\.0\.0\.1"),
     ("unknown group", RECEIVE % 'auth_mechanism = [ "Tsl" ];  # here', r'"Tsl" is unknown'),
     ("unknown right", RECEIVE % 'permissions = ( { user = "Anonymous"; allow = [ "Accept-Everything" ]; } );  # here',
@@ -93,17 +92,17 @@ class Check(Files):
                 self.refused_at(text, pattern)
 
     def test_all_faults_in_one_run(self):
-        output = self.check('hostname = 5;\nrubbish = 1;\nruntime = { workers = 1000; };\n'
-                            + RECEIVE % 'max_hop_count = 9999; oops = true;')
-        for line, word in ((1, "hostname"), (2, "rubbish"), (3, "workers"), (7, "max_hop_count"),
-                           (7, "oops")):
+        output = self.check((RECEIVE % 'max_hop_count = 9999; oops = true;').replace('"relay.test"', "5")
+                            + 'rubbish = 1;\nruntime = { workers = 1000; };\n')
+        for line, word in ((1, "hostname"), (4, "max_hop_count"), (4, "oops"), (6, "rubbish"),
+                           (7, "workers")):
             self.assertRegex(output, rf"(?m)relay\.conf:{line}: .*{word}")
 
     def test_faults_in_a_ranges_file_have_its_line(self):
         self.write("10.0.0.1\n# comment\n10.0.0.2-10.0.0.9 # fine\n\n10.0.0.256\n", "hosts.txt")
         output = self.check(RECEIVE % 'remote_ip_ranges_file = "hosts.txt";')
         self.assertRegex(output, r"(?m)hosts\.txt:5: .*10\.0\.0\.256")
-        self.assertEqual(len(output.splitlines()), 1, output)
+        self.assertEqual([l for l in output.splitlines() if "warning" not in l and ":5:" not in l], [])
 
     def two(self, first, second, more=""):
         connector = ('{ name = "%s"; bindings = [ "127.0.0.1:2525" ]; remote_ip_ranges = [ "%s" ];\n'
@@ -247,14 +246,14 @@ class Start(Files):
     def test_port_in_use(self):
         with socket.create_server(("127.0.0.1", 0)) as held:
             at = "127.0.0.1:%d" % held.getsockname()[1]
-            self.fails(at, text=config(self.spool, bindings=f'"{at}"'))
+            self.fails(at, "in use", text=config(self.spool, bindings=f'"{at}"'))
         self.assertFalse(os.path.exists(os.path.join(self.spool, "segments")))
 
     def test_port_of_another_relay(self):
         first = self.relay(config(self.spool))
         at = f"127.0.0.1:{first.port()}"
         text = config(self.spool + "2", bindings=f'"{at}"')
-        self.fails(at, text=text)
+        self.fails(at, "in use", text=text)
 
     def test_spool_of_another_relay(self):
         self.relay(config(self.spool))
@@ -305,7 +304,8 @@ class Start(Files):
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can give a directory away")
     def test_spool_of_somebody_else(self):
-        os.mkdir(self.spool, 0o700)
+        os.mkdir(self.spool)
+        os.chmod(self.spool, 0o755)
         os.chown(self.spool, 65534, 65534)
         self.fails(self.spool, "65534")
 

@@ -6,6 +6,7 @@ import email
 import os
 import socket
 import struct
+import threading
 import unittest
 
 from harness import Case, Sink, config, find_program, free_port, main, send_mail, wait_until
@@ -49,6 +50,29 @@ equal           MX  10 alive
 """
 
 
+NSD = """
+server:
+    ip-address: 127.0.0.1
+    port: {port}
+    server-count: 1
+    do-ip6: no
+    username: ""
+    chroot: ""
+    database: ""
+    zonesdir: "{folder}"
+    pidfile: "{folder}/nsd.pid"
+    xfrdfile: "{folder}/xfrd.state"
+    xfrdir: "{folder}"
+    zonelistfile: "{folder}/zone.list"
+    logfile: "{folder}/nsd.log"
+remote-control:
+    control-enable: no
+zone:
+    name: "example"
+    zonefile: "example.zone"
+"""
+
+
 def ask_soa(port):
     """True once the name server answers for the zone."""
     question = struct.pack(">6H", 7, 0, 1, 0, 0, 0) + b"\x07example\0" + struct.pack(">2H", 6, 1)
@@ -80,39 +104,20 @@ dns = {{ servers = [ "127.0.0.1:{self.dns}" ]; dnssec_validation_enabled = false
         os.mkdir(folder)
         with open(f"{folder}/example.zone", "w", encoding="utf-8") as out:
             out.write(ZONE)
-        self.dns = free_port(socket.SOCK_DGRAM)
-        self.nsd_config = f"{folder}/nsd.conf"
-        with open(self.nsd_config, "w", encoding="utf-8") as out:
-            out.write(f"""
-server:
-    ip-address: 127.0.0.1
-    port: {self.dns}
-    server-count: 1
-    do-ip6: no
-    username: ""
-    chroot: ""
-    database: ""
-    zonesdir: "{folder}"
-    pidfile: "{folder}/nsd.pid"
-    xfrdfile: "{folder}/xfrd.state"
-    xfrdir: "{folder}"
-    zonelistfile: "{folder}/zone.list"
-    logfile: "{folder}/nsd.log"
-remote-control:
-    control-enable: no
-zone:
-    name: "example"
-    zonefile: "example.zone"
-""")
-        self.start_name_server()
+        for _ in range(5):  # a port that was free may be taken by now
+            self.dns = free_port(socket.SOCK_DGRAM)
+            self.nsd_config = f"{folder}/nsd.conf"
+            with open(self.nsd_config, "w", encoding="utf-8") as out:
+                out.write(NSD.format(folder=folder, port=self.dns))
+            if self.start_name_server():
+                return
+        raise AssertionError("NSD does not start: " + self.server.output())
 
     def start_name_server(self):
+        """True once it answers."""
         self.server = self.program([find_program("nsd"), "-d", "-c", self.nsd_config])
-
-        def answers():
-            self.assertTrue(self.server.running(), self.server.output())
-            return ask_soa(self.dns)
-        wait_until(answers, "NSD to answer")
+        return wait_until(lambda: ask_soa(self.dns) or not self.server.running(), "NSD to answer") and \
+            self.server.running()
 
     def sinks(self, *hosts):
         """A sink on each of HOSTS, all on one port, which is closed on 127.0.0.2."""
@@ -244,14 +249,31 @@ zone:
         self.addCleanup(sink.close)
         return sink
 
-    def test_C089_no_answer_is_not_a_refusal(self):
+    def test_C089_a_failing_name_server_is_not_a_refusal(self):
         self.server.stop()
-        self.send("b@one.example")
-        wait_until(lambda: self.running.events("message_deferred") or
-                   self.running.events("destination_waiting"), self.running.output)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as failing:
+            failing.bind(("127.0.0.1", self.dns))
+            thread = threading.Thread(target=self.answer_servfail, args=(failing,), daemon=True)
+            thread.start()
+            self.send("b@one.example")
+            wait_until(lambda: self.running.events("message_deferred") or
+                       self.running.events("destination_waiting"), self.running.output)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+                end.sendto(b"", ("127.0.0.1", self.dns))
+            thread.join(10)
         self.assertEqual(self.running.events("message_failed"), [])
-        self.start_name_server()
+        self.assertTrue(self.start_name_server())
         self.got(self.alive, "b@one.example")
+
+    @staticmethod
+    def answer_servfail(sock):
+        while True:
+            question, who = sock.recvfrom(4096)
+            if not question:
+                return
+            head = question[:2] + bytes([0x80 | question[2] & 0x79, 0x82]) + question[4:6] + bytes(6)
+            end = question.index(0, 12) + 5
+            sock.sendto(head + question[12:end], who)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@
 #define DAY        (24 * HOUR)
 #define DESTS      12
 #define SENDERS    4 /* domains that reports go to: dead for hours at most */
-#define MESSAGES   4000
+#define MESSAGES   2500
 #define RCPTS_MAX  4
 #define TEXT_MAX   7000
 #define INLINE_MAX 4096 /* so that some bodies are files of their own */
@@ -181,7 +181,7 @@ static void on_route_release(void *owner, struct sched_route *route)
 
 static int dest_of(const char *key)
 {
-    int n = atoi(key + 1);
+    int n = (int)strtol(key + 1, NULL, 10);
     return key[0] == 's' ? DESTS + n : n;
 }
 

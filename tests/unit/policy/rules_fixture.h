@@ -96,8 +96,7 @@ static inline enum err rules_build(struct rules *r)
 #define RULES_SEND(n, spaces_, count_)                                                             \
     {                                                                                              \
         .name = (n), .origin = "t.conf:90", .enabled = true, .spaces = (spaces_),                  \
-        .space_count = (count_), .dns_routing_enabled = true,                                      \
-        .max_message_size_bytes = UINT64_MAX                                                       \
+        .space_count = (count_), .dns_routing_enabled = true, .max_message_size_bytes = UINT64_MAX \
     }
 
 #endif

@@ -83,7 +83,10 @@ static void test_faults(void)
         {"a.example", "a..b", ERR_SYNTAX, "between dots"},
         {"a.example", ".b", ERR_SYNTAX, "between dots"},
         {"a.example", "a b", ERR_SYNTAX, "letters"},
-        {"a.example", "b\xC3\xBC" "cher.example", ERR_SYNTAX, "xn--"},
+        {"a.example",
+         "b\xC3\xBC"
+         "cher.example",
+         ERR_SYNTAX, "xn--"},
         {"a.example", "user@b.example", ERR_SYNTAX, "letters"},
         {"a.example", "a234567890123456789012345678901234567890123456789012345678901234.x",
          ERR_SYNTAX, "63"},

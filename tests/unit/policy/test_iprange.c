@@ -48,8 +48,7 @@ static void test_parse(void)
         {"2001:0DB8::CD3/60", "2001:db8::", "2001:db8:0:f:ffff:ffff:ffff:ffff"},
         {"::/0", "::", V6_ALL_ONES},
         {"::-" V6_ALL_ONES, "::", V6_ALL_ONES},
-        {"fe80::39bd:88f7:6969:d223%11", "fe80::39bd:88f7:6969:d223",
-         "fe80::39bd:88f7:6969:d223"},
+        {"fe80::39bd:88f7:6969:d223%11", "fe80::39bd:88f7:6969:d223", "fe80::39bd:88f7:6969:d223"},
         {"2001:db8::1/127", "2001:db8::", "2001:db8::1"},
         {"2001:db8::1/128", "2001:db8::1", "2001:db8::1"},
         {"::ffff:10.0.0.5", "10.0.0.5", "10.0.0.5"},
@@ -101,10 +100,10 @@ static void test_classful(void)
     static const struct {
         const char *text, *wanted;
     } rows[] = {
-        {"192.168.1.0", "192.168.1.0/24"}, {"192.168.1.7", "192.168.1.7"},
-        {"172.16.0.0", "172.16.0.0/16"},   {"172.16.1.0", "172.16.1.0"},
-        {"10.0.0.0", "10.0.0.0/8"},        {"10.1.0.0", "10.1.0.0"},
-        {"224.0.0.0", "224.0.0.0"},        {"0.0.0.0", "0.0.0.0"},
+        {"192.168.1.0", "192.168.1.0/24"},    {"192.168.1.7", "192.168.1.7"},
+        {"172.16.0.0", "172.16.0.0/16"},      {"172.16.1.0", "172.16.1.0"},
+        {"10.0.0.0", "10.0.0.0/8"},           {"10.1.0.0", "10.1.0.0"},
+        {"224.0.0.0", "224.0.0.0"},           {"0.0.0.0", "0.0.0.0"},
         {"192.168.0.0/25", "192.168.0.0/25"}, {"2001:db8::", "2001:db8::"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -277,4 +276,5 @@ static void test_prefixes_of_random_ranges(void)
 
 UNIT_MAIN("policy/iprange", {"parse", test_parse}, {"classful", test_classful},
           {"format", test_format}, {"predicates", test_predicates}, {"relation", test_relation},
-          {"prefixes", test_prefixes}, {"prefixes of random ranges", test_prefixes_of_random_ranges})
+          {"prefixes", test_prefixes},
+          {"prefixes of random ranges", test_prefixes_of_random_ranges})

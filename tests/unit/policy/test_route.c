@@ -122,8 +122,8 @@ static void test_selection(void)
 
 static void test_nothing_matches(void)
 {
-    struct route r = route_find(connectors + 1, ARRAY_SIZE(connectors) - 1, NULL,
-                                BYTES("elsewhere.example"), 0);
+    struct route r =
+        route_find(connectors + 1, ARRAY_SIZE(connectors) - 1, NULL, BYTES("elsewhere.example"), 0);
     CHECK(!r.connector && !r.too_big);
     r = route_find(NULL, 0, NULL, BYTES("elsewhere.example"), 0);
     CHECK(!r.connector && !r.too_big);

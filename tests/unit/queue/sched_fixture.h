@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/rand.h"
+#include "core/thread.h"
 #include "queue/sched.h"
 
 #include "unit.h"

@@ -1,0 +1,594 @@
+/* group_commit.pml - the spool's group commit, to be searched exhaustively by spin (tests/model/run).
+ *
+ * Three workers hand one transaction each to the writer's mailbox (core/mailbox.c) and wait in
+ * their loops (core/loop.c); the writer gathers groups, writes, syncs and completes them to their
+ * homes (queue/spool_writer.c, queue/spool_group.c); the program may be told to stop at any time
+ * (relay_stop()); up to FAULTS operations of the disk fail. Every access to what threads share is
+ * a step of its own. There is no clock: what only a timeout would rescue counts as a deadlock.
+ *
+ * The disk: a record is unsynced when written; a sync makes it durable; a failed sync leaves it
+ * there or not, nobody can know, and no later sync makes it durable. Whether a process is killed
+ * or the power fails makes no difference to what may be found: each record that is not durable is
+ * there or is not. So "look" may at any moment read the disk as a start would, and gives back an
+ * unchanged state: what holds for it holds after a crash at any point.
+ *
+ * What must hold
+ *   P1  Whoever was told "committed" is found, whatever else is lost.
+ *   P4  Whoever was told "failed" is not found, if the disk took the VOID record.
+ *       (With two faults the second may hit the VOID itself, and then nothing can be done.)
+ *   Once  A transaction is completed exactly once, and only after it was handed over.
+ *   Wake  No thread sleeps while its mailbox has work: there is no state without a next step but
+ *       the end. signals_owed never falls behind what the eventfd holds.
+ *   Stop  When everything has ended, everything handed over has been completed.
+ *   Live  Every transaction handed over is completed in the end (under weak fairness).
+ *
+ * Macros: FAULTS, GROUP (transactions a group takes at most), CRASH (with "look"), LIVE (the
+ * property of that name), STRICT (P4 with two faults: excused only while the VOID itself has
+ * failed); BUG_* are faults of our own that must be found.
+ */
+
+#ifndef FAULTS
+#define FAULTS 1
+#endif
+#ifndef GROUP
+#define GROUP 2
+#endif
+
+#define WORKERS 3
+#define WRITER  3 /* the writer's mailbox; 0 to 2 are the workers' */
+#define STOP    7 /* an item that is no transaction */
+#define BIG     1 /* this transaction has its text in a file of its own and a small record */
+#define ROOM    3 /* of a segment */
+#define SEGMENTS 8
+#define LENGTH(t) ((t) == BIG -> 1 : 2)
+#define BIT(n)    (1 << (n))
+
+/* --- Mailboxes --- */
+
+chan box[4] = [4] of { byte };
+bool sleeping[4];
+bool edge[4];     /* what epoll has not reported yet, edge-triggered */
+byte signals;     /* in the writer's eventfd, which is polled level-triggered */
+byte signals_owed;
+
+/* Of all who find the receiver asleep one wakes it. */
+inline send(to, what)
+{
+    box[to] ! what;
+    if
+    :: !sleeping[to]
+    :: sleeping[to] ->
+        d_step { found = sleeping[to]; sleeping[to] = false };
+        if
+        :: found -> wake(to)
+        :: !found
+        fi
+    fi;
+    found = false
+}
+
+inline wake(to)
+{
+#ifdef BUG_NO_WAKE
+    skip
+#else
+    d_step {
+        edge[to] = true;
+        if
+        :: to == WRITER -> signals++
+        :: else
+        fi
+    }
+#endif
+}
+
+/* Announce, then look again. */
+inline sleep_begin(me)
+{
+    announced = false;
+    if
+    :: nempty(box[me])
+    :: empty(box[me]) ->
+#ifdef BUG_LOOK_BEFORE_ANNOUNCE
+        sleeping[me] = true;
+        announced = true
+#else
+        sleeping[me] = true;
+        if
+        :: empty(box[me]) -> announced = true
+        :: nempty(box[me]) -> sleep_abandon(me)
+        fi
+#endif
+    fi
+}
+
+inline sleep_abandon(me)
+{
+    d_step {
+        if
+        :: sleeping[me] -> sleeping[me] = false
+        :: !sleeping[me] && me == WRITER -> signals_owed++
+        :: else
+        fi
+    }
+}
+
+/* The sender that found us asleep may not have written yet: its signal comes later. */
+inline sleep_end(me)
+{
+    sleep_abandon(me);
+    d_step {
+        if
+        :: signals_owed > 0 && signals > 0 ->
+            assert(signals_owed >= signals);
+            signals_owed = signals_owed - signals;
+            signals = 0
+        :: else
+        fi
+    }
+}
+
+/* --- The disk --- */
+
+mtype = { NOWHERE, UNSYNCED, SYNCED, DOUBTFUL };
+mtype message[WORKERS] = NOWHERE;     /* its record */
+byte message_segment[WORKERS], message_at[WORKERS];
+mtype voided[SEGMENTS] = NOWHERE;     /* the VOID record about a segment, wherever it stands */
+byte voided_at[SEGMENTS];
+mtype removed[SEGMENTS] = NOWHERE;    /* the removal of its name */
+byte faults;
+bool void_failed;                     /* the disk refused the VOID as well, up to now */
+
+#define fault_possible (faults < FAULTS)
+
+/* --- What has become of the transactions --- */
+
+mtype = { OPEN, COMMITTED, FAILED };
+mtype told[WORKERS] = OPEN;
+byte handed, done; /* bits */
+
+/* --- The writer --- */
+
+chan waiting = [4] of { byte }; /* spool->txns */
+byte segment, segment_end;         /* 0: none */
+byte segments;                  /* the last one made */
+byte void_pending;              /* bits: segments whose VOID must be written */
+bool unhealthy;
+bool stopping;                  /* the writer's */
+bool writer_ended;
+
+mtype = { EMPTY, WRITTEN, BROKEN };
+
+inline tell(t, how)
+{
+    assert(told[t] == OPEN && (handed & BIT(t)));
+    told[t] = how;
+    send(t, t)
+}
+
+/* spool_segment_rotate(): a new segment, synced before its first record. */
+inline make_room(need, ok)
+{
+    ok = true;
+    if
+    :: segment != 0 && segment_end + need <= ROOM
+    :: else ->
+        segment = 0;
+        if
+        :: segments++;
+            assert(segments < SEGMENTS);
+            segment = segments;
+            segment_end = 0
+        :: fault_possible -> faults++; ok = false
+        fi
+    fi
+}
+
+/* add_txns(): in their order, as long as they fit; a big text is synced before its record. */
+inline gather()
+{
+    do
+    :: len(waiting) > 0 && count < GROUP ->
+        waiting ? <t>;
+        if
+        :: segment_end + used + LENGTH(t) > ROOM -> break
+        :: else ->
+            waiting ? t;
+            if
+            :: group = group | BIT(t);
+                message_at[t] = segment_end + used;
+                used = used + LENGTH(t);
+                count++
+            :: t == BIG && fault_possible -> faults++; tell(t, FAILED)
+            fi
+        fi
+    :: else -> break
+    od
+}
+
+inline write_group()
+{
+    d_step {
+        i = 0;
+        do
+        :: i < WORKERS && (group & BIT(i)) ->
+            message[i] = UNSYNCED; message_segment[i] = segment; i++
+        :: i < WORKERS && !(group & BIT(i)) -> i++
+        :: else -> break
+        od;
+        i = 1;
+        do
+        :: i < SEGMENTS && (void_pending & BIT(i)) -> voided[i] = UNSYNCED; i++
+        :: i < SEGMENTS && !(void_pending & BIT(i)) -> i++
+        :: else -> break
+        od;
+        i = 0
+    }
+}
+
+/* What is doubtful stays so for ever. */
+inline settle_group(as)
+{
+    d_step {
+        i = 0;
+        do
+        :: i < WORKERS ->
+            if
+            :: (group & BIT(i)) && message[i] == UNSYNCED -> message[i] = as
+            :: else
+            fi;
+            i++
+        :: else -> break
+        od;
+        i = 1;
+        do
+        :: i < SEGMENTS ->
+            if
+            :: voided[i] == UNSYNCED -> voided[i] = as
+            :: else
+            fi;
+            i++
+        :: else -> break
+        od;
+        i = 0
+    }
+}
+
+/* spool_segment_poison(): a segment in which nothing was ever synced is removed, and if that
+ * succeeds nothing need be said about it. */
+inline poison()
+{
+    voided_at[segment] = segment_end;
+    if
+    :: segment_end == 0 ->
+        removed[segment] = UNSYNCED;
+        if
+        :: removed[segment] = SYNCED
+        :: fault_possible -> faults++; void_pending = void_pending | BIT(segment)
+        fi
+    :: else -> void_pending = void_pending | BIT(segment)
+    fi;
+    segment = 0;
+    segment_end = 0
+}
+
+/* spool_group_run(). ALL: transactions too, else VOIDs alone. Leaves RESULT and, for those who
+ * still wait to be told that it failed, GROUP. */
+inline group_run(all, need)
+{
+    group = 0; used = 0; count = 0;
+    make_room(need, ok);
+    if
+    :: !ok -> result = BROKEN
+    :: else ->
+        if
+        :: all -> gather()
+        :: else
+        fi;
+        if
+        :: group == 0 && void_pending == 0 -> result = EMPTY
+        :: else ->
+            write_group();
+#ifdef BUG_ACK_EARLY
+            tell_all(COMMITTED);
+#endif
+            if
+            :: settle_group(SYNCED); result = WRITTEN
+            :: fault_possible -> faults++; settle_group(DOUBTFUL); result = BROKEN
+            fi;
+#ifdef BUG_SYNC_AGAIN
+            if
+            :: result == BROKEN -> settle_group(SYNCED); result = WRITTEN
+            :: else
+            fi;
+#endif
+            if
+            :: result == WRITTEN ->
+                segment_end = segment_end + used;
+                void_pending = 0;
+                tell_all(COMMITTED)
+            :: else -> poison()
+            fi
+        fi
+    fi
+}
+
+inline tell_all(how)
+{
+    t = 0;
+    do
+    :: t < WORKERS ->
+        if
+        :: group & BIT(t) -> tell(t, how)
+        :: else
+        fi;
+        t++
+    :: else -> break
+    od;
+    t = 0
+    ; group = 0
+}
+
+/* Another segment, in which what failed is void. */
+inline heal()
+{
+#ifdef BUG_NO_VOID
+    void_pending = 0;
+#endif
+    keep = group;
+    group_run(false, 0);
+    group = keep;
+    keep = 0;
+    unhealthy = (result == BROKEN);
+    void_failed = unhealthy
+}
+
+inline run_group()
+{
+    waiting ? <t>;
+    group_run(true, LENGTH(t));
+    if
+    :: result == BROKEN ->
+        unhealthy = true;
+#ifdef BUG_TELL_BEFORE_VOID
+        tell_all(FAILED);
+#endif
+        if
+#ifdef HEAL_FIRST_ONLY
+        :: failed_before -> skip
+        :: !failed_before -> failed_before = true; heal()
+#else
+        :: heal()
+#endif
+        fi;
+        tell_all(FAILED);
+        did = true
+    :: result == WRITTEN -> failed_before = false; did = true
+#ifdef EMPTY_IS_IDLE
+    :: result == EMPTY
+#else
+    :: result == EMPTY -> did = true
+#endif
+    fi;
+    result = EMPTY; used = 0; count = 0; group = 0
+}
+
+inline turn()
+{
+    if
+    :: unhealthy -> heal(); did = true /* it is time to try again */
+    :: unhealthy -> skip               /* it is not */
+    :: !unhealthy
+    fi;
+    if
+    :: !unhealthy && len(waiting) > 0 -> run_group()
+    :: else
+    fi;
+    if
+    :: unhealthy ->
+        do
+        :: waiting ? t -> tell(t, FAILED); did = true
+        :: len(waiting) == 0 -> break
+        od;
+        t = 0
+    :: else
+    fi
+}
+
+inline writer_take()
+{
+    atomic {
+        do
+        :: box[WRITER] ? t ->
+            ran = true;
+            if
+            :: t == STOP -> stopping = true
+            :: else -> waiting ! t
+            fi
+        :: empty(box[WRITER]) -> break
+        od;
+        t = 0
+    }
+}
+
+proctype writer()
+{
+    byte t, i, group, keep, used, count;
+    bool found, announced, ran, did, ok, failed_before;
+    mtype result = EMPTY;
+
+    do
+    :: d_step { ran = false; did = false };
+        writer_take();
+        turn();
+        if
+        :: ran || did
+        :: !ran && !did && stopping -> break
+        :: !ran && !did && !stopping ->
+            sleep_begin(WRITER);
+            if
+            :: announced ->
+                if
+                :: signals > 0
+                :: unhealthy -> skip /* poll() returns when it is time to heal */
+                fi;
+                sleep_end(WRITER)
+            :: !announced
+            fi
+        fi
+    od;
+    if
+    :: unhealthy && void_pending != 0 -> heal()
+    :: else
+    fi;
+    writer_ended = true
+}
+
+/* --- A worker: its loop, and one transaction --- */
+
+byte workers_ended;
+
+inline worker_take(me)
+{
+    atomic {
+        do
+        :: box[me] ? t ->
+            if
+            :: t == STOP -> ending = true
+            :: else ->
+                assert(t == me && told[t] != OPEN && !(done & BIT(t)));
+                done = done | BIT(t)
+            fi
+        :: empty(box[me]) -> break
+        od;
+        t = 0
+    }
+}
+
+proctype worker(byte me)
+{
+    byte t;
+    bool found, announced, ending, socket, spare = true;
+
+    do
+    :: !ending ->
+        sleep_begin(me);
+        if
+        :: announced ->
+            if
+            :: edge[me] -> edge[me] = false
+            :: !(handed & BIT(me)) -> socket = true
+            :: spare -> spare = false /* something else on this loop */
+            fi;
+            sleep_abandon(me)
+        :: !announced -> edge[me] = false
+        fi;
+        if
+        :: socket ->
+            socket = false;
+            d_step { assert(!(handed & BIT(me))); handed = handed | BIT(me) };
+            send(WRITER, me)
+        :: !socket
+        fi;
+        worker_take(me)
+    :: ending -> break
+    od;
+    workers_ended++
+}
+
+/* --- The program: starts, stops at any time or when all is done --- */
+
+init
+{
+    byte i, t;
+    bool found;
+
+    atomic {
+        run writer();
+        run worker(0);
+        run worker(1);
+        run worker(2)
+#ifdef CRASH
+        ; run look()
+#endif
+    };
+    if
+    :: skip
+    :: done == BIT(WORKERS) - 1
+    fi;
+    do
+    :: i < WORKERS -> send(i, STOP); i++
+    :: else -> break
+    od;
+    workers_ended == WORKERS;
+    send(WRITER, STOP);
+    writer_ended;
+    /* worker_free(): loop_free() runs what is still in the mailbox. */
+    i = 0;
+    do
+    :: i < WORKERS ->
+        do
+        :: box[i] ? t ->
+            assert(t == STOP || !(done & BIT(t)));
+            if
+            :: t == STOP
+            :: else -> done = done | BIT(t)
+            fi
+        :: empty(box[i]) -> break
+        od;
+        i++
+    :: else -> break
+    od;
+    assert(handed == done && len(waiting) == 0)
+}
+
+/* --- A start after a crash --- */
+
+#ifdef CRASH
+
+inline may_be(there, record)
+{
+    if
+    :: record == SYNCED -> there = true
+    :: record == NOWHERE -> there = false
+    :: record == UNSYNCED || record == DOUBTFUL -> there = true
+    :: record == UNSYNCED || record == DOUBTFUL -> there = false
+    fi
+}
+
+#ifdef STRICT
+#define excused void_failed
+#else
+#define excused (faults > 1)
+#endif
+
+proctype look()
+{
+    byte t;
+    bool found, gone;
+
+end:
+    do
+    :: atomic {
+        if
+        :: t = 0
+        :: t = 1
+        :: t = 2
+        fi;
+        may_be(found, message[t]);
+        may_be(gone, removed[message_segment[t]]);
+        found = found && !gone;
+        may_be(gone, voided[message_segment[t]]);
+        found = found && !(gone && message_at[t] >= voided_at[message_segment[t]]);
+        assert(told[t] != COMMITTED || found);
+        assert(told[t] != FAILED || !found || excused);
+        t = 0; found = false; gone = false
+    }
+    od
+}
+
+#endif
+
+#ifdef LIVE
+ltl completes { <> [] (handed == done) }
+#endif

@@ -1,0 +1,253 @@
+#include "policy/decide.h"
+
+#include "rules_fixture.h"
+
+#define S  RIGHTS_SUBMIT
+#define AR RIGHTS_ACCEPT_ANY_RECIPIENT
+#define AS RIGHTS_ACCEPT_ANY_SENDER
+#define AD RIGHTS_ACCEPT_AUTHORITATIVE_DOMAIN_SENDER
+
+#define ANON   RIGHTS_ANONYMOUS
+#define USER   RIGHTS_AUTHENTICATED_USERS
+#define SECURE RIGHTS_EXTERNALLY_SECURED_SERVERS
+
+#define NOT_AUTHENTICATED "530 5.7.1 Client was not authenticated"
+#define NOT_SUBMIT        "550 5.7.1 Client does not have permissions to submit mail to this server"
+#define NOT_OURS          "550 5.7.1 Anonymous client does not have permissions to send as this sender"
+#define NOT_SENDER        "550 5.7.1 Client does not have permissions to send as this sender"
+#define NO_RELAY          "550 5.7.1 Unable to relay"
+#define SENDER_OK         "250 2.1.0 Sender OK"
+#define RCPT_OK           "250 2.1.5 Recipient OK"
+#define RCPT_SYNTAX       "550 5.1.3 Invalid recipient address"
+
+static const struct accepted_domain domains[] = {
+    {.name = "ours.example", .type = DOMAIN_AUTHORITATIVE, .is_default = true},
+    {.name = "*.ours.example", .type = DOMAIN_AUTHORITATIVE},
+    {.name = "relay.example", .type = DOMAIN_INTERNAL_RELAY},
+    {.name = "outside.example", .type = DOMAIN_EXTERNAL_RELAY},
+};
+
+static struct ruleset *rules_of_domains(void)
+{
+    static struct rules r;
+    rules_start(&r, NULL, 0);
+    r.settings.domains = domains;
+    r.settings.domain_count = ARRAY_SIZE(domains);
+    CHECK(rules_build(&r) == ERR_OK);
+    return r.set;
+}
+
+static void check_verdict(const struct decide_verdict *v, const char *reply, rights_mask missing,
+                          bool tarpit)
+{
+    char text[200];
+    CHECK_STR(mail_status_format(&v->status, text, sizeof text), reply);
+    CHECK(v->accepted == mail_status_ok(&v->status));
+    CHECK_U64(v->missing, missing);
+    CHECK(v->tarpit == tarpit);
+    CHECK(v->reason && v->reason[0]);
+}
+
+static void test_mail(void)
+{
+    static const struct {
+        const char *name;
+        rights_mask rights;
+        enum rights_principal who;
+        const char *sender;
+        bool entitled;
+        const char *reply;
+        rights_mask missing;
+        bool tarpit;
+    } rows[] = {
+        {"anonymous without Submit", 0, ANON, "a@ext.example", false, NOT_AUTHENTICATED, S, false},
+        {"all but Submit", AR | AS | AD, ANON, "a@ext.example", false, NOT_AUTHENTICATED, S, false},
+        {"null sender without Submit", 0, ANON, "", false, NOT_AUTHENTICATED, S, false},
+        {"user without Submit", AR | AS | AD, USER, "a@ext.example", true, NOT_SUBMIT, S, false},
+        {"server without Submit", 0, SECURE, "", false, NOT_SUBMIT, S, false},
+        {"null sender", S, ANON, "", false, SENDER_OK, 0, false},
+        {"null sender of a user", S, USER, "", false, SENDER_OK, 0, false},
+        {"anonymous, group rights", S | AS | AD, ANON, "a@ext.example", false, SENDER_OK, 0, false},
+        {"anonymous as us", S | AS | AD, ANON, "boss@ours.example", false, SENDER_OK, 0, false},
+        {"anonymous as us without AD", S | AS, ANON, "boss@ours.example", false, NOT_OURS, AD,
+         true},
+        {"in any case and with a final dot", S | AS, ANON, "boss@OURS.Example.", false, NOT_OURS,
+         AD, true},
+        {"subdomain by wildcard", S | AS, ANON, "boss@hq.ours.example", false, NOT_OURS, AD, true},
+        {"anonymous as us with neither", S, ANON, "boss@ours.example", false, NOT_OURS, AD, true},
+        {"relay domains are not ours", S | AS, ANON, "a@relay.example", false, SENDER_OK, 0, false},
+        {"external relay neither", S | AS, ANON, "a@outside.example", false, SENDER_OK, 0, false},
+        {"AD does not give AS", S | AD, ANON, "boss@ours.example", false, NOT_SENDER, AS, true},
+        {"anonymous without AS", S | AD, ANON, "a@ext.example", false, NOT_SENDER, AS, true},
+        {"anonymous is entitled to none", S | AD, ANON, "a@ext.example", true, NOT_SENDER, AS,
+         true},
+        {"user entitled", S | AR, USER, "bob@ours.example", true, SENDER_OK, 0, false},
+        {"user not entitled", S | AR, USER, "boss@ours.example", false, NOT_SENDER, AS, false},
+        {"user not entitled elsewhere", S | AR, USER, "a@ext.example", false, NOT_SENDER, AS,
+         false},
+        {"user with AS", S | AS, USER, "a@ext.example", false, SENDER_OK, 0, false},
+        {"user with AS only, as us", S | AS, USER, "boss@ours.example", false, NOT_SENDER, AD,
+         false},
+        {"secured", S | AR | AS | AD, SECURE, "boss@ours.example", false, SENDER_OK, 0, false},
+        {"sender without a domain", S | AS, ANON, "spamtest", false, SENDER_OK, 0, false},
+        {"our name as a local part", S | AS, ANON, "\"boss@ours.example\"@ext.example", false,
+         SENDER_OK, 0, false},
+    };
+    struct ruleset *rules = rules_of_domains();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct decide_facts facts = {
+            .rights = rows[i].rights,
+            .principal = rows[i].who,
+            .sender = bytes_of(rows[i].sender),
+            .sender_domain = mail_domain(bytes_of(rows[i].sender)),
+            .sender_entitled = rows[i].entitled,
+        };
+        unit_row(rows[i].name);
+        struct decide_verdict v = decide(DECIDE_MAIL, &facts, rules);
+        check_verdict(&v, rows[i].reply, rows[i].missing, rows[i].tarpit);
+    }
+    ruleset_free(&rules);
+}
+
+static struct decide_verdict ask_rcpt(const struct ruleset *rules, rights_mask rights,
+                                      enum rights_principal who, const char *rcpt)
+{
+    struct decide_facts facts = {
+        .rights = rights,
+        .principal = who,
+        .rcpt = bytes_of(rcpt),
+        .rcpt_domain = mail_domain(bytes_of(rcpt)),
+    };
+    return decide(DECIDE_RCPT, &facts, rules);
+}
+
+static void test_rcpt(void)
+{
+    static const struct {
+        const char *name;
+        rights_mask rights;
+        enum rights_principal who;
+        const char *rcpt;
+        const char *reply;
+        rights_mask missing;
+        bool tarpit;
+    } rows[] = {
+        {"authoritative", S, ANON, "u@ours.example", RCPT_OK, 0, false},
+        {"case", S, ANON, "u@OURS.EXAMPLE", RCPT_OK, 0, false},
+        {"final dot", S, ANON, "u@ours.example.", RCPT_OK, 0, false},
+        {"wildcard", S, ANON, "u@a.ours.example", RCPT_OK, 0, false},
+        {"internal relay", S, ANON, "u@relay.example", RCPT_OK, 0, false},
+        {"external relay", S, ANON, "u@outside.example", RCPT_OK, 0, false},
+        {"O-53 no subdomain", S, ANON, "u@sub.relay.example", NO_RELAY, AR, true},
+        {"foreign", S | AS | AD, ANON, "u@ext.example", NO_RELAY, AR, true},
+        {"foreign for a user without AR", S, USER, "u@ext.example", NO_RELAY, AR, false},
+        {"foreign with AR", S | AR, ANON, "u@ext.example", RCPT_OK, 0, false},
+        {"foreign for a user", S | AR, USER, "u@ext.example", RCPT_OK, 0, false},
+        {"O-76 postmaster", 0, ANON, "postmaster", RCPT_OK, 0, false},
+        {"O-76 POSTMASTER", S, ANON, "POSTMASTER", RCPT_OK, 0, false},
+        {"O-76 our postmaster", S, ANON, "postmaster@ours.example", RCPT_OK, 0, false},
+        {"foreign postmaster", S, ANON, "postmaster@ext.example", NO_RELAY, AR, true},
+        {"no domain", S, ANON, "somebody", NO_RELAY, AR, true},
+        {"no domain with AR", S | AR, ANON, "somebody", RCPT_SYNTAX, 0, true},
+        {"percent with AR", S | AR, ANON, "user%ext.example@ours.example", RCPT_OK, 0, false},
+        {"plus is harmless", S, ANON, "u+tag@ours.example", RCPT_OK, 0, false},
+        {"quoted is harmless", S, ANON, "\"first last\"@ours.example", RCPT_OK, 0, false},
+    };
+    struct ruleset *rules = rules_of_domains();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        unit_row(rows[i].name);
+        struct decide_verdict v = ask_rcpt(rules, rows[i].rights, rows[i].who, rows[i].rcpt);
+        check_verdict(&v, rows[i].reply, rows[i].missing, rows[i].tarpit);
+    }
+    ruleset_free(&rules);
+}
+
+/* Patterns that an untrusted peer tries; each is a relay refusal. */
+static void test_open_relay_battery(void)
+{
+    static const struct {
+        const char *name, *rcpt;
+    } rows[] = {
+        {"O-01", "relaytest@ext.example"},
+        {"O-05", "relaytest%ext.example@[192.0.2.10]"},
+        {"O-06", "relaytest%ext.example@relay.test"},
+        {"O-07", "\"relaytest@ext.example\""},
+        {"O-08", "\"relaytest%ext.example\""},
+        {"O-09", "relaytest@ext.example@[192.0.2.10]"},
+        {"O-10", "\"relaytest@ext.example\"@[192.0.2.10]"},
+        {"O-11", "relaytest@ext.example@relay.test"},
+        {"O-14", "ext.example!relaytest"},
+        {"O-15", "ext.example!relaytest@[192.0.2.10]"},
+        {"O-16", "ext.example!relaytest@relay.test"},
+        {"O-23", "user%ext.example@ours.example"},
+        {"O-24", "ext.example!user@ours.example"},
+        {"O-25", "user@ext.example@ours.example"},
+        {"O-26", "\"user@ext.example\"@ours.example"},
+        {"O-27", "\"user%ext.example\"@ours.example"},
+        {"O-28", "\"ext.example!user\"@ours.example"},
+        {"O-29", "user\\@ext.example@ours.example"},
+        {"O-30", "\"a\\@ext.example\"@ours.example"},
+        {"O-31", "user%ext%ext2@ours.example"},
+        {"O-32", "a!b!user%ext@ours.example"},
+        {"O-33", "@ours.example:user@ext.example"},
+        {"O-33 in our domain", "@ext.example:user@ours.example"},
+        {"O-37", "u@[127.0.0.1]"},
+        {"O-38", "u@[IPv6:::1]"},
+        {"O-39", "u@[IPv6:::ffff:127.0.0.1]"},
+        {"O-40", "u@127.0.0.1"},
+        {"O-42", "u@2130706433"},
+        {"O-43", "u@localhost"},
+        {"O-46", "u@ours.example,v@ext.example"},
+        {"O-47", "u@ours.example;v@ext.example"},
+        {"O-53", "u@sub.relay.example"},
+        {"O-54", "u@xours.example"},
+        {"O-54 without a dot", "u@xrelay.example"},
+        {"O-55", "u@ours.example.ext.example"},
+        {"O-56", "u@ours\xE3\x80\x82"
+                 "example"},
+        {"O-58", "|/bin/sh"},
+        {"percent and our postmaster", "postmaster%ext.example"},
+    };
+    struct ruleset *rules = rules_of_domains();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        unit_row(rows[i].name);
+        struct decide_verdict v = ask_rcpt(rules, S | AS | AD, ANON, rows[i].rcpt);
+        check_verdict(&v, NO_RELAY, AR, true);
+    }
+    struct decide_facts nul = {
+        .rights = S,
+        .rcpt = BYTES("u@ours.example\0.ext.example"),
+        .rcpt_domain = BYTES("ours.example\0.ext.example"),
+    };
+    unit_row("O-44");
+    struct decide_verdict v = decide(DECIDE_RCPT, &nul, rules);
+    check_verdict(&v, NO_RELAY, AR, true);
+    ruleset_free(&rules);
+}
+
+/* A domain that the address does not end in must not hide what stands before it. */
+static void test_domain_apart_from_address(void)
+{
+    struct ruleset *rules = rules_of_domains();
+    struct decide_facts facts = {
+        .rights = S,
+        .rcpt = BYTES("user%ext.example@elsewhere.example"),
+        .rcpt_domain = BYTES("ours.example"),
+    };
+    struct decide_verdict v = decide(DECIDE_RCPT, &facts, rules);
+    check_verdict(&v, NO_RELAY, AR, true);
+    ruleset_free(&rules);
+}
+
+static void test_connect(void)
+{
+    struct ruleset *rules = rules_of_domains();
+    struct decide_facts facts = {.principal = ANON};
+    struct decide_verdict v = decide(DECIDE_CONNECT, &facts, rules);
+    CHECK(v.accepted && v.missing == 0 && v.status.code == 220);
+    ruleset_free(&rules);
+}
+
+UNIT_MAIN("policy/decide", {"mail", test_mail}, {"rcpt", test_rcpt},
+          {"open relay battery", test_open_relay_battery},
+          {"domain apart from address", test_domain_apart_from_address}, {"connect", test_connect})
