@@ -1,10 +1,10 @@
 # A thin front on the CMake presets. `make run` and `make test` install what is missing first.
 .DEFAULT_GOAL := release
-PRESETS := release asan tsan fuzz
+PRESETS := release crash asan tsan fuzz
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: $(PRESETS) deps run test test-asan test-tsan check-format format fuzz-run bench install clean help
+.PHONY: $(PRESETS) deps run test test-asan test-tsan check-format format fuzz-run crashtest bench install clean help
 
 $(PRESETS): deps
 	@test -f build/$@/build.ninja || cmake --preset $@ >/dev/null
@@ -27,6 +27,9 @@ test-tsan: tsan ## the same under ThreadSanitizer
 
 fuzz-run: fuzz ## SECONDS=60 of each fuzz target
 	@tests/fuzz/run build/fuzz $(or $(SECONDS),60)
+
+crashtest: release ## TIME=60 seconds of each crash campaign: SIGKILL, power cuts
+	@TIME=$(or $(TIME),60) tests/crash/run build/release
 
 bench: release ## throughput through the relay with the bundled load generator
 	@bench/run build/release

@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdio.h>
 
+#include "core/log.h"
 #include "core/thread.h"
 
 static const char HELP[] =
@@ -117,6 +118,8 @@ int load_source(int argc, char **argv)
         return load_usage("source", "it takes no argument");
     if (args.messages == 0)
         args.messages = args.seconds ? MESSAGES_MAX : MESSAGES_DEFAULT;
+    if (args.persist) /* failures are what it expects */
+        log_configure(&(struct log_settings){.level = LOG_ERROR});
     thread_main_init();
     int exit_code = source_run(&args);
     thread_main_exit();

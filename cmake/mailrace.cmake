@@ -11,6 +11,7 @@ find_package(Threads REQUIRED)
 pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl)
 pkg_check_modules(URCU REQUIRED IMPORTED_TARGET liburcu)
 pkg_check_modules(LIBCONFIG REQUIRED IMPORTED_TARGET libconfig)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 # Debian's libunbound.pc asks for development files that its package does not bring.
 find_path(UNBOUND_INCLUDE unbound.h REQUIRED)
 find_library(UNBOUND_LIBRARY unbound REQUIRED)
@@ -28,6 +29,9 @@ target_compile_options(mailrace_options INTERFACE
     -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wformat=2
     -Werror -fno-common -fstack-protector-strong)
 target_link_libraries(mailrace_options INTERFACE Threads::Threads)
+if(MAILRACE_KILL_POINTS)
+    target_compile_definitions(mailrace_options INTERFACE MAILRACE_KILL_POINTS)
+endif()
 if(MAILRACE_SANITIZE)
     target_compile_options(mailrace_options INTERFACE
         -fsanitize=${MAILRACE_SANITIZE} -fno-omit-frame-pointer)

@@ -116,6 +116,25 @@ static void complete(struct conf *c)
     c->rules.hostname = c->hostname;
 }
 
+/* Who would log on, and would his password be safe? */
+static void check_logon(struct conf_reading *r, const struct conf *c,
+                        const struct receive_connector *x)
+{
+    bool tls_first = x->require_tls || (x->auth_mechanism & RECEIVE_AUTH_BASIC_REQUIRE_TLS);
+    if (!(x->auth_mechanism & RECEIVE_AUTH_BASIC))
+        return;
+    if (!c->users_file)
+        conf_fault(r, x->origin, "auth_mechanism",
+                   "BasicAuth needs users: set users = { file = \"...\"; } and add them with "
+                   "`mailrace user add`");
+    if (!tls_first)
+        conf_warn(r, x->origin, "auth_mechanism",
+                  "BasicAuth without BasicAuthRequireTLS: passwords may travel in clear");
+    else if (!c->tls.certificate)
+        conf_warn(r, x->origin, "auth_mechanism",
+                  "BasicAuthRequireTLS without tls.certificate and tls.key: nobody can log on");
+}
+
 /* What concerns several keys of one part; what spans connectors is ruleset_build()'s. */
 static void check_whole(struct conf_reading *r, const struct conf *c)
 {
@@ -137,6 +156,7 @@ static void check_whole(struct conf_reading *r, const struct conf *c)
             conf_fault(
                 r, x->origin, "require_tls",
                 "STARTTLS is impossible without tls.certificate and tls.key: nobody could send");
+        check_logon(r, c, x);
     }
 }
 
@@ -209,6 +229,7 @@ void conf_free(struct conf **conf)
     struct conf *c = *conf;
     if (!c)
         return;
+    account_set_unref(&c->rules.accounts);
     arena_free(&c->arena);
     mem_free(c);
     *conf = NULL;

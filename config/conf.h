@@ -33,9 +33,10 @@ struct conf { /* immutable once loaded; text lives in arena */
     const char *admin_socket, *admin_listen;
     struct tls_settings tls;
     struct dns_settings dns;
-    bool allow_special_targets; /* dns.allow_special_targets: MX may lead to loopback: tests */
-    uint16_t mx_port;           /* dns.mx_port: 25 */
-    struct ruleset_settings rules;
+    bool allow_special_targets;    /* dns.allow_special_targets: MX may lead to loopback: tests */
+    uint16_t mx_port;              /* dns.mx_port: 25 */
+    const char *users_file;        /* NULL: nobody can log on */
+    struct ruleset_settings rules; /* its accounts are held here too */
 };
 
 /* One fault or warning: "FILE:LINE: key: what is wrong and what is allowed". */

@@ -101,11 +101,11 @@ static void take_auth(struct conf_reading *r, const struct conf_option *option,
         take_bits(r, value, path, receive_connector_auth_parse,
                   "None, Tls, BasicAuth, BasicAuthRequireTLS, Integrated, ExchangeServer, "
                   "ExternalAuthoritative");
-    const unsigned logon = RECEIVE_AUTH_BASIC | RECEIVE_AUTH_BASIC_REQUIRE_TLS |
-                           RECEIVE_AUTH_INTEGRATED | RECEIVE_AUTH_EXCHANGE_SERVER;
-    if (draft->c.auth_mechanism & logon)
+    const unsigned unavailable = RECEIVE_AUTH_INTEGRATED | RECEIVE_AUTH_EXCHANGE_SERVER;
+    if (draft->c.auth_mechanism & unavailable)
         conf_warn(r, value->where, path,
-                  "AUTH is not offered by this version: nobody can log on here");
+                  "Integrated and ExchangeServer are not offered by this version: nobody can log "
+                  "on by them");
 }
 
 struct permission_draft {
@@ -335,8 +335,17 @@ static const struct conf_option RECEIVE_OPTIONS[] = {
             "200", "452 4.5.3 beyond, the earlier ones stand"),
     RECEIVE_LIMIT("max_protocol_errors", c.max_protocol_errors, 0, INT32_MAX, "5",
                   "unknown, malformed and out-of-order commands before 421"),
+    RECEIVE("max_logon_failures", CONF_COUNT, c.max_logon_failures, 0, 10, "3",
+            "failed AUTH before 421; 0: never"),
     RECEIVE_LIMIT("max_inbound_connection", c.max_inbound_connection, 1, INT32_MAX, "5000",
                   "sessions at a time; 421 4.3.2 beyond"),
+    RECEIVE_LIMIT("max_inbound_connection_per_source", c.max_inbound_connection_per_source, 1,
+                  10000, "20", "of these, from one address; 421 4.3.2 beyond"),
+    RECEIVE("max_inbound_connection_percentage_per_source", CONF_COUNT,
+            c.max_inbound_connection_percentage_per_source, 1, 100, "2",
+            "of the sessions still free, for one address; the tighter of the two limits counts"),
+    RECEIVE_LIMIT("message_rate_limit", c.message_rate_limit, 1, INT32_MAX, "unlimited",
+                  "messages a minute from one address; 421 4.4.2 beyond"),
     {.key = "connection_timeout",
      .type = CONF_DURATION,
      .min = 1000,
@@ -358,6 +367,13 @@ static const struct conf_option RECEIVE_OPTIONS[] = {
      .offset = offsetof(struct receive_draft, c.tarpit_interval_ms),
      .standard = "5s",
      .help = "delay before a refusal to an unauthenticated client; 0s: none"},
+    {.key = "auth_tarpit_interval",
+     .type = CONF_DURATION,
+     .min = 0,
+     .max = 600000,
+     .offset = offsetof(struct receive_draft, c.auth_tarpit_interval_ms),
+     .standard = "5s",
+     .help = "delay before the 535 to a failed AUTH; 0s: none"},
 };
 const struct conf_section CONF_RECEIVE = {"receive_connectors[]", RECEIVE_OPTIONS,
                                           ARRAY_SIZE(RECEIVE_OPTIONS)};

@@ -106,6 +106,10 @@ struct conf_list {
 void *conf_take_list(struct conf_reading *r, const struct conf_value *value, const char *path,
                      const struct conf_list *list, size_t *count);
 
+/* conf_users.c */
+void conf_take_users_file(struct conf_reading *r, const struct conf_option *option,
+                          const struct conf_value *value, const char *path, void *target);
+
 /* conf_connectors.c, conf_send.c */
 void conf_take_receive(struct conf_reading *r, const struct conf_option *option,
                        const struct conf_value *value, const char *path, void *target);

@@ -215,6 +215,16 @@ static const struct conf_option DNS_OPTIONS[] = {
 };
 static const struct conf_section DNS = {"dns", DNS_OPTIONS, ARRAY_SIZE(DNS_OPTIONS)};
 
+static const struct conf_option USERS_OPTIONS[] = {
+    {.key = "file",
+     .type = CONF_CUSTOM,
+     .custom = conf_take_users_file,
+     .standard = "",
+     .help = "who may log on: name:crypt(3) hash[:groups[:allowed senders]], one a line, written "
+             "by `mailrace user`; relative to this file; closed to others (mode 0640)"},
+};
+static const struct conf_section USERS = {"users", USERS_OPTIONS, ARRAY_SIZE(USERS_OPTIONS)};
+
 #define GROUP(k, s)                                                                                \
     {                                                                                              \
         .key = (k), .type = CONF_GROUP, .section = &(s)                                            \
@@ -231,6 +241,7 @@ static const struct conf_option ROOT_OPTIONS[] = {
     GROUP("admin", ADMIN),
     GROUP("tls", TLS),
     GROUP("dns", DNS),
+    GROUP("users", USERS),
     {.key = "accepted_domains",
      .type = CONF_CUSTOM,
      .custom = conf_take_domains,
@@ -249,11 +260,6 @@ static const struct conf_option ROOT_OPTIONS[] = {
      .section = &CONF_SEND,
      .standard = "()",
      .help = "the ways out"},
-    {.key = "users",
-     .type = CONF_CUSTOM,
-     .custom = refuse_unavailable,
-     .standard = "",
-     .help = "authentication is not available in this version: remove the key"},
     {.key = "tls_certificates",
      .type = CONF_CUSTOM,
      .custom = refuse_unavailable,

@@ -8,6 +8,7 @@ enum scan_state {
     SCAN_VALUE,      /* of a field that nobody asks about */
     SCAN_RECEIVED,
     SCAN_MESSAGE_ID,
+    SCAN_FROM,
     SCAN_ENDED,
 };
 
@@ -89,6 +90,17 @@ static void message_id_keep(struct header_scan *s, char c)
     }
 }
 
+static void from_keep(struct header_scan *s, struct bytes text)
+{
+    size_t room = s->from_max - s->from_len;
+    s->from_cut = s->from_cut || text.len > room;
+    text = bytes_sub(text, 0, room);
+    if (text.len > 0) {
+        memcpy(s->from + s->from_len, text.ptr, text.len);
+    }
+    s->from_len += text.len;
+}
+
 static void scan_end(struct header_scan *s)
 {
     s->octets -= s->line_octets;
@@ -116,6 +128,11 @@ static void field_begin(struct header_scan *s)
     } else if (bytes_equal_nocase(name, BYTES("Date"))) {
         s->has_date = true;
     } else if (bytes_equal_nocase(name, BYTES("From"))) {
+        if (s->from) {
+            s->state = SCAN_FROM;
+            if (s->has_from)
+                from_keep(s, BYTES(","));
+        }
         s->has_from = true;
     }
     s->field = s->state;
@@ -174,6 +191,9 @@ static size_t value_take(struct header_scan *s, struct bytes piece, size_t at)
     size_t lf = bytes_find(piece, '\n', at);
     size_t end = lf == BYTES_NOT_FOUND ? piece.len : lf + 1;
     s->octets += end - at;
+    if (s->state == SCAN_FROM) {
+        from_keep(s, bytes_sub(piece, at, end - at));
+    }
     for (; at < end && s->state == SCAN_RECEIVED; at++) {
         received_match(s, piece.ptr[at]);
     }
@@ -194,6 +214,7 @@ void header_scan_feed(struct header_scan *scan, struct bytes piece)
         case SCAN_VALUE:
         case SCAN_RECEIVED:
         case SCAN_MESSAGE_ID:
+        case SCAN_FROM:
             at = value_take(scan, piece, at);
             break;
         case SCAN_LINE_START:

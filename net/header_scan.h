@@ -14,7 +14,8 @@
 #define HEADER_SCAN_NAME_MAX       64
 #define HEADER_SCAN_MESSAGE_ID_MAX 256
 
-/* Zeroed with local_name set: ready. */
+/* Zeroed with local_name set: ready. With FROM set to FROM_MAX octets too, the values of all From
+ * fields are kept there, a comma between two. */
 struct header_scan {
     struct bytes local_name; /* our FQDN: a Received that is "by" it counts as a local hop */
     size_t octets;           /* of the header so far, its final empty line excluded */
@@ -23,6 +24,9 @@ struct header_scan {
     bool has_date, has_message_id, has_from;
     bool ended; /* the empty line, or a line that is no header, has been seen */
     char message_id[HEADER_SCAN_MESSAGE_ID_MAX]; /* with its angle brackets; NUL-terminated */
+    char *from;
+    size_t from_max, from_len;
+    bool from_cut; /* there was more */
     /* the scanner's own */
     unsigned state;
     char name[HEADER_SCAN_NAME_MAX];

@@ -10,6 +10,7 @@
 #include "smtp_server_private.h"
 
 #define ARENA_BLOCK_BYTES 1024
+#define AUTH_LINE_MAX     ((size_t)SMTP_AUTH_LINE_MAX + 2) /* with its CRLF */
 
 enum timeout_kind {
     TIMEOUT_NONE,    /* the owner's turn: the session cannot end before its answer */
@@ -44,6 +45,10 @@ static const struct state_row state_rows[SERVER_STATE_COUNT] = {
                       smtp_server_read_chunk, NULL},
     [SERVER_CHUNKS_FAILED] = {"awaiting RSET after a failed chunk", TIMEOUT_COMMAND,
                               SMTP_SERVER_WANT_INPUT, read_line, NULL},
+    [SERVER_AUTH] = {"awaiting an AUTH response", TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT,
+                     read_line, NULL},
+    [SERVER_ASK_AUTH] = {"checking a password", TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER, NULL,
+                         smtp_server_auth_answered},
     [SERVER_ASK_MAIL] = {"deciding about the sender", TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER, NULL,
                          smtp_server_mail_answered},
     [SERVER_ASK_RCPT] = {"deciding about a recipient", TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER, NULL,
@@ -86,6 +91,11 @@ bool smtp_server_committing(const struct smtp_server *s)
 const struct smtp_server_facts *smtp_server_facts(const struct smtp_server *s)
 {
     return &s->facts;
+}
+
+void smtp_server_message_size_set(struct smtp_server *s, uint64_t octets_max)
+{
+    s->settings.message_size_max = octets_max;
 }
 
 struct buf *smtp_server_output(struct smtp_server *s)
@@ -141,10 +151,20 @@ struct smtp_server *smtp_server_new(const struct smtp_server_settings *settings,
     s->facts.local = first_facts->local;
     s->facts.helo = BYTES_EMPTY;
     arena_init(&s->arena, ARENA_BLOCK_BYTES);
-    buf_init(&s->line, SMTP_SERVER_LINE_MAX + longer);
+    s->line_max = SMTP_SERVER_LINE_MAX + longer;
+    s->facts.user = BYTES_EMPTY;
+    buf_init(&s->line, s->line_max > AUTH_LINE_MAX ? s->line_max : AUTH_LINE_MAX);
     buf_init(&s->output, SMTP_SERVER_OUTPUT_MAX);
     smtp_server_enter(s, SERVER_CONNECTED);
     return s;
+}
+
+/* Whatever it holds may be a password. */
+static void free_line(struct smtp_server *s)
+{
+    if (s->auth_seen && s->line.data)
+        explicit_bzero(s->line.data, s->line.capacity);
+    buf_free(&s->line);
 }
 
 void smtp_server_free(struct smtp_server **server)
@@ -153,7 +173,8 @@ void smtp_server_free(struct smtp_server **server)
     if (!s)
         return;
     smtp_server_forget(s);
-    buf_free(&s->line);
+    smtp_server_auth_forget(s);
+    free_line(s);
     buf_free(&s->output);
     mem_free(s->helo);
     mem_free(s->tls);
@@ -270,35 +291,54 @@ static size_t read_early(struct smtp_server *s, struct bytes in)
 
 static void handle_line(struct smtp_server *s, struct bytes line)
 {
-    s->current = (struct smtp_command){BYTES_EMPTY, line};
+    s->current = (struct smtp_command){BYTES_EMPTY, smtp_server_auth_shown(s, line)};
     /* RFC 5321 2.3.8: CRLF ends a line, and neither octet stands anywhere else */
     if (line.len < 2 || line.ptr[line.len - 2] != '\r') {
+        smtp_server_auth_abandon(s);
         smtp_server_error(s, &MAIL_STATUS(500, 5, 5, 2, "Line does not end in CRLF"));
         return;
     }
     line.len -= 2;
-    s->current.argument = line;
+    s->current.argument = smtp_server_auth_shown(s, line);
     if (bytes_find(line, '\r', 0) != BYTES_NOT_FOUND ||
-        bytes_find(line, '\0', 0) != BYTES_NOT_FOUND)
+        bytes_find(line, '\0', 0) != BYTES_NOT_FOUND) {
+        smtp_server_auth_abandon(s);
         smtp_server_error(s, &MAIL_STATUS(501, 5, 5, 2, "CR or NUL within a line"));
-    else
+    } else if (s->state == SERVER_AUTH) {
+        smtp_server_auth_response(s, line);
+    } else {
         smtp_server_command(s, line);
+    }
 }
 
 /* A line that is too long is one error, told when its end has come (or has not for too long). */
 static void drop_line(struct smtp_server *s, size_t octets, bool ended)
 {
-    const struct mail_status too_long = MAIL_STATUS(500, 5, 5, 2, "Line too long");
+    bool auth = s->state == SERVER_AUTH; /* RFC 4954 6 has a code of its own for it */
+    const struct mail_status too_long = auth ? MAIL_STATUS(500, 5, 5, 6, "Line too long")
+                                             : MAIL_STATUS(500, 5, 5, 2, "Line too long");
     s->current = (struct smtp_command){BYTES_EMPTY, BYTES_EMPTY};
     s->dropped_octets += octets + buf_len(&s->line);
-    buf_free(&s->line);
+    free_line(s);
     if (s->dropped_octets > SMTP_SERVER_LINE_DROP_MAX) {
         smtp_server_refuse_close(s, &too_long);
     } else if (ended) {
         s->dropped_octets = 0;
         smtp_server_enter(s, s->state);
+        smtp_server_auth_abandon(s);
         smtp_server_error(s, &too_long);
     }
+}
+
+/* Room for a whole line of AUTH before its first octet: no copy of a secret is left where it grew.
+ */
+static void keep_line(struct smtp_server *s, struct bytes piece, bool auth)
+{
+    s->auth_seen = s->auth_seen || auth;
+    if (auth)
+        ASSERT(buf_reserve(&s->line, AUTH_LINE_MAX - buf_len(&s->line)));
+    enum err kept = buf_append(&s->line, piece);
+    ASSERT(kept == ERR_OK); /* the limit was looked at by read_line() */
 }
 
 static size_t read_line(struct smtp_server *s, struct bytes in)
@@ -308,20 +348,20 @@ static size_t read_line(struct smtp_server *s, struct bytes in)
     size_t take = ended ? lf + 1 : in.len;
     struct bytes line = bytes_sub(in, 0, take);
     s->rest = bytes_from(in, take);
-    if (s->dropped_octets || buf_len(&s->line) + take > s->line.max) {
+    bool auth = smtp_server_auth_line_long(s, line);
+    if (s->dropped_octets || buf_len(&s->line) + take > (auth ? AUTH_LINE_MAX : s->line_max)) {
         drop_line(s, take, ended);
         return take;
     }
     if (!ended || buf_len(&s->line)) {
-        enum err kept = buf_append(&s->line, line);
-        ASSERT(kept == ERR_OK); /* the limit was looked at above */
+        keep_line(s, line, auth);
         line = buf_bytes(&s->line);
     }
     if (ended) {
         smtp_server_enter(s, s->state); /* a whole command: time for the next begins */
         handle_line(s, line);
         s->current = (struct smtp_command){BYTES_EMPTY, BYTES_EMPTY}; /* pointed into the line */
-        buf_free(&s->line);
+        free_line(s);
     }
     return take;
 }
@@ -362,6 +402,7 @@ void smtp_server_tls_started(struct smtp_server *s, const struct tls_info *info)
     s->facts.tls = s->tls;
     /* RFC 3207 4.2: what was said in clear was never said */
     smtp_server_forget(s);
+    smtp_server_auth_forget(s);
     mem_free(s->helo);
     s->helo = NULL;
     s->facts.helo = BYTES_EMPTY;

@@ -6,7 +6,7 @@
  * (so that the tests and the fuzzer need no socket), and net/smtp_service.h joins it to a
  * connection. States and verbs are tables in the .c files. One thread: that of its loop.
  *
- * RFC 5321, 1870, 2034, 2920, 3030, 3207, 3461, 6152, 6531.
+ * RFC 5321, 1870, 2034, 2920, 3030, 3207, 3461, 4954, 6152, 6531.
  */
 #ifndef NET_SMTP_SERVER_H
 #define NET_SMTP_SERVER_H
@@ -34,6 +34,8 @@ enum smtp_server_extension { /* what EHLO offers, as bits; names in exchange.md 
                              SMTP_SERVER_CHUNKING = 64,
                              SMTP_SERVER_SMTPUTF8 = 128,
                              SMTP_SERVER_SIZE_WITHOUT_VALUE = 256,
+                             SMTP_SERVER_AUTH_PLAIN = 512, /* and ops.on_auth is there */
+                             SMTP_SERVER_AUTH_LOGIN = 1024,
 };
 
 /* Copied into the session when it starts: text too. */
@@ -48,7 +50,9 @@ struct smtp_server_settings {
     uint64_t inactivity_timeout_ms; /* between commands, and between pieces of data */
     uint64_t connection_timeout_ms; /* whole session */
     uint64_t min_data_rate_bytes_s; /* in DATA and BDAT after the first 30 s; 0: none */
+    size_t logon_failures_max;      /* then 421 4.7.0 and close; 0: never */
     bool require_tls;               /* 530 5.7.0 before STARTTLS */
+    bool auth_require_tls;          /* AUTH is not offered before STARTTLS: 504 5.7.4 */
     bool require_ehlo_domain;
     bool normalize_bare_linefeed; /* false: 550 5.5.2 (bare_linefeed_rejection_enabled) */
 };
@@ -59,6 +63,7 @@ struct smtp_server_facts {
     struct endpoint client, local;
     struct bytes helo; /* empty before HELO and for a bare one */
     bool esmtp;
+    struct bytes user;                    /* who logged on; empty: nobody, and after STARTTLS */
     const struct tls_info *tls;           /* NULL: in clear */
     const struct mail_envelope *envelope; /* of the current transaction, rcpts accepted so far */
     unsigned data_notes;                  /* enum smtp_data_note, at on_message_end */
@@ -95,6 +100,12 @@ struct smtp_server_ops {
     /* TLS is up (facts.tls); what the owner knew from before is void (RFC 3207 4.2). NULL: not
      * told. */
     void (*on_tls)(void *owner);
+    /* Somebody wants to log on. A 2xx: facts.user is he from now on; 535: one more of
+     * logon_failures_max. USER and PASSWORD are gone when this returns; an empty USER stands for
+     * credentials that nobody can have, and is to be treated like any unknown one. NULL: no AUTH.
+     */
+    enum smtp_server_verdict (*on_auth)(void *owner, struct bytes user, struct bytes password,
+                                        struct mail_status *status);
 };
 
 /* SETTINGS are copied. FACTS' client, local and session_id are taken from FIRST_FACTS. */
@@ -104,6 +115,8 @@ struct smtp_server *smtp_server_new(const struct smtp_server_settings *settings,
 /* Aborts an open transaction (on_message_abort). */
 void smtp_server_free(struct smtp_server **s);
 const struct smtp_server_facts *smtp_server_facts(const struct smtp_server *s);
+/* The identity has changed, and with it what it may: for messages from now on. */
+void smtp_server_message_size_set(struct smtp_server *s, uint64_t octets_max);
 
 /* Writes the banner; or REFUSAL in its place, and the session closes: at once, but after 554 only
  * at QUIT or 30 s later, and says 503 meanwhile (RFC 5321 3.1). */

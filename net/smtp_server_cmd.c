@@ -18,6 +18,7 @@ enum verb_flag {
     VERB_NOT_HERE = 32, /* known, not implemented: 502 */
     VERB_FOREIGN = 64,  /* another protocol, perhaps a browser's: 554 and out */
     VERB_REFUSED = 128, /* even after a 554 banner */
+    VERB_AUTH = 256,    /* known only where somebody can log on: else 502 */
 };
 
 static void verb_ehlo(struct smtp_server *s, struct bytes argument);
@@ -37,8 +38,8 @@ struct verb {
     const char *misplaced;
 };
 
-/* Those of a running transfer first: the search is from the top. AUTH (RFC 4954) would stand
- * where it is, with a handler, VERB_MODE and IN(SERVER_READY). */
+/* Those of a running transfer first: the search is from the top. What stands behind AUTH in one
+ * piece is its continuation, so that it is no VERB_MODE. */
 static const struct verb verbs[] = {
     {"MAIL", smtp_server_verb_mail, IN(SERVER_READY), VERB_UTF8, "Sender already specified"},
     {"RCPT", smtp_server_verb_rcpt, IN(SERVER_MAIL) | IN(SERVER_RCPT), VERB_UTF8,
@@ -56,7 +57,8 @@ static const struct verb verbs[] = {
      "Not within a mail transaction"},
     {"VRFY", verb_vrfy, IN_ANY, VERB_JUNK, "Send RSET first"},
     {"HELP", verb_help, IN_ANY, VERB_JUNK | VERB_CLEAR, "Send RSET first"},
-    {"AUTH", NULL, 0, VERB_NOT_HERE, ""},
+    {"AUTH", smtp_server_verb_auth, IN(SERVER_READY), VERB_JUNK | VERB_AUTH,
+     "Not within a mail transaction"},
     {"EXPN", NULL, 0, VERB_NOT_HERE, ""},
     {"TURN", NULL, 0, VERB_NOT_HERE, ""},
     {"SEND", NULL, 0, VERB_NOT_HERE, ""},
@@ -121,12 +123,18 @@ static void say_out_of_order(struct smtp_server *s, const struct verb *verb)
     smtp_server_error(s, &status);
 }
 
+static bool verb_here(const struct smtp_server *s, const struct verb *verb)
+{
+    return !(verb->flags & VERB_NOT_HERE) &&
+           (!(verb->flags & VERB_AUTH) || smtp_server_auth_possible(s));
+}
+
 /* What can be said about a known verb before anything is done. True: it may run. */
 static bool verb_allowed(struct smtp_server *s, const struct verb *verb, struct bytes argument)
 {
     if (s->state == SERVER_REFUSED && !(verb->flags & VERB_REFUSED)) {
         smtp_server_error(s, &MAIL_STATUS(503, 5, 5, 1, "No mail service here: send QUIT"));
-    } else if (verb->flags & VERB_NOT_HERE) {
+    } else if (!verb_here(s, verb)) {
         smtp_server_error(s, &MAIL_STATUS(502, 5, 5, 1, "Command not implemented"));
     } else if ((verb->flags & VERB_MODE) && s->rest.len) {
         /* It is not waiting for 354 or 220: what comes could be text, and must not be obeyed */
@@ -148,13 +156,28 @@ static bool verb_allowed(struct smtp_server *s, const struct verb *verb, struct 
     return false;
 }
 
+/* Of AUTH only the mechanism; of an unknown line what handle_line() left to see of it, which is
+ * nothing once secrets are about. */
+static void show_command(struct smtp_server *s, const struct verb *verb, struct bytes line,
+                         const struct smtp_command *command)
+{
+    struct bytes mechanism, secret;
+    if (verb && (verb->flags & VERB_AUTH)) {
+        s->auth_seen = true;
+        bytes_split(command->argument, ' ', &mechanism, &secret);
+        s->current = (struct smtp_command){command->verb, smtp_auth_mechanism_shown(mechanism)};
+    } else if (verb || s->current.argument.ptr == line.ptr) {
+        s->current = *command;
+    }
+}
+
 void smtp_server_command(struct smtp_server *s, struct bytes line)
 {
     struct smtp_command command = {BYTES_EMPTY, BYTES_EMPTY};
     const struct verb *verb = NULL;
     if (smtp_syntax_command(line, &command) == ERR_OK) {
-        s->current = command;
         verb = verb_find(command.verb);
+        show_command(s, verb, line, &command);
     }
     if (looks_foreign(s, verb, line))
         smtp_server_refuse_close(s, &MAIL_STATUS(554, 5, 5, 0, "This is an SMTP service"));
@@ -222,6 +245,14 @@ static void PRINTF_LIKE(2, 3) hello_line(struct hello_lines *lines, const char *
     lines->len += (size_t)n;
 }
 
+static void hello_auth(const struct smtp_server *s, struct hello_lines *lines)
+{
+    bool login = s->settings.extensions & SMTP_SERVER_AUTH_LOGIN;
+    bool plain = s->settings.extensions & SMTP_SERVER_AUTH_PLAIN;
+    if (smtp_server_auth_offered(s))
+        hello_line(lines, "250-AUTH%s%s\r\n", login ? " LOGIN" : "", plain ? " PLAIN" : "");
+}
+
 static void hello_extensions(const struct smtp_server *s, struct hello_lines *lines)
 {
     static const struct {
@@ -246,6 +277,8 @@ static void hello_extensions(const struct smtp_server *s, struct hello_lines *li
         bool used_up = keywords[i].bit == SMTP_SERVER_STARTTLS && s->facts.tls;
         if (smtp_server_offers(s, keywords[i].bit) && !used_up)
             hello_line(lines, "%s", keywords[i].line);
+        if (keywords[i].bit == SMTP_SERVER_STARTTLS)
+            hello_auth(s, lines);
     }
 }
 

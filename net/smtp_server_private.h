@@ -4,10 +4,12 @@
  *   smtp_server_cmd.c   the table of verbs, the way to each, and the short ones
  *   smtp_server_mail.c  MAIL and RCPT with their parameters
  *   smtp_server_data.c  DATA, BDAT and the end of a message
+ *   smtp_server_auth.c  AUTH: its exchange, and what of it nobody may see
  */
 #ifndef NET_SMTP_SERVER_PRIVATE_H
 #define NET_SMTP_SERVER_PRIVATE_H
 
+#include "net/smtp_auth.h"
 #include "net/smtp_server.h"
 #include "net/smtp_syntax.h"
 
@@ -36,7 +38,9 @@ enum smtp_server_state {
     SERVER_CHUNKS, /* between two chunks */
     SERVER_CHUNK,
     SERVER_CHUNKS_FAILED, /* RFC 3030 2: later chunks are read and dropped until RSET */
-    SERVER_ASK_MAIL,      /* the owner owes an answer */
+    SERVER_AUTH,          /* 334 was said */
+    SERVER_ASK_AUTH,      /* the owner owes an answer */
+    SERVER_ASK_MAIL,
     SERVER_ASK_RCPT,
     SERVER_ASK_BEGIN,
     SERVER_ASK_END,
@@ -60,11 +64,20 @@ struct smtp_server {
 
     /* input */
     struct buf line;       /* a command line whose end has not come; else without memory */
+    size_t line_max;       /* its octets, but for AUTH */
     size_t dropped_octets; /* of a line that is too long; 0: none */
     struct bytes rest;     /* behind what is handled now, in this piece of input */
     struct smtp_command current;
     size_t errors, junk;
     struct buf output;
+
+    /* AUTH */
+    char *user;                         /* of facts, or asked for in SERVER_ASK_AUTH */
+    size_t user_len;                    /* of what LOGIN has said so far */
+    enum smtp_auth_mechanism mechanism; /* of the exchange under way */
+    bool login_has_user;                /* LOGIN's first response is here */
+    bool auth_seen; /* secrets may turn up in any line: of unknown ones nothing is shown */
+    size_t logon_failures;
 
     /* transaction */
     struct arena arena;
@@ -105,6 +118,22 @@ bool smtp_server_offers(const struct smtp_server *s, enum smtp_server_extension 
 void smtp_server_answered(struct smtp_server *s, const struct mail_status *status);
 /* A message is being made durable: its answer is near, replies may wait for it. */
 bool smtp_server_committing(const struct smtp_server *s);
+
+/* smtp_server_auth.c */
+bool smtp_server_auth_possible(const struct smtp_server *s); /* here at all, be it after STARTTLS */
+bool smtp_server_auth_offered(const struct smtp_server *s);  /* now, to this client */
+/* May a line that begins with the octets in s->line and IN be as long as AUTH needs? */
+bool smtp_server_auth_line_long(const struct smtp_server *s, struct bytes in);
+void smtp_server_verb_auth(struct smtp_server *s, struct bytes argument);
+/* A response, without its CRLF. */
+void smtp_server_auth_response(struct smtp_server *s, struct bytes line);
+/* The exchange is over, without a word. Nothing if there is none. */
+void smtp_server_auth_abandon(struct smtp_server *s);
+void smtp_server_auth_answered(struct smtp_server *s, const struct mail_status *status);
+/* Nobody is logged on any more. */
+void smtp_server_auth_forget(struct smtp_server *s);
+/* What the owner may be told of LINE, which was no command: nothing where it may be a secret. */
+struct bytes smtp_server_auth_shown(const struct smtp_server *s, struct bytes line);
 
 /* smtp_server_cmd.c: LINE without its CRLF, free of CR and NUL. */
 void smtp_server_command(struct smtp_server *s, struct bytes line);

@@ -55,6 +55,21 @@ static bool is_authoritative(const struct ruleset *rules, struct bytes domain)
     return d && d->type == DOMAIN_AUTHORITATIVE;
 }
 
+static struct decide_verdict refuse_sender(const struct decide_facts *facts, const char *reason)
+{
+    return refuse(
+        facts, MAIL_STATUS(550, 5, 7, 1, "Client does not have permissions to send as this sender"),
+        RIGHTS_ACCEPT_ANY_SENDER, reason);
+}
+
+static bool breaks_own_domain(const struct decide_facts *facts, const struct ruleset *rules)
+{
+    bool any = facts->rights & RIGHTS_ACCEPT_ANY_SENDER;
+    return (any || facts->principal == RIGHTS_ANONYMOUS) &&
+           !(facts->rights & RIGHTS_ACCEPT_AUTHORITATIVE_DOMAIN_SENDER) &&
+           is_authoritative(rules, facts->sender_domain);
+}
+
 /* Anonymous clients meet the check of our own domains first, as its reply says more. Others are
  * held to the senders they are entitled to, which may well be in our domains. */
 static struct decide_verdict decide_mail(const struct decide_facts *facts,
@@ -67,19 +82,43 @@ static struct decide_verdict decide_mail(const struct decide_facts *facts,
         return permit(ok, "the null sender needs ms-Exch-SMTP-Submit only");
     if (facts->sender_entitled && facts->principal != RIGHTS_ANONYMOUS)
         return permit(ok, "the client is entitled to this sender");
-    bool any = facts->rights & RIGHTS_ACCEPT_ANY_SENDER;
-    if ((any || facts->principal == RIGHTS_ANONYMOUS) &&
-        !(facts->rights & RIGHTS_ACCEPT_AUTHORITATIVE_DOMAIN_SENDER) &&
-        is_authoritative(rules, facts->sender_domain))
+    if (breaks_own_domain(facts, rules))
         return refuse_own_domain(facts);
-    if (any)
+    if (facts->rights & RIGHTS_ACCEPT_ANY_SENDER)
         return permit(ok, "any sender may be used");
-    return refuse(
-        facts, MAIL_STATUS(550, 5, 7, 1, "Client does not have permissions to send as this sender"),
-        RIGHTS_ACCEPT_ANY_SENDER,
-        facts->principal == RIGHTS_ANONYMOUS
-            ? "anonymous clients may not choose their sender on this connector"
-            : "the sender is none of those that this client is entitled to");
+    return refuse_sender(facts,
+                         facts->principal == RIGHTS_ANONYMOUS
+                             ? "anonymous clients may not choose their sender on this connector"
+                             : "the sender is none of those that this client is entitled to");
+}
+
+bool decide_from_matters(rights_mask rights)
+{
+    return !(rights & RIGHTS_ACCEPT_ANY_SENDER) ||
+           !(rights & RIGHTS_ACCEPT_AUTHORITATIVE_DOMAIN_SENDER);
+}
+
+/* What readers see as the sender is held to the same as MAIL; but a field without a readable
+ * address speaks for nobody, and only who is held to a list has to keep to it. */
+static struct decide_verdict decide_from(const struct decide_facts *facts,
+                                         const struct ruleset *rules)
+{
+    const struct mail_status ok = MAIL_STATUS(250, 2, 6, 0, "Message OK");
+    bool anonymous = facts->principal == RIGHTS_ANONYMOUS;
+    if (facts->sender_hidden)
+        return refuse_sender(facts, "the header's From field is too long to be compared");
+    if (facts->sender.len && facts->sender_entitled && !anonymous)
+        return permit(ok, "the client is entitled to the header's sender");
+    if (facts->sender.len && breaks_own_domain(facts, rules))
+        return refuse_own_domain(facts);
+    if (anonymous || (facts->rights & RIGHTS_ACCEPT_ANY_SENDER))
+        return permit(ok, "the header's sender is in none of our authoritative domains, or this "
+                          "client may use them");
+    return refuse_sender(facts, facts->sender.len
+                                    ? "the header's sender (From) is none of those that this "
+                                      "client is entitled to"
+                                    : "the header's From field holds no address that could be "
+                                      "compared with those that this client is entitled to");
 }
 
 /* What stands before the domain. A domain that is no part of the address is taken as none. */
@@ -109,6 +148,16 @@ static struct decide_verdict refuse_relay(const struct decide_facts *facts, cons
                   reason);
 }
 
+/* Of an authoritative domain we may know who lives there; postmaster always does (RFC 5321 4.5.1).
+ */
+static bool exists_in(const struct accepted_domain *domain, const struct decide_facts *facts)
+{
+    struct bytes local = local_part(facts);
+    return domain->type != DOMAIN_AUTHORITATIVE || !domain->recipients ||
+           bytes_equal_nocase(local, BYTES("postmaster")) ||
+           recipient_set_has(domain->recipients, local, facts->rcpt_domain);
+}
+
 static struct decide_verdict decide_rcpt(const struct decide_facts *facts,
                                          const struct ruleset *rules)
 {
@@ -125,7 +174,13 @@ static struct decide_verdict decide_rcpt(const struct decide_facts *facts,
     if (!relay && routes_onwards(local_part(facts)))
         return refuse_relay(facts, "%, ! or @ in the local part could make the next host relay for "
                                    "a client that may not");
-    if (domain_set_find(ruleset_domains(rules), facts->rcpt_domain))
+    const struct accepted_domain *domain =
+        domain_set_find(ruleset_domains(rules), facts->rcpt_domain);
+    if (domain && !exists_in(domain, facts))
+        return refuse(facts, MAIL_STATUS(550, 5, 1, 1, "User unknown"), 0,
+                      "the recipient's domain is ours and its recipients_file does not name this "
+                      "recipient");
+    if (domain)
         return permit(ok, "the recipient is in an accepted domain");
     if (relay)
         return permit(ok, "any recipient may be used");
@@ -141,6 +196,8 @@ struct decide_verdict decide(enum decide_stage stage, const struct decide_facts 
         return decide_mail(facts, rules);
     case DECIDE_RCPT:
         return decide_rcpt(facts, rules);
+    case DECIDE_FROM:
+        return decide_from(facts, rules);
     default:
         return permit(MAIL_STATUS(220, 2, 0, 0, "Service ready"),
                       "a connector's range holds this client");

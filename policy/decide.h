@@ -9,18 +9,20 @@
 #include "core/mail.h"
 #include "policy/ruleset.h"
 
-enum decide_stage { DECIDE_CONNECT, DECIDE_MAIL, DECIDE_RCPT };
+/* DECIDE_FROM: for each address in the message's header From. */
+enum decide_stage { DECIDE_CONNECT, DECIDE_MAIL, DECIDE_RCPT, DECIDE_FROM };
 
 struct decide_facts {
     rights_mask rights;
     enum rights_principal principal;
-    struct bytes sender; /* MAIL: empty for <> */
+    struct bytes sender; /* MAIL: empty for <>; FROM: empty for a field that holds no address */
     struct bytes sender_domain;
     struct bytes rcpt;        /* RCPT */
     struct bytes rcpt_domain; /* empty: <postmaster> */
     /* The account's allowed senders, or the certificate's domain, cover SENDER. Without
      * Accept-Any-Sender a client may use no other. */
     bool sender_entitled;
+    bool sender_hidden; /* FROM: the field is too long to be read to its end */
 };
 
 struct decide_verdict {
@@ -34,6 +36,8 @@ struct decide_verdict {
 /* DECIDE_CONNECT accepts whoever a connector was found for; without one there is nothing to decide
  * and the reply is 421 4.3.2. Any thread, inside a read section;
  * allocates nothing, takes no lock. */
+/* Is there anything that DECIDE_FROM could refuse to whoever has these? False: do not look. */
+bool decide_from_matters(rights_mask rights);
 struct decide_verdict decide(enum decide_stage stage, const struct decide_facts *facts,
                              const struct ruleset *rules);
 

@@ -11,6 +11,7 @@
 
 #include "core/bytes.h"
 #include "core/err.h"
+#include "policy/recipient_set.h"
 
 enum domain_type { DOMAIN_AUTHORITATIVE, DOMAIN_INTERNAL_RELAY, DOMAIN_EXTERNAL_RELAY };
 
@@ -20,6 +21,9 @@ struct accepted_domain {
     enum domain_type type;
     bool is_default;
     bool match_subdomains; /* also *.name */
+    /* Authoritative only: who exists there; NULL: everybody. Borrowed: whoever keeps the settings
+     * holds it. */
+    struct recipient_set *recipients;
 };
 
 struct domain_set;

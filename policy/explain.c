@@ -41,8 +41,27 @@ static void hinder(struct explanation *x, const char *note)
 static bool auth_possible(const struct explanation *x)
 {
     unsigned auth = x->match.connector->auth_mechanism;
-    bool offered = auth & (RECEIVE_AUTH_BASIC | RECEIVE_AUTH_INTEGRATED);
-    return offered && (!(auth & RECEIVE_AUTH_BASIC_REQUIRE_TLS) || x->query->tls);
+    return (auth & RECEIVE_AUTH_BASIC) &&
+           (!(auth & RECEIVE_AUTH_BASIC_REQUIRE_TLS) || x->query->tls);
+}
+
+/* As inbound does it once the password is right. */
+static void log_on(struct explanation *x)
+{
+    const struct account_set *accounts = ruleset_accounts(x->rules);
+    x->account = account_find(accounts, bytes_of(x->query->user));
+    if (x->account && !x->account->locked) {
+        x->who_count = account_identities(x->account, x->who);
+    } else if (accounts) {
+        hinder(x, x->account
+                      ? "535 5.7.3 Authentication unsuccessful: the users file locks this user"
+                      : "535 5.7.3 Authentication unsuccessful: no such user in the users "
+                        "file");
+        x->account = NULL;
+    } else {
+        struct account named = {.name = x->query->user};
+        x->who_count = account_identities(&named, x->who);
+    }
 }
 
 static void find_identity(struct explanation *x)
@@ -55,15 +74,12 @@ static void find_identity(struct explanation *x)
     if (c->require_tls && !x->query->tls)
         hinder(x, "530 5.7.0 Must issue a STARTTLS command first: require_tls is true");
     if (x->query->user && auth_possible(x)) {
-        x->who[0].principal = RIGHTS_AUTHENTICATED_USERS;
-        x->who[1] = (struct rights_identity){RIGHTS_USER, x->query->user};
-        x->who_count = 2;
+        log_on(x);
     } else if (x->query->user) {
         hinder(x, c->auth_mechanism & RECEIVE_AUTH_BASIC_REQUIRE_TLS
                       ? "504 5.7.4 Unrecognized authentication type: AUTH needs TLS first "
                         "(BasicAuthRequireTLS)"
-                      : "504 5.7.4 Unrecognized authentication type: auth_mechanism has no "
-                        "BasicAuth");
+                      : "502 5.5.1 Command not implemented: auth_mechanism has no BasicAuth");
     }
     x->rights =
         x->who_count == 1
@@ -89,6 +105,7 @@ static void find_verdicts(struct explanation *x)
     if (q->sender || q->rcpt) {
         facts.sender = bare_address(q->sender);
         facts.sender_domain = mail_domain(facts.sender);
+        facts.sender_entitled = x->account && account_may_send_as(x->account, facts.sender);
         x->mail.implied = !q->sender;
         ask(x, &x->mail, DECIDE_MAIL, &facts);
     }

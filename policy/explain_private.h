@@ -20,8 +20,9 @@ struct explanation {
     const struct explain_query *query;
     struct endpoint local;
     struct ruleset_match match;
-    struct rights_identity who[2];
+    struct rights_identity who[ACCOUNT_IDENTITIES_MAX];
     size_t who_count;
+    const struct account *account; /* NULL: nobody logs on, or there is no users file */
     rights_mask rights;
     struct explain_verdict mail, rcpt;
     bool route_asked;

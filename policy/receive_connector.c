@@ -24,6 +24,7 @@ void receive_connector_defaults(struct receive_connector *c)
         .max_local_hop_count = 8,
         .max_recipients_per_message = 200,
         .max_protocol_errors = 5,
+        .max_logon_failures = 3,
         .max_inbound_connection = 5000,
         .max_inbound_connection_per_source = 20,
         .max_inbound_connection_percentage_per_source = 2,
@@ -31,6 +32,7 @@ void receive_connector_defaults(struct receive_connector *c)
         .connection_timeout_ms = 10 * MINUTE_MS,
         .connection_inactivity_timeout_ms = 5 * MINUTE_MS,
         .tarpit_interval_ms = 5 * SECOND_MS,
+        .auth_tarpit_interval_ms = 5 * SECOND_MS,
     };
 }
 

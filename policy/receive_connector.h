@@ -45,6 +45,7 @@ struct receive_connector {
     const struct rights_entry *permissions;
     size_t permission_count;
     bool open_relay; /* allow anonymous relay for the whole Internet */
+    bool auth_stamps_enabled; /* X-MS-Exchange-Organization-AuthAs and its like are added */
 
     const char *fqdn;   /* NULL: hostname */
     const char *banner; /* NULL: built from fqdn; else begins with "220" */
@@ -55,11 +56,12 @@ struct receive_connector {
     uint64_t max_message_size_bytes, max_header_size_bytes;
     uint64_t max_hop_count, max_local_hop_count;
     uint64_t max_recipients_per_message, max_protocol_errors;
+    uint64_t max_logon_failures; /* 0: never */
     uint64_t max_inbound_connection, max_inbound_connection_per_source;
     uint64_t max_inbound_connection_percentage_per_source;
     uint64_t message_rate_limit; /* a minute and source */
     uint64_t connection_timeout_ms, connection_inactivity_timeout_ms;
-    uint64_t tarpit_interval_ms;
+    uint64_t tarpit_interval_ms, auth_tarpit_interval_ms;
 };
 
 /* Every property at its default; name, bindings and ranges empty. */

@@ -54,6 +54,23 @@ void send_connector_defaults(struct send_connector *c)
     };
 }
 
+enum rights_principal send_connector_principal(const struct send_connector *c)
+{
+    return c->externally_secured && !c->dns_routing_enabled ? RIGHTS_EXTERNALLY_SECURED_SERVERS
+                                                            : RIGHTS_ANONYMOUS;
+}
+
+rights_mask send_connector_rights(const struct send_connector *c)
+{
+    static const struct rights_entry standard[] = {
+        {RIGHTS_ANONYMOUS, NULL, RIGHTS_SEND_HEADERS_ROUTING, 0},
+        {RIGHTS_EXTERNALLY_SECURED_SERVERS, NULL,
+         RIGHTS_SEND_HEADERS_ROUTING | RIGHTS_SEND_EXCH50, 0},
+    };
+    return rights_compile(0, c->permissions, c->permission_count, standard, ARRAY_SIZE(standard),
+                          send_connector_principal(c), NULL);
+}
+
 /* How specific SPACE is for DOMAIN, 0: no match. "--" stands right below a space that is the
  * accepted domain itself: a more specific one still goes first, a wider one after it. */
 static unsigned space_score(struct bytes space, const struct accepted_domain *accepted,

@@ -13,6 +13,7 @@
 #include "core/err.h"
 #include "core/ipaddr.h"
 #include "policy/domain_set.h"
+#include "policy/rights.h"
 
 struct address_space {
     const char *space; /* "*", "contoso.com", "*.contoso.com", "--" */
@@ -40,8 +41,16 @@ struct send_connector { /* New-SendConnector, with its defaults */
     uint64_t smtp_max_messages_per_connection;
     uint64_t max_connections; /* to one destination: max_per_domain_outbound_connections */
     struct ipaddr source_ip_address;
+    bool externally_secured; /* SmartHostAuthMechanism ExternalAuthoritative */
+    const struct rights_entry *permissions; /* of the Send rights */
+    size_t permission_count;
 };
 void send_connector_defaults(struct send_connector *c);
+/* Who the next hop is: nobody has proved anything (ANONYMOUS LOGON), or it is trusted by decree. */
+enum rights_principal send_connector_principal(const struct send_connector *c);
+/* The Send rights of the next hop: by default all may see where a message has been
+ * (ms-Exch-Send-Headers-Routing), the rest by permissions entries. */
+rights_mask send_connector_rights(const struct send_connector *c);
 
 struct route {
     const struct send_connector *connector; /* NULL: none: the message is unreachable for now */

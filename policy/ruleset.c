@@ -184,6 +184,11 @@ void ruleset_free(struct ruleset **rules)
         for (size_t i = 0; i < r->binding_count; i++)
             iptree_free(&r->bindings[i].tree);
         domain_set_free(&r->domains);
+        account_set_unref(&r->settings.accounts);
+        for (size_t i = 0; i < r->settings.domain_count; i++) {
+            struct recipient_set *recipients = r->settings.domains[i].recipients;
+            recipient_set_unref(&recipients);
+        }
         arena_free(&r->arena);
     }
     mem_free(r);
@@ -267,6 +272,30 @@ rights_mask ruleset_identity_rights(const struct ruleset *rules, uint32_t connec
     const struct receive_connector *c = &rules->settings.receive[connector_index];
     struct rights_acl acl = {c->permission_groups, c->permissions, c->permission_count};
     return rights_evaluate(&acl, NULL, who, count);
+}
+
+rights_mask ruleset_rights_of_user(const struct ruleset *rules, uint32_t connector_index,
+                                   const struct account *account)
+{
+    struct rights_identity who[ACCOUNT_IDENTITIES_MAX];
+    size_t count = account_identities(account, who);
+    return ruleset_identity_rights(rules, connector_index, who, count);
+}
+
+bool ruleset_connector_find(const struct ruleset *rules, struct bytes name, uint32_t *index)
+{
+    for (size_t i = 0; i < rules->settings.receive_count; i++) {
+        if (!bytes_equal(name, bytes_of(rules->settings.receive[i].name)))
+            continue;
+        *index = (uint32_t)i;
+        return true;
+    }
+    return false;
+}
+
+const struct account_set *ruleset_accounts(const struct ruleset *rules)
+{
+    return rules->settings.accounts;
 }
 
 enum rights_principal ruleset_first_principal(const struct receive_connector *connector)

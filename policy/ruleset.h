@@ -10,6 +10,7 @@
 #include "core/arena.h"
 #include "core/err.h"
 #include "core/ipaddr.h"
+#include "policy/account.h"
 #include "policy/domain_set.h"
 #include "policy/receive_connector.h"
 #include "policy/route.h"
@@ -22,6 +23,7 @@ struct ruleset_settings {
     size_t send_count;
     const struct accepted_domain *domains;
     size_t domain_count;
+    struct account_set *accounts; /* NULL: there is no users file. A ruleset holds it too */
 };
 
 struct ruleset;
@@ -40,6 +42,9 @@ typedef void (*ruleset_report)(void *owner, const struct ruleset_fault *fault);
 MUST_USE enum err ruleset_build(const struct ruleset_settings *settings, ruleset_report report,
                                 void *owner, struct ruleset **out);
 void ruleset_free(struct ruleset **rules);
+/* What is sound and may still surprise: that an accepted domain is open to anonymous clients, and
+ * through which connectors that hold all addresses. For whoever asks, not for every start. */
+void ruleset_notes(const struct ruleset_settings *settings, ruleset_report report, void *owner);
 
 /* What selection found: the smallest range that holds the peer, on the binding's own address
  * first, then on the wildcard's. NULL connector: none. A binding with port 0 (the kernel picks one)
@@ -58,6 +63,13 @@ rights_mask ruleset_rights(const struct ruleset *rules, uint32_t connector_index
  * AuthenticatedUsers. Walks the connector's entries. */
 rights_mask ruleset_identity_rights(const struct ruleset *rules, uint32_t connector_index,
                                     const struct rights_identity *who, size_t count);
+/* The rights of a session that logged on as ACCOUNT; what Anonymous had is lost. Allocates nothing.
+ */
+rights_mask ruleset_rights_of_user(const struct ruleset *rules, uint32_t connector_index,
+                                   const struct account *account);
+/* The connector of that name (as a session remembers it over a reload); false: it is gone. */
+bool ruleset_connector_find(const struct ruleset *rules, struct bytes name, uint32_t *index);
+const struct account_set *ruleset_accounts(const struct ruleset *rules); /* NULL: none */
 /* The bindings that selection asks for a connection to LOCAL, in that order: 0 to
  * RULESET_CANDIDATES. For explain. */
 #define RULESET_CANDIDATES 4

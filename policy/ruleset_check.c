@@ -171,6 +171,13 @@ static bool ranges_hold_everybody(const struct receive_connector *c, bool v4)
     return everybody;
 }
 
+bool ruleset_open_to_anonymous(const struct receive_connector *c)
+{
+    return c->enabled && ruleset_first_principal(c) == RIGHTS_ANONYMOUS &&
+           (rights_on(c, RIGHTS_ANONYMOUS) & RIGHTS_SUBMIT) &&
+           (ranges_hold_everybody(c, true) || ranges_hold_everybody(c, false));
+}
+
 static void check_open_relay(struct ruleset_check *check, const struct receive_connector *c)
 {
     bool external = c->auth_mechanism & RECEIVE_AUTH_EXTERNAL_AUTHORITATIVE;

@@ -26,6 +26,11 @@ static void check_domain(struct ruleset_check *check, const struct accepted_doma
                      "accepted domain \"%s\": takes in mail for a whole top-level domain from "
                      "anyone",
                      name);
+    if (d->recipients && d->type != DOMAIN_AUTHORITATIVE)
+        ruleset_fault(check, d->origin,
+                      "accepted domain \"%.64s\": recipients_file: only we can know who exists in "
+                      "an Authoritative domain; of %s the next host decides",
+                      name, domain_type_name(d->type));
 }
 
 void ruleset_check_domains(struct ruleset_check *check)

@@ -15,6 +15,17 @@ static const void *copy_array(struct arena *arena, const void *from, size_t size
     return to;
 }
 
+static const struct rights_entry *copy_permissions(struct arena *arena,
+                                                   const struct rights_entry *from, size_t count)
+{
+    struct rights_entry *to = ARENA_NEW_ARRAY(arena, struct rights_entry, count);
+    for (size_t i = 0; i < count; i++) {
+        to[i] = from[i];
+        to[i].name = copy_text(arena, from[i].name);
+    }
+    return to;
+}
+
 static void copy_receive(struct arena *arena, const struct receive_connector *from,
                          struct receive_connector *to)
 {
@@ -33,13 +44,7 @@ static void copy_receive(struct arena *arena, const struct receive_connector *fr
         ranges[i].origin = copy_text(arena, ruleset_text(from->ranges[i].origin));
     }
     to->ranges = ranges;
-    struct rights_entry *permissions =
-        ARENA_NEW_ARRAY(arena, struct rights_entry, from->permission_count);
-    for (size_t i = 0; i < from->permission_count; i++) {
-        permissions[i] = from->permissions[i];
-        permissions[i].name = copy_text(arena, from->permissions[i].name);
-    }
-    to->permissions = permissions;
+    to->permissions = copy_permissions(arena, from->permissions, from->permission_count);
 }
 
 static void copy_send(struct arena *arena, const struct send_connector *from,
@@ -60,6 +65,7 @@ static void copy_send(struct arena *arena, const struct send_connector *from,
     for (size_t i = 0; i < from->smart_host_count; i++)
         hosts[i] = copy_text(arena, from->smart_hosts[i]);
     to->smart_hosts = hosts;
+    to->permissions = copy_permissions(arena, from->permissions, from->permission_count);
 }
 
 void ruleset_copy_settings(struct arena *arena, const struct ruleset_settings *from,
@@ -78,6 +84,7 @@ void ruleset_copy_settings(struct arena *arena, const struct ruleset_settings *f
         domains[i] = from->domains[i];
         domains[i].name = copy_text(arena, from->domains[i].name);
         domains[i].origin = copy_text(arena, ruleset_text(from->domains[i].origin));
+        domains[i].recipients = recipient_set_ref(from->domains[i].recipients);
     }
     *to = (struct ruleset_settings){
         .hostname = copy_text(arena, ruleset_text(from->hostname)),
@@ -87,5 +94,6 @@ void ruleset_copy_settings(struct arena *arena, const struct ruleset_settings *f
         .send_count = from->send_count,
         .domains = domains,
         .domain_count = from->domain_count,
+        .accounts = account_set_ref(from->accounts),
     };
 }

@@ -46,6 +46,9 @@ void ruleset_check_domains(struct ruleset_check *check);
 void ruleset_check_send(struct ruleset_check *check);
 void ruleset_check_overlaps(struct ruleset_check *check);
 
+/* May everybody on the Internet bring mail to C without saying who he is? */
+bool ruleset_open_to_anonymous(const struct receive_connector *c);
+
 /* Every binding of the enabled connectors once, ordered; the caller frees. */
 struct endpoint *ruleset_list_bindings(const struct ruleset_settings *settings, size_t *count);
 int ruleset_endpoint_compare(const void *left, const void *right);

@@ -1,4 +1,5 @@
 #include "core/clock.h"
+#include "core/kill_point.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "queue/dsn.h"
@@ -107,6 +108,7 @@ static void on_committed(void *owner, const struct spool_committed *result)
     sched_count(&sched->counters.reports, 1);
     LOG(LOG_INFO, "report_sent", LOG_U64("id", result->ref.id),
         LOG_U64("original", report->message->ref.id), LOG_U64("rcpts", report->count));
+    KILL_POINT("report_committed");
     sched_submit(sched, &result->ref, &report->envelope, &report->meta, NULL);
     report_over(report, true);
 }
@@ -215,6 +217,7 @@ static void report_send(struct sched_report *report)
         return;
     }
     report->committing = true;
+    KILL_POINT("report_written");
     spool_commit(report->txn, &report->envelope, &report->meta, on_committed, report);
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "core/kill_point.h"
 #include "core/mem.h"
 
 enum { OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
@@ -64,6 +65,7 @@ static enum err open_root(struct spool *spool, struct err_detail *why)
                                  "%s cannot be created: the directory that holds it must exist",
                                  spool->path);
         made = true;
+        KILL_POINT("spool_root_made");
         fd = io->openat(io, AT_FDCWD, spool->path, OPEN_DIRECTORY, 0);
     }
     if (fd < 0)
@@ -79,6 +81,7 @@ static enum err open_sub(struct spool *spool, const char *name, int *fd, struct 
     struct io *io = spool->io;
     if (io->mkdirat(io, spool->root_fd, name + 1, 0700) != 0 && errno != EEXIST)
         return err_set_errno(why, errno, "%s%s cannot be created", spool->path, name);
+    KILL_POINT("spool_directory_made");
     *fd = io->openat(io, spool->root_fd, name + 1, OPEN_DIRECTORY, 0);
     if (*fd < 0)
         return open_error(spool, name, why);
@@ -111,6 +114,7 @@ enum err spool_directories_open(struct spool *spool, struct err_detail *why)
         err = open_sub(spool, "/big", &spool->big_fd, why);
     if (err == ERR_OK)
         err = open_sub(spool, "/quarantine", &spool->quarantine_fd, why);
+    KILL_POINT("spool_directories_made");
     if (err == ERR_OK && spool->io->fsync(spool->io, spool->root_fd) != 0)
         err = err_set_errno(why, errno, "%s cannot be synced", spool->path);
     return err;

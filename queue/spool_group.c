@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/kill_point.h"
 #include "core/log.h"
 #include "core/mem.h"
 
@@ -186,18 +187,32 @@ static bool big_synced(struct spool *spool, struct spool_txn *txn)
 {
     if (txn->big_fd < 0)
         return true;
+    KILL_POINT("spool_big_before_sync");
     if (spool->io->fsync(spool->io, txn->big_fd) == 0)
         return true;
     spool_txn_complete(txn, err_from_errno(errno));
     return false;
 }
 
+/* While no other segment is ready messages leave an end of this one to small records: on a full
+ * disk nothing but a DONE makes room again. An empty segment may be filled by one message. */
+static uint64_t kept_for_small(const struct spool *spool)
+{
+    const struct spool_segment *s = spool->active;
+    return s && s->end > SPOOL_HEADER_BYTES && spool_segments_ready(spool) == 0
+               ? s->size / SPOOL_KEPT_PART
+               : 0;
+}
+
 static void add_txns(struct spool_group *g)
 {
     struct spool *spool = g->spool;
+    uint64_t kept = kept_for_small(spool);
     g->reserved = 0;
     while (spool->txns && g->txn_count < SPOOL_GROUP_TXNS &&
-           spool->txns->length <= g->room - g->used) {
+           spool->txns->length <= g->room - g->used &&
+           (g->txn_count == 0 ||
+            g->start + g->used + kept + spool->txns->length <= g->segment->size)) {
         struct spool_txn *txn = pop_txn(spool);
         if (!big_synced(spool, txn))
             continue;
@@ -214,6 +229,7 @@ static void sync_big_names(struct spool_group *g)
     bool any = false;
     for (struct spool_txn *txn = g->txns; txn; txn = txn->next)
         any |= txn->big_fd >= 0;
+    KILL_POINT("spool_big_names_before_sync");
     if (!any || g->spool->io->fsync(g->spool->io, g->spool->big_fd) == 0)
         return;
     enum err err = err_from_errno(errno);
@@ -324,6 +340,7 @@ static enum err store(struct spool_group *g)
             return err;
         i += (size_t)count;
     }
+    KILL_POINT("spool_group_written");
     atomic_fetch_add_explicit(&spool->syncs, 1, memory_order_relaxed);
     if (spool->io->fdatasync(spool->io, g->segment->fd) != 0)
         return err_from_errno(errno);
@@ -359,6 +376,7 @@ static void apply_done(struct spool *spool, const struct spool_ref *ref)
     /* A file that stays is removed by the next start: it has no record. */
     if (e->big)
         (void)spool->io->unlinkat(spool->io, spool->big_fd, spool_big_name(ref->id, name), 0);
+    KILL_POINT("spool_done_applied");
     spool_index_remove(&spool->index, e);
     struct spool_segment *s = &spool->slots[slot];
     ASSERT(s->live > 0);
@@ -392,6 +410,7 @@ static void apply(struct spool_group *g)
                           atomic_load_explicit(&spool->ready_bytes, memory_order_relaxed) - g->used,
                           memory_order_relaxed);
     apply_txns(g); /* acknowledgements first: all else can wait */
+    KILL_POINT("spool_group_acknowledged");
     apply_smalls(g);
     while (g->settles) {
         struct spool_settle *s = g->settles;
@@ -407,6 +426,7 @@ static void apply(struct spool_group *g)
     if (spool->checkpoint_count > 0)
         memmove(spool->checkpoints, spool->checkpoints + g->checkpoint_count,
                 spool->checkpoint_count * sizeof *spool->checkpoints);
+    KILL_POINT("spool_group_applied");
     if (g->retiring)
         spool_reclaim_end(spool, g->retiring, true);
 }
@@ -426,25 +446,30 @@ static void undo(struct spool_group *g, struct spool_txn **failed)
     *failed = g->txns;
 }
 
+static bool has_room(const struct spool *spool, uint64_t need)
+{
+    const struct spool_segment *s = spool->active;
+    return s && s->size - s->end >= need + spool->void_count * SMALL_DONE_MAX;
+}
+
 /* Enough room for what must go first, or ERR_LIMIT if not even an empty segment has it. */
 static enum err make_room(struct spool *spool, enum spool_group_kind kind)
 {
-    uint64_t need = 0;
-    if (kind == SPOOL_GROUP_ALL && spool->txns)
+    uint64_t need = 0, kept = 0;
+    if (kind == SPOOL_GROUP_ALL && spool->txns) {
         need = spool->txns->length;
-    else if (kind == SPOOL_GROUP_ALL && spool->settles)
+        kept = kept_for_small(spool);
+    } else if (kind == SPOOL_GROUP_ALL && spool->settles) {
         need = spool_record_length(spool->settles->head_len, 0);
+    }
     if (need < SMALL_DONE_MAX)
         need = SMALL_DONE_MAX;
-    if (spool->active &&
-        spool->active->size - spool->active->end >= need + spool->void_count * SMALL_DONE_MAX)
+    if (has_room(spool, need + kept))
         return ERR_OK;
     enum err err = spool_segment_rotate(spool);
     if (err != ERR_OK)
         return err;
-    return spool->active->size - spool->active->end >= need + spool->void_count * SMALL_DONE_MAX
-               ? ERR_OK
-               : ERR_LIMIT;
+    return has_room(spool, need) ? ERR_OK : ERR_LIMIT;
 }
 
 static void begin(struct spool *spool, struct spool_group *g)
@@ -499,12 +524,15 @@ enum spool_group_result spool_group_run(struct spool *spool, enum spool_group_ki
     enum spool_group_result result = SPOOL_GROUP_EMPTY;
     if (g.used > 0) {
         finish_records(&g);
+        KILL_POINT("spool_group_gathered");
         *err = store(&g);
         result = *err == ERR_OK ? SPOOL_GROUP_WRITTEN : SPOOL_GROUP_FAILED;
         if (result == SPOOL_GROUP_WRITTEN) {
+            KILL_POINT("spool_group_synced");
             apply(&g);
         } else {
             undo(&g, failed);
+            KILL_POINT("spool_group_failed");
             spool_segment_poison(spool, g.segment, g.start);
         }
     } else if (g.retiring) {

@@ -22,6 +22,7 @@
 #define SPOOL_SMALL_BYTES    (1024 * 1024) /* of outcomes in one group */
 #define SPOOL_SETTLE_WAIT_MS 10            /* so long outcomes wait for messages to ride with */
 #define SPOOL_READY_MIN      1             /* segments kept ready ahead of need */
+#define SPOOL_KEPT_PART      8             /* of the last segment: one part is not for messages */
 #define SPOOL_READ_BYTES     (16 * 1024)   /* one pread brings envelope and small bodies */
 #define SPOOL_NAME_SIZE      64
 

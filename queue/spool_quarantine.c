@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "core/kill_point.h"
 #include "core/log.h"
 #include "core/mem.h"
 
@@ -21,6 +22,7 @@ enum err spool_set_aside(struct spool *spool, const char *name, const uint8_t *d
     struct iovec iov = {(void *)(uintptr_t)data, len};
     if (err == ERR_OK)
         err = io_pwrite_all(io, fd, &iov, 1, 0);
+    KILL_POINT("spool_aside_written");
     if (err == ERR_OK && (io->fsync(io, fd) != 0 || io->fsync(io, spool->quarantine_fd) != 0))
         err = err_from_errno(errno);
     if (fd >= 0) {
@@ -82,6 +84,7 @@ static enum err big_set_aside(struct spool *spool, uint64_t id)
     snprintf(to, sizeof to, "%016llx.big", (unsigned long long)id);
     if (io->renameat(io, spool->big_fd, spool_big_name(id, from), spool->quarantine_fd, to) != 0)
         return errno == ENOENT ? ERR_OK : err_from_errno(errno);
+    KILL_POINT("spool_aside_big_moved");
     if (io->fsync(io, spool->quarantine_fd) != 0 || io->fsync(io, spool->big_fd) != 0)
         return err_from_errno(errno);
     return ERR_OK;
@@ -116,6 +119,7 @@ enum err spool_set_aside_message(struct spool *spool, const struct spool_ref *re
     if (err == ERR_OK && e && e->big)
         err = big_set_aside(spool, ref->id);
     spool_segment_release(s);
+    KILL_POINT("spool_aside_message");
     LOG(LOG_ERROR, "spool_message_quarantined", LOG_STR("path", spool->path),
         LOG_U64("id", ref->id), LOG_BYTES("reason", reason), LOG_STR("result", err_name(err)));
     return err;

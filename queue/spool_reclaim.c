@@ -8,6 +8,7 @@
  */
 #include "queue/spool_private.h"
 
+#include "core/kill_point.h"
 #include "core/log.h"
 #include "core/mem.h"
 
@@ -106,6 +107,7 @@ struct spool_segment *spool_reclaim_begin(struct spool *spool, struct spool_grou
             continue;
         }
         s->state = SPOOL_SEGMENT_RETIRING;
+        KILL_POINT("spool_reclaim_carried");
         return s;
     }
     spool->something_died = false;
@@ -114,6 +116,7 @@ struct spool_segment *spool_reclaim_begin(struct spool *spool, struct spool_grou
 
 void spool_reclaim_end(struct spool *spool, struct spool_segment *segment, bool synced)
 {
+    KILL_POINT("spool_reclaim_ends");
     if (!synced)
         segment->state = SPOOL_SEGMENT_SEALED;
     else if (segment->discard)

@@ -13,11 +13,17 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/kill_point.h"
 #include "core/log.h"
 #include "core/mem.h"
 
 /* Between the highest id seen and the next: transactions that came to nothing left no trace. */
 #define ID_LEAP (1U << 20)
+
+struct gap {
+    uint64_t from, to;
+    bool torn;
+};
 
 struct recovery {
     struct spool *spool;
@@ -31,6 +37,8 @@ struct recovery {
     size_t first;               /* candidate of the segment being read */
     struct spool_ref *outcomes; /* segment, offset, length: of the record; id: the message */
     size_t outcome_count, outcome_capacity;
+    struct gap *gaps; /* of the segment being read */
+    size_t gap_count, gap_capacity;
     uint64_t id_max;
     uint8_t *buffer;
     size_t buffer_size;
@@ -45,6 +53,7 @@ static void whole_file_aside(struct spool *spool, const char *name)
     snprintf(to, sizeof to, "%s-%llx", name, (unsigned long long)clock_wall_ms());
     bool ok = io->renameat(io, spool->segments_fd, name, spool->quarantine_fd, to) == 0 &&
               io->fsync(io, spool->quarantine_fd) == 0 && io->fsync(io, spool->segments_fd) == 0;
+    KILL_POINT("spool_recover_file_aside");
     atomic_fetch_add_explicit(&spool->quarantined, 1, memory_order_relaxed);
     LOG(LOG_ERROR, "spool_segment_quarantined", LOG_STR("path", spool->path),
         LOG_STR("segment", name), LOG_STR("reason", "its header is damaged"),
@@ -293,18 +302,41 @@ static void check_end(struct recovery *r, struct spool_segment *s, uint64_t at, 
         gap_aside(r, s, at < len ? at : len, end < len ? end : len, false);
 }
 
+static void gap_note(struct recovery *r, const struct spool_walk *walk)
+{
+    if (r->gap_count == r->gap_capacity) {
+        r->gap_capacity = r->gap_capacity * 2 + 16;
+        r->gaps = mem_realloc(r->gaps, r->gap_capacity * sizeof *r->gaps);
+    }
+    r->gaps[r->gap_count++] = (struct gap){walk->gap_from, walk->gap_to, walk->gap_torn};
+}
+
+/* A group is begun when the one before is synced: only in the LAST can anything be torn. */
+static void gaps_aside(struct recovery *r, struct spool_segment *s, uint64_t last)
+{
+    for (size_t i = 0; i < r->gap_count; i++) {
+        const struct gap *gap = &r->gaps[i];
+        gap_aside(r, s, gap->from, gap->to, gap->torn && last <= gap->from);
+    }
+    r->gap_count = 0;
+}
+
 static void walk_segment(struct recovery *r, struct spool_segment *s, uint64_t len, uint64_t end)
 {
     struct spool_walk walk;
+    uint64_t last_group = 0;
     struct spool_segment_header header = {
         .generation = s->disk_generation, .salt = s->salt, .size = s->size};
     spool_walk_start(&walk, r->buffer, end && end < len ? end : len, &header);
     for (enum spool_walk_event e; (e = spool_walk_next(&walk)) != SPOOL_WALK_END;) {
-        if (e == SPOOL_WALK_RECORD)
+        if (e == SPOOL_WALK_RECORD) {
+            last_group = walk.record.group;
             on_record(r, &walk.record);
-        else
-            gap_aside(r, s, walk.gap_from, walk.gap_to, walk.gap_torn);
+        } else {
+            gap_note(r, &walk);
+        }
     }
+    gaps_aside(r, s, last_group);
     check_end(r, s, walk.at, len, end);
     spool_walk_free(&walk);
 }
@@ -361,6 +393,7 @@ static void read_segment(struct recovery *r, uint32_t slot)
     s->poisoned |= r->voids[slot];
     s->discard |= r->voids[slot] || unreadable > 0;
     walk_segment(r, s, len, end);
+    KILL_POINT("spool_recover_read");
     keep_live(r, s, slot);
     seal(r, s, end);
     r->spool->something_died |= s->live == 0;
@@ -440,6 +473,7 @@ static enum err remove_leftovers(struct recovery *r, struct err_detail *why)
             continue;
         }
         saw_id(r, id);
+        KILL_POINT("spool_recover_leftover");
         const struct spool_found *found = found_by_id(r, id);
         const struct spool_entry *e =
             found ? spool_index_find(&spool->index, id, spool_generation_slot(found->ref.segment))
@@ -470,23 +504,27 @@ enum err spool_recover(struct spool *spool, struct err_detail *why)
     r->spool = spool;
     r->id_max = 1;
     enum err err = find_segments(r, why);
+    KILL_POINT("spool_recover_found");
     if (err == ERR_OK) {
         sort_latest_first(r);
         for (size_t i = 0; i < r->count; i++)
             read_segment(r, r->order[i]);
         if (r->candidate_count > 0)
             qsort(r->candidates, r->candidate_count, sizeof *r->candidates, compare_found);
+        KILL_POINT("spool_recover_all_read");
         quarantine_twins(r);
         if (r->candidate_count > 0)
             match_outcomes(r);
         err = remove_leftovers(r, why);
     }
+    KILL_POINT("spool_recover_ends");
     atomic_store(&spool->next_id, r->count > 0 ? r->id_max + ID_LEAP : r->id_max);
     atomic_store(&spool->live_messages, spool->index.count);
     spool->found = r->candidates;
     spool->found_count = r->candidate_count;
     spool_index_free(&r->done);
     mem_free(r->outcomes);
+    mem_free(r->gaps);
     mem_free(r->buffer);
     mem_free(r);
     return err;

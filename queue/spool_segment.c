@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/kill_point.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/rand.h"
@@ -158,6 +159,7 @@ static enum err header_write(struct spool *spool, int fd, const struct spool_seg
     spool_header_encode(header, block);
     struct iovec iov = {block, sizeof block};
     enum err err = io_pwrite_all(spool->io, fd, &iov, 1, 0);
+    KILL_POINT("spool_header_written");
     if (err == ERR_OK && spool->io->fdatasync(spool->io, fd) != 0)
         err = err_from_errno(errno);
     return err;
@@ -189,6 +191,7 @@ enum err spool_segment_renew(struct spool *spool, struct spool_segment *segment)
         spool_segment_remove(spool, segment);
         return err;
     }
+    KILL_POINT("spool_segment_renewed");
     segment_ready(segment, &header);
     generation_vanished(spool);
     spool_segments_count(spool);
@@ -200,6 +203,7 @@ static int remove_name(struct spool *spool, const char *name)
 {
     if (spool->io->unlinkat(spool->io, spool->segments_fd, name, 0) != 0 && errno != ENOENT)
         return -1;
+    KILL_POINT("spool_segment_unlinked");
     return spool->io->fsync(spool->io, spool->segments_fd);
 }
 
@@ -229,6 +233,7 @@ void spool_segment_poison(struct spool *spool, struct spool_segment *segment, ui
     uint64_t generation = segment->disk_generation;
     LOG(LOG_ERROR, "spool_segment_poisoned", LOG_STR("path", spool->path),
         LOG_U64("generation", generation), LOG_U64("end", end));
+    KILL_POINT("spool_segment_poisoned");
     segment->poisoned = segment->discard = true;
     segment->state = SPOOL_SEGMENT_SEALED;
     segment->end = end;
@@ -283,6 +288,7 @@ static enum err creation_start(struct spool *spool)
         err_from_errno(errno) == ERR_NOSPACE)
         return creation_fail(spool, ERR_NOSPACE);
     c->under_way = true;
+    KILL_POINT("spool_segment_begun");
     return ERR_OK;
 }
 
@@ -307,6 +313,7 @@ static enum err creation_write(struct spool *spool, uint64_t bytes)
         c->written += (uint32_t)step;
         done += step;
     }
+    KILL_POINT("spool_segment_prewritten");
     return spool->io->fdatasync(spool->io, c->fd) == 0 ? ERR_OK : err_from_errno(errno);
 }
 
@@ -325,11 +332,13 @@ static enum err creation_finish(struct spool *spool)
         io->renameat(io, spool->segments_fd, new_name(c->slot, from), spool->segments_fd,
                      spool_segment_name(c->slot, to)) != 0)
         return creation_fail(spool, err_from_errno(errno));
+    KILL_POINT("spool_segment_named");
     if (io->fsync(io, spool->segments_fd) != 0) {
         err = err_from_errno(errno);
         (void)io->unlinkat(io, spool->segments_fd, to, 0);
         return creation_fail(spool, err);
     }
+    KILL_POINT("spool_segment_created");
     struct spool_segment *s = &spool->slots[c->slot];
     s->fd = c->fd;
     s->poisoned = s->discard = s->unprofitable = false;
@@ -367,28 +376,41 @@ static struct spool_segment *oldest_ready(struct spool *spool)
     return oldest;
 }
 
-enum err spool_segment_rotate(struct spool *spool)
+static void seal(struct spool *spool)
 {
     struct spool_segment *old = spool->active;
-    if (old) {
-        struct spool_checkpoint end = {old->disk_generation, old->end, SPOOL_CHECKPOINT_SEALED};
-        spool_checkpoint_queue(spool, &end);
-        old->state = SPOOL_SEGMENT_SEALED;
-        spool->active = NULL;
-        spool_segment_died(spool, old);
-    }
+    struct spool_checkpoint end = {old->disk_generation, old->end, SPOOL_CHECKPOINT_SEALED};
+    spool_checkpoint_queue(spool, &end);
+    KILL_POINT("spool_segment_seals");
+    old->state = SPOOL_SEGMENT_SEALED;
+    spool->active = NULL;
+    spool_segment_died(spool, old);
+}
+
+/* As long as there is no other the active segment stays: what is left of it is room for outcomes,
+ * and on a full disk only outcomes make room. */
+enum err spool_segment_rotate(struct spool *spool)
+{
     struct spool_segment *next = oldest_ready(spool);
+    enum err err = ERR_OK;
     if (!next && spool_reclaim_quick(spool))
         next = oldest_ready(spool);
     if (!next) {
-        enum err err = spool_segment_create(spool, UINT64_MAX);
-        if (err != ERR_OK)
-            return err;
+        err = spool_segment_create(spool, UINT64_MAX);
         next = oldest_ready(spool);
     }
-    ASSERT(next);
+    if (!next && spool->active && spool->active->live == 0) {
+        seal(spool);
+        if (spool_reclaim_quick(spool))
+            next = oldest_ready(spool);
+    }
+    if (!next)
+        return err;
+    if (spool->active)
+        seal(spool);
     next->state = SPOOL_SEGMENT_ACTIVE;
     spool->active = next;
+    KILL_POINT("spool_segment_activated");
     spool->something_died = true; /* there is room now for what reclaim carries */
     spool_segments_count(spool);
     return ERR_OK;

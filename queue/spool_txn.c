@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/kill_point.h"
 #include "core/mem.h"
 
 enum { BODY_FIRST_BYTES = 8 * 1024, PADDING = 8 };
@@ -65,6 +66,7 @@ void spool_abort(struct spool_txn **txn)
     if (!*txn)
         return;
     big_remove(*txn);
+    KILL_POINT("spool_txn_aborted");
     spool_txn_free(*txn);
     *txn = NULL;
 }
@@ -80,6 +82,7 @@ static enum err big_open(struct spool_txn *txn)
     if (txn->big_fd < 0)
         return err_from_errno(errno);
     txn->hasher = spool_hasher_new();
+    KILL_POINT("spool_big_created");
     return ERR_OK;
 }
 
@@ -96,6 +99,7 @@ static enum err big_write(struct spool_txn *txn, struct bytes piece)
     if (piece.len > 0)
         spool_hasher_add(txn->hasher, piece.ptr, piece.len);
     err = io_pwrite_all(txn->spool->io, txn->big_fd, iov, 2, (off_t)at);
+    KILL_POINT("spool_big_written");
     txn->octets += piece.len;
     txn->body_len = 0;
     return err;
@@ -118,6 +122,7 @@ enum err spool_append(struct spool_txn *txn, struct bytes text)
 {
     if (txn->failed != ERR_OK || text.len == 0)
         return txn->failed;
+    KILL_POINT("spool_txn_appends");
     if (text.len <= txn->spool->settings.inline_max_bytes - txn->body_len)
         body_add(txn, text);
     else
@@ -130,6 +135,7 @@ enum err spool_append(struct spool_txn *txn, struct bytes text)
 static void run_done(struct mailbox_item *item)
 {
     struct spool_txn *txn = CONTAINER_OF(item, struct spool_txn, item);
+    KILL_POINT("spool_txn_told");
     txn->done(txn->owner, &txn->result);
     spool_txn_free(txn);
 }
@@ -138,6 +144,7 @@ void spool_txn_complete(struct spool_txn *txn, enum err err)
 {
     if (err != ERR_OK) {
         big_remove(txn);
+        KILL_POINT("spool_txn_refused");
         txn->result.ref = (struct spool_ref){0};
     }
     txn->result.err = err;
@@ -185,6 +192,7 @@ void spool_commit(struct spool_txn *txn, const struct mail_envelope *envelope,
         spool_txn_complete(txn, txn->failed);
         return;
     }
+    KILL_POINT("spool_txn_encoded");
     txn->item.run = spool_on_commit;
     mailbox_send(txn->spool->mailbox, &txn->item);
 }

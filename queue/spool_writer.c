@@ -11,6 +11,7 @@
 #include <poll.h>
 
 #include "core/clock.h"
+#include "core/kill_point.h"
 #include "core/log.h"
 #include "core/mem.h"
 
@@ -56,6 +57,7 @@ void spool_trouble(struct spool *spool, enum err err)
     uint64_t wait = (uint64_t)HEAL_FIRST_MS << (spool->failures < 4 ? spool->failures : 4);
     spool->failures++;
     spool->heal_at_ms = clock_mono_ms() + (wait < HEAL_MAX_MS ? wait : HEAL_MAX_MS);
+    KILL_POINT("spool_unhealthy");
     atomic_store(&spool->health, (int)err);
     LOG(LOG_ERROR, "spool_unhealthy", LOG_STR("path", spool->path),
         LOG_STR("error", err_name(err)));
@@ -70,6 +72,7 @@ static bool heal(struct spool *spool)
         spool_trouble(spool, err);
         return false;
     }
+    KILL_POINT("spool_healed");
     atomic_store(&spool->health, ERR_OK);
     LOG(LOG_WARNING, "spool_healthy_again", LOG_STR("path", spool->path));
     return true;

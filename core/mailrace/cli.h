@@ -1,4 +1,5 @@
-/* core/mailrace/cli.h - the subcommands. Exit: 0 done, 1 refused or failed, 2 usage. */
+/* core/mailrace/cli.h - the subcommands. Exit: 0 done, 1 refused or failed, 2 usage,
+ * 3 no relay answers. */
 #ifndef MAILRACE_CLI_H
 #define MAILRACE_CLI_H
 
@@ -12,6 +13,9 @@ int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_demo(int argc, char **argv);
+int cli_user(int argc, char **argv);
+int cli_import(int argc, char **argv);
+int cli_relay_test(int argc, char **argv);
 
 /* Loads FILE; faults and warnings go to standard error, one a line. NULL after a fault. */
 struct conf *cli_load(const char *file, bool quiet_warnings, struct ruleset **rules);

@@ -14,6 +14,12 @@ static const char HELP[] =
     "  -c, --config FILE  the configuration\n"
     "  --reference        print the reference of all keys (Markdown) and exit\n";
 
+static void print_note(void *owner, const struct ruleset_fault *note)
+{
+    (void)owner;
+    printf("%s: note: %s\n", note->where, note->text);
+}
+
 int cli_check(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -45,6 +51,7 @@ int cli_check(int argc, char **argv)
     struct conf *conf = cli_load(file, false, &rules);
     if (!conf)
         return CLI_FAILED;
+    ruleset_notes(&conf->rules, print_note, NULL);
     printf("%s: sound: %zu receive connectors, %zu send connectors, %zu accepted domains\n", file,
            conf->rules.receive_count, conf->rules.send_count, conf->rules.domain_count);
     ruleset_free(&rules);

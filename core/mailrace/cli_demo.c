@@ -181,6 +181,8 @@ static char *configuration(const struct demo *demo)
                      "receive_connectors = ( { name = \"Demo\"; bindings = [ \"%s\" ];\n"
                      "  remote_ip_ranges = [ \"127.0.0.0/8\", \"::1\" ];\n"
                      "  permission_groups = [ \"AnonymousUsers\" ];\n"
+                     "  max_inbound_connection_per_source = \"unlimited\";\n"
+                     "  max_inbound_connection_percentage_per_source = 100;\n"
                      "  permissions = ( { user = \"Anonymous\";\n"
                      "    allow = [ \"ms-Exch-SMTP-Accept-Any-Recipient\" ]; } ); } );\n"
                      "send_connectors = ( { name = \"Sink\"; address_spaces = [ \"*\" ];\n"

@@ -7,7 +7,7 @@
 #include "cli.h"
 
 static const char HELP[] =
-    "usage: mailrace explain -c FILE --from IP [--to IP:PORT] [--tls]\n"
+    "usage: mailrace explain -c FILE --from IP [--to IP:PORT] [--auth USER] [--tls]\n"
     "                        [--sender A] [--rcpt A] [--json]\n"
     "\n"
     "Which receive connector takes this client and why, every other range that holds\n"

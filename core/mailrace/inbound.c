@@ -6,12 +6,16 @@
 #include "core/clock.h"
 #include "core/loop.h"
 #include "core/mem.h"
+#include "net/header_from.h"
 #include "net/smtp_trace.h"
 #include "policy/decide.h"
 
 #include "inbound_private.h"
 #include "relay.h"
 #include "worker.h"
+
+/* Of all From fields: a longer one is refused to whom it would have to be compared. */
+#define FROM_KEPT_MAX 2048
 
 struct inbound_counters inbound_counters;
 
@@ -27,6 +31,9 @@ void inbound_init(void)
         metrics_counter("mailrace_message_octets_accepted_total", "Octets of accepted messages");
     inbound_counters.refused =
         metrics_counter("mailrace_commands_refused_total", "Commands answered 4xx or 5xx");
+    inbound_counters.logons = metrics_counter("mailrace_logons_total", "AUTH answered 235");
+    inbound_counters.failed_logons =
+        metrics_counter("mailrace_logons_failed_total", "AUTH answered 535");
     inbound_counters.failed =
         metrics_counter("mailrace_commits_failed_total", "Messages that the spool could not store");
 }
@@ -92,21 +99,40 @@ void inbound_tarpit_over(struct timer *t)
     smtp_service_answer(in->service, &in->tarpitted);
 }
 
+static struct decide_verdict decide_now(struct inbound *in, enum decide_stage stage,
+                                        struct decide_facts *facts)
+{
+    snapshot_read_begin();
+    const struct relay_rules *published = relay_rules_get(relay_of(in));
+    const struct ruleset *rules = published->rules;
+    inbound_follow_rules(in, published);
+    facts->rights = in->connector->rights;
+    facts->principal = in->connector->principal;
+    if (stage != DECIDE_RCPT && decide_from_matters(facts->rights))
+        facts->sender_entitled = inbound_may_send_as(in, rules, facts->sender);
+    struct decide_verdict verdict = decide(stage, facts, rules);
+    snapshot_read_end();
+    return verdict;
+}
+
+/* What a refusal is about, as the log names it. */
+static struct bytes verb_of(enum decide_stage stage)
+{
+    if (stage == DECIDE_FROM)
+        return BYTES("From");
+    return stage == DECIDE_MAIL ? BYTES("MAIL") : BYTES("RCPT");
+}
+
 static enum smtp_server_verdict ask(struct inbound *in, enum decide_stage stage,
                                     struct decide_facts *facts, struct mail_status *status)
 {
-    bool mail = stage == DECIDE_MAIL;
-    facts->rights = in->connector->rights;
-    facts->principal = in->connector->principal;
-    snapshot_read_begin();
-    struct decide_verdict verdict = decide(stage, facts, relay_rules_get(relay_of(in))->rules);
-    snapshot_read_end();
+    struct decide_verdict verdict = decide_now(in, stage, facts);
     if (verdict.accepted)
         return SMTP_SERVER_ANSWERED;
     *status = verdict.status;
     in->missing = verdict.missing;
     in->reason = verdict.reason;
-    refuse(in, mail ? BYTES("MAIL") : BYTES("RCPT"), mail ? facts->sender : facts->rcpt, status);
+    refuse(in, verb_of(stage), stage == DECIDE_RCPT ? facts->rcpt : facts->sender, status);
     if (!verdict.tarpit || in->connector->tarpit_ms == 0)
         return SMTP_SERVER_ANSWERED;
     struct loop *loop = worker_loop(in->worker);
@@ -121,6 +147,16 @@ static enum smtp_server_verdict on_mail(void *owner, const struct mail_envelope 
     struct inbound *in = owner;
     if (!spool_accepts(relay_of(in)->spool, envelope->size_declared, status)) {
         in->reason = "the spool takes nothing in now";
+        refuse(in, BYTES("MAIL"), envelope->sender, status);
+        return SMTP_SERVER_ANSWERED;
+    }
+    if (!source_table_message(relay_of(in)->sources, in->connector->source,
+                              in->connector->message_rate_limit,
+                              loop_now_ms(worker_loop(in->worker)))) {
+        *status = MAIL_STATUS(421, 4, 4, 2,
+                              "Message submission rate for this client has exceeded the configured "
+                              "limit");
+        in->reason = "message_rate_limit";
         refuse(in, BYTES("MAIL"), envelope->sender, status);
         return SMTP_SERVER_ANSWERED;
     }
@@ -158,6 +194,7 @@ static bool write_trace(struct inbound *in)
         .id = m->id,
         .tls = facts->tls,
         .esmtp = facts->esmtp,
+        .authenticated = facts->user.len > 0,
         .smtputf8 = facts->envelope->smtputf8,
         .single_rcpt =
             facts->envelope->rcpt_count == 1 ? facts->envelope->rcpts[0].address : BYTES_EMPTY,
@@ -166,6 +203,14 @@ static bool write_trace(struct inbound *in)
     struct bytes line = smtp_trace_received(spool_txn_arena(m->txn), &trace);
     m->octets = line.len;
     return spool_append(m->txn, line) == ERR_OK;
+}
+
+/* The message lives in its transaction's arena: the pointer to it must not. */
+static void abort_message(struct inbound *in)
+{
+    struct spool_txn *txn = in->message->txn;
+    in->message = NULL;
+    spool_abort(&txn);
 }
 
 static enum smtp_server_verdict on_message_begin(void *owner, struct mail_status *status)
@@ -182,11 +227,14 @@ static enum smtp_server_verdict on_message_begin(void *owner, struct mail_status
     m->txn = txn;
     m->id = spool_txn_id(txn);
     m->scan.local_name = in->connector->fqdn;
+    if (decide_from_matters(in->connector->rights)) {
+        m->scan.from_max = FROM_KEPT_MAX;
+        m->scan.from = arena_alloc(spool_txn_arena(txn), FROM_KEPT_MAX);
+    }
     m->meta.received_at_ms = clock_wall_ms();
     in->message = m;
     if (!write_trace(in)) {
-        spool_abort(&m->txn);
-        in->message = NULL;
+        abort_message(in);
         *status = MAIL_STATUS(451, 4, 3, 0, "The message could not be stored, try again later");
         refuse(in, BYTES("DATA"), BYTES_EMPTY, status);
     }
@@ -236,14 +284,35 @@ static bool on_message_text(void *owner, struct bytes text, struct mail_status *
     return false;
 }
 
+/* The senders that a reader sees. A code of 4xx or 5xx in STATUS: refused. */
+static enum smtp_server_verdict ask_from(struct inbound *in, struct mail_status *status)
+{
+    const struct header_scan *scan = &in->message->scan;
+    struct bytes rest = bytes_make(scan->from, scan->from_len);
+    enum smtp_server_verdict verdict = SMTP_SERVER_ANSWERED;
+    char address[HEADER_FROM_ADDRESS_MAX];
+    size_t len = 0;
+    bool any = false;
+    while (status->code < 400 && header_from_next(&rest, address, &len)) {
+        struct decide_facts facts = {.sender = bytes_make(address, len)};
+        facts.sender_domain = mail_domain(facts.sender);
+        any = true;
+        verdict = ask(in, DECIDE_FROM, &facts, status);
+    }
+    if (status->code >= 400 || !scan->has_from || (any && !scan->from_cut))
+        return verdict;
+    struct decide_facts facts = {
+        .sender = BYTES_EMPTY, .sender_domain = BYTES_EMPTY, .sender_hidden = scan->from_cut};
+    return ask(in, DECIDE_FROM, &facts, status);
+}
+
 static void on_message_abort(void *owner)
 {
     struct inbound *in = owner;
     /* A commit under way cannot be taken back: it ends in on_committed(). */
     if (!in->message || in->committing)
         return;
-    spool_abort(&in->message->txn);
-    in->message = NULL;
+    abort_message(in);
 }
 
 /* --- Durable: answer, hand on to the scheduler --- */
@@ -252,6 +321,7 @@ static void free_session(struct inbound *in)
 {
     worker_session_removed(in->worker, in);
     atomic_fetch_sub_explicit(&in->connector->count->sessions, 1, memory_order_relaxed);
+    source_table_leave(relay_of(in)->sources, in->connector->source);
     atomic_fetch_sub_explicit(&relay_of(in)->sessions, 1, memory_order_relaxed);
     mem_free(in->connector);
     mem_free(in);
@@ -330,6 +400,11 @@ static enum smtp_server_verdict on_message_end(void *owner, struct mail_status *
     /* A message that is all header ends here, not at an empty line. */
     if (!header_allowed(in, status))
         return SMTP_SERVER_ANSWERED;
+    if (m->scan.from) {
+        enum smtp_server_verdict verdict = ask_from(in, status);
+        if (status->code >= 400)
+            return verdict;
+    }
     const struct smtp_server_facts *facts = smtp_server_facts(session_of(in));
     mail_envelope_copy(spool_txn_arena(m->txn), facts->envelope, &m->envelope);
     m->meta.session_id = facts->session_id;
@@ -343,10 +418,12 @@ static enum smtp_server_verdict on_message_end(void *owner, struct mail_status *
     return SMTP_SERVER_LATER;
 }
 
-/* TLS changes nothing in who an address is; identities by certificate are looked up here later. */
+/* Whoever had logged on before is unknown again; identities by certificate are looked up here
+ * later. */
 static void on_tls(void *owner)
 {
     struct inbound *in = owner;
+    inbound_identity_reset(in);
     const struct smtp_server_facts *facts = smtp_server_facts(session_of(in));
     LOG(LOG_DEBUG, "tls_started", LOG_ENDPOINT("client", &facts->client),
         LOG_STR("version", facts->tls->version), LOG_STR("cipher", facts->tls->cipher));
@@ -359,6 +436,7 @@ void inbound_closed(void *owner, enum err reason, const char *text)
         LOG_STR("reason", err_name(reason)), LOG_STR("detail", text ? text : ""));
     in->service = NULL;
     timer_cancel(&in->tarpit);
+    inbound_logon_abandon(in);
     if (!in->committing)
         free_session(in);
 }
@@ -372,6 +450,7 @@ const struct smtp_server_ops INBOUND_SESSION_OPS = {
     .on_message_abort = on_message_abort,
     .on_refused = on_refused,
     .on_tls = on_tls,
+    .on_auth = inbound_on_auth,
 };
 
 void inbound_shutdown(struct inbound *in)

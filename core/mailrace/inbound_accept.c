@@ -39,6 +39,8 @@ static void fill_settings(const struct receive_connector *c, bool has_tls,
     x |= c->eight_bit_mime_enabled ? SMTP_SERVER_8BITMIME : 0;
     x |= c->chunking_enabled ? SMTP_SERVER_CHUNKING : 0;
     x |= c->smtp_utf8_enabled ? SMTP_SERVER_SMTPUTF8 : 0;
+    if (c->auth_mechanism & RECEIVE_AUTH_BASIC)
+        x |= SMTP_SERVER_AUTH_LOGIN | SMTP_SERVER_AUTH_PLAIN;
     s->extensions = x;
     s->rcpts_max = c->max_recipients_per_message;
     s->protocol_errors_max = c->max_protocol_errors;
@@ -46,6 +48,8 @@ static void fill_settings(const struct receive_connector *c, bool has_tls,
     s->inactivity_timeout_ms = c->connection_inactivity_timeout_ms;
     s->connection_timeout_ms = c->connection_timeout_ms;
     s->min_data_rate_bytes_s = 500;
+    s->logon_failures_max = c->max_logon_failures;
+    s->auth_require_tls = c->auth_mechanism & RECEIVE_AUTH_BASIC_REQUIRE_TLS;
     s->require_tls = c->require_tls;
     s->require_ehlo_domain = c->require_ehlo_domain;
     s->normalize_bare_linefeed = !c->bare_linefeed_rejection_enabled;
@@ -59,19 +63,25 @@ static void fill_connector(const struct relay_rules *rules, const struct ruleset
     to->fqdn = copy_text(&at, c->fqdn ? c->fqdn : rules->conf->hostname);
     to->banner = copy_text(&at, c->banner);
     to->range = copy_text(&at, match->range->text);
-    to->principal = ruleset_first_principal(c);
+    to->principal = to->first_principal = ruleset_first_principal(c);
     to->rights = ruleset_rights(rules->rules, match->connector_index, to->principal);
+    to->first_rights = to->rights;
+    to->generation = rules->generation;
+    to->message_octets_max = c->max_message_size_bytes;
     to->header_octets_max = c->max_header_size_bytes;
     to->hops_max = c->max_hop_count;
     to->local_hops_max = c->max_local_hop_count;
     to->tarpit_ms = c->tarpit_interval_ms;
+    to->auth_tarpit_ms = c->auth_tarpit_interval_ms;
     to->count = rules->counts[match->connector_index];
+    to->message_rate_limit = c->message_rate_limit;
+    to->source = SOURCE_TABLE_NONE;
 }
 
 /* What selection left on the stack: one place for all texts, as long as they may be. */
 struct selection {
     bool found;
-    uint64_t connections_max, rate_per_minute;
+    uint64_t connections_max, per_source_max, percentage_per_source, rate_per_minute;
     struct smtp_server_settings settings;
     struct tls_context *tls;
     struct inbound_connector connector;
@@ -89,10 +99,10 @@ static void select_connector(struct relay *relay, const struct endpoint *peer,
         out->found = true;
         fill_connector(rules, &match, &out->connector, out->text);
         fill_settings(match.connector, rules->tls_server != NULL, &out->settings);
-        out->settings.message_size_max = out->connector.rights & RIGHTS_BYPASS_MESSAGE_SIZE_LIMIT
-                                             ? UINT64_MAX
-                                             : match.connector->max_message_size_bytes;
+        out->settings.message_size_max = inbound_message_size(&out->connector);
         out->connections_max = match.connector->max_inbound_connection;
+        out->per_source_max = match.connector->max_inbound_connection_per_source;
+        out->percentage_per_source = match.connector->max_inbound_connection_percentage_per_source;
         out->rate_per_minute = rules->conf->max_connection_rate_per_minute;
         if (out->settings.extensions & SMTP_SERVER_STARTTLS)
             out->tls = tls_context_ref(rules->tls_server);
@@ -126,24 +136,59 @@ static void refuse_unmatched(int fd, const struct endpoint *peer, const struct e
     close(fd);
 }
 
-/* Counts the session in; true with the reply if one more is too many. */
-static bool over_limit(struct inbound *in, const struct selection *chosen,
-                       const struct endpoint *peer, struct mail_status *refusal)
+/* Sessions that one source may have of those that others leave free (Exchange:
+ * MaxInboundConnectionPercentagePerSource); one is always allowed. */
+static uint64_t share_limit(const struct selection *chosen, uint64_t sessions, uint64_t own)
 {
-    uint64_t before =
-        atomic_fetch_add_explicit(&in->connector->count->sessions, 1, memory_order_relaxed);
-    const char *limit = NULL;
+    if (chosen->connections_max == RECEIVE_CONNECTOR_UNLIMITED)
+        return UINT64_MAX;
+    uint64_t others = sessions > own ? sessions - own : 0;
+    uint64_t free_for_it = chosen->connections_max > others ? chosen->connections_max - others : 0;
+    uint64_t share = free_for_it * chosen->percentage_per_source / 100;
+    return share ? share : 1;
+}
+
+/* Counts the session in; the name and value of a limit if one more is too many, else NULL. */
+static const char *over_limit(struct inbound *in, const struct selection *chosen,
+                              const struct endpoint *peer, uint64_t *value)
+{
+    struct inbound_connector *c = in->connector;
+    uint64_t before = atomic_fetch_add_explicit(&c->count->sessions, 1, memory_order_relaxed);
+    *value = chosen->connections_max;
     if (before >= chosen->connections_max)
-        limit = "max_inbound_connection";
-    else if (!worker_connection_allowed(in->worker, chosen->rate_per_minute))
-        limit = "max_connection_rate_per_minute";
+        return "max_inbound_connection";
+    *value = chosen->rate_per_minute;
+    if (!worker_connection_allowed(in->worker, chosen->rate_per_minute))
+        return "max_connection_rate_per_minute";
+    struct source_table *sources = worker_relay(in->worker)->sources;
+    *value = chosen->per_source_max;
+    c->source = source_table_enter(sources, (uintptr_t)c->count, &peer->addr, *value);
+    if (c->source == SOURCE_TABLE_NONE)
+        return "max_inbound_connection_per_source";
+    uint64_t own = source_table_sessions(sources, c->source);
+    *value = share_limit(chosen, before + 1, own);
+    return own > *value ? "max_inbound_connection_percentage_per_source" : NULL;
+}
+
+static bool refuse_over_limit(struct inbound *in, const struct selection *chosen,
+                              const struct endpoint *peer, struct mail_status *refusal)
+{
+    uint64_t value;
+    const char *limit = over_limit(in, chosen, peer, &value);
     if (!limit)
         return false;
-    *refusal = MAIL_STATUS(421, 4, 3, 2,
-                           "The maximum number of concurrent connections has exceeded a limit, "
-                           "closing transmission channel");
+    /* A greeting has no enhanced code of its own (RFC 2034 4): Exchange writes it into the text. */
+    *refusal =
+        strstr(limit, "per_source")
+            ? MAIL_STATUS(421, 0, 0, 0,
+                          "4.3.2 The maximum number of concurrent server connections has "
+                          "exceeded a per-source limit, closing transmission channel")
+            : MAIL_STATUS(421, 0, 0, 0,
+                          "4.3.2 The maximum number of concurrent connections has exceeded a "
+                          "limit, closing transmission channel");
     LOG(LOG_WARNING, "connection_refused", LOG_ENDPOINT("client", peer),
-        LOG_BYTES("connector", in->connector->name), LOG_STR("limit", limit));
+        LOG_BYTES("connector", in->connector->name), LOG_STR("limit", limit),
+        LOG_U64("value", value));
     return true;
 }
 
@@ -165,7 +210,7 @@ void inbound_accept(struct worker *worker, int fd, const struct endpoint *peer,
     chosen.settings.fqdn = in->connector->fqdn;
     chosen.settings.banner = in->connector->banner;
     struct mail_status refusal;
-    bool refused = over_limit(in, &chosen, peer, &refusal);
+    bool refused = refuse_over_limit(in, &chosen, peer, &refusal);
     metrics_add(refused ? inbound_counters.refused_connections : inbound_counters.connections, 1);
     atomic_fetch_add_explicit(&relay->sessions, 1, memory_order_relaxed);
     struct smtp_server_facts facts = {.session_id = rand_u64(), .client = *peer, .local = *local};

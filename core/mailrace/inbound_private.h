@@ -8,7 +8,7 @@
 #include "core/timer.h"
 #include "net/header_scan.h"
 #include "net/smtp_service.h"
-#include "policy/rights.h"
+#include "policy/ruleset.h"
 #include "queue/spool.h"
 
 #include "inbound.h"
@@ -16,13 +16,18 @@
 /* What selection found, copied out of the rules: the session keeps no pointer into them. */
 struct inbound_connector {
     struct bytes name, fqdn, banner, range;
-    enum rights_principal principal;
-    rights_mask rights;
+    enum rights_principal principal, first_principal; /* now; from the first byte, and after
+                                                       * STARTTLS */
+    rights_mask rights, first_rights;
+    uint64_t generation;         /* of the rules that these are from */
+    uint64_t message_octets_max; /* without ms-Exch-Bypass-Message-Size-Limit */
     uint64_t header_octets_max;
     uint64_t hops_max, local_hops_max;
-    uint64_t tarpit_ms;
+    uint64_t tarpit_ms, auth_tarpit_ms;
     struct relay_count *count;
-    char text[]; /* name, fqdn, banner, range */
+    uint32_t source;             /* slot in the relay's source table */
+    uint64_t message_rate_limit; /* a minute and source */
+    char text[];                 /* name, fqdn, banner, range */
 };
 
 struct inbound_message {
@@ -40,6 +45,7 @@ struct inbound {
     struct smtp_service *service; /* NULL once closed */
     struct inbound_connector *connector;
     struct inbound_message *message; /* in its transaction's arena */
+    struct inbound_logon *logon;     /* under way in the auth pool */
     struct timer tarpit;
     struct mail_status tarpitted; /* static text */
     rights_mask missing;          /* of the last refusal */
@@ -49,9 +55,31 @@ struct inbound {
 
 struct inbound_counters {
     metrics_id connections, refused_connections, accepted, accepted_octets, refused, failed;
+    metrics_id logons, failed_logons;
 };
 extern struct inbound_counters inbound_counters;
 extern const struct smtp_server_ops INBOUND_SESSION_OPS;
+
+/* What the identity of now may send at once: for smtp_server_message_size_set(). */
+static inline uint64_t inbound_message_size(const struct inbound_connector *c)
+{
+    return c->rights & RIGHTS_BYPASS_MESSAGE_SIZE_LIMIT ? UINT64_MAX : c->message_octets_max;
+}
+
+/* inbound_rules.c: rights as they are under RULES, the published ones. In a read section. */
+struct relay_rules;
+void inbound_follow_rules(struct inbound *in, const struct relay_rules *rules);
+
+/* inbound_auth.c */
+enum smtp_server_verdict inbound_on_auth(void *owner, struct bytes user, struct bytes password,
+                                         struct mail_status *status);
+/* The session ends before the answer. */
+void inbound_logon_abandon(struct inbound *in);
+/* Who it was at first (RFC 3207 4.2). */
+void inbound_identity_reset(struct inbound *in);
+/* Do the user's allowed senders cover SENDER? In a read section. */
+bool inbound_may_send_as(const struct inbound *in, const struct ruleset *rules,
+                         struct bytes sender);
 
 void inbound_tarpit_over(struct timer *t);
 void inbound_closed(void *owner, enum err reason, const char *text);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/err.h"
+#include "core/kill_point.h"
 
 #include "cli.h"
 
@@ -14,15 +15,18 @@ static const struct {
     {"check", "read the configuration and print every fault in it", cli_check},
     {"explain", "which connector takes a client, what it may do, and where its mail goes",
      cli_explain},
+    {"relay-test", "try the open-relay patterns against a running relay", cli_relay_test},
+    {"user", "who may log on: add, passwd, remove, list", cli_user},
     {"demo", "a relay on 127.0.0.1:2525 with a sink behind it; no configuration, no root",
      cli_demo},
+    {"import", "Exchange shell commands or their JSON export as a configuration", cli_import},
 };
 
 static void print_help(FILE *to)
 {
     fputs("usage: mailrace COMMAND [OPTION...]\n\n", to);
     for (size_t i = 0; i < ARRAY_SIZE(COMMANDS); i++)
-        fprintf(to, "  %-9s %s\n", COMMANDS[i].name, COMMANDS[i].does);
+        fprintf(to, "  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].does);
     fputs("\n`mailrace COMMAND --help` tells more. Exit: 0 done, 1 refused or failed, 2 usage.\n",
           to);
 }
@@ -41,6 +45,12 @@ int main(int argc, char **argv)
         puts("mailrace " MAILRACE_VERSION);
         return CLI_DONE;
     }
+#ifdef MAILRACE_KILL_POINTS
+    if (strcmp(argv[1], "--kill-points") == 0) {
+        kill_point_list();
+        return CLI_DONE;
+    }
+#endif
     for (size_t i = 0; i < ARRAY_SIZE(COMMANDS); i++)
         if (strcmp(argv[1], COMMANDS[i].name) == 0)
             return COMMANDS[i].run(argc - 1, argv + 1);

@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -50,6 +51,15 @@ static enum err drop_capabilities(struct err_detail *why)
     return ERR_OK;
 }
 
+/* Passwords and mail do not belong into a core file. */
+static enum err forbid_core(struct err_detail *why)
+{
+    struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) != 0)
+        return err_set_errno(why, errno, "cannot forbid core files");
+    return ERR_OK;
+}
+
 enum err privdrop(const char *user, struct err_detail *why)
 {
     bool root = geteuid() == 0;
@@ -61,5 +71,6 @@ enum err privdrop(const char *user, struct err_detail *why)
         LOG(LOG_WARNING, "running_as_root",
             LOG_STR("advice", "set `user` in the configuration; all capabilities are dropped now"));
     }
-    return drop_capabilities(why);
+    enum err e = forbid_core(why);
+    return e == ERR_OK ? drop_capabilities(why) : e;
 }

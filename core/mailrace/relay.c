@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/kill_point.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/mem.h"
 #include "net/listen.h"
 
+#include "auth_pool.h"
 #include "inbound.h"
 #include "outbound.h"
 #include "privdrop.h"
@@ -16,6 +18,8 @@
 
 /* How many messages one connection holds in its pipeline: one on its way, one ahead. */
 #define RELAY_PIPELINE 2
+/* Sources with a session at one time, all connectors together: 4 MiB. */
+#define RELAY_SOURCES (256 * 1024)
 
 /* --- What is published --- */
 
@@ -78,6 +82,7 @@ static enum err rules_make(struct relay *relay, struct conf *conf, struct rulese
 {
     struct relay_rules *r = MEM_NEW(struct relay_rules);
     atomic_init(&r->references, 1);
+    r->generation = ++relay->generation;
     r->conf = conf;
     r->rules = rules;
     if (conf->tls.certificate) {
@@ -235,6 +240,11 @@ static enum err make_workers(struct relay *relay, unsigned count, struct err_det
 
 static enum err start_workers(struct relay *relay, struct err_detail *why)
 {
+    enum err started = auth_pool_new(0, &relay->auth_pool, why);
+    if (started == ERR_OK)
+        started = auth_pool_start(relay->auth_pool, why);
+    if (started != ERR_OK)
+        return started;
     for (unsigned i = 0; i < relay->worker_count; i++) {
         enum err e = worker_start(relay->workers[i], why);
         if (e != ERR_OK)
@@ -274,6 +284,7 @@ enum err relay_start(struct conf *conf, struct ruleset *rules, struct relay **ou
     relay->file = mem_strdup(conf->file);
     log_configure(&conf->log);
     inbound_init();
+    relay->sources = source_table_new(RELAY_SOURCES);
     enum err e = start(relay, conf, rules, why);
     if (e != ERR_OK) {
         relay_stop(&relay, 0);
@@ -356,10 +367,12 @@ enum err relay_reload(struct relay *relay)
         return e;
     }
     log_configure(&conf->log);
+    KILL_POINT("reload_bound");
     struct relay_rules *old = relay_rules_hold(relay);
     warn_fixed_settings(old->conf, conf);
     relay_rules_release(&old);
     snapshot_publish(relay->published, published);
+    KILL_POINT("reload_published");
     ask_scheduler(relay, sched_retry_all); /* queued mail follows the new routes at once */
     LOG(LOG_INFO, "reloaded", LOG_STR("file", relay->file));
     return ERR_OK;
@@ -410,6 +423,8 @@ void relay_stop(struct relay **relay_at, uint64_t timeout_ms)
         drain(relay, timeout_ms);
     for (unsigned i = 0; i < relay->worker_count; i++)
         worker_stop(relay->workers[i]);
+    if (relay->auth_pool)
+        auth_pool_stop(relay->auth_pool);
     if (relay->outbound)
         outbound_stop(relay->outbound);
     if (relay->sched_thread.started)
@@ -420,6 +435,7 @@ void relay_stop(struct relay **relay_at, uint64_t timeout_ms)
     /* Completions of the last group wait in the workers' mailboxes: run by loop_free(). */
     for (unsigned i = 0; i < relay->worker_count; i++)
         worker_free(&relay->workers[i]);
+    auth_pool_free(&relay->auth_pool);
     sched_free(&relay->sched);
     loop_free(&relay->sched_loop);
     outbound_free(&relay->outbound);
@@ -432,6 +448,7 @@ void relay_stop(struct relay **relay_at, uint64_t timeout_ms)
         next = c->next;
         mem_free(c);
     }
+    source_table_free(&relay->sources);
     mem_free(relay->workers);
     mem_free(relay->bindings);
     mem_free(relay->file);

@@ -13,9 +13,11 @@
 #include "core/thread.h"
 #include "net/tls.h"
 #include "policy/ruleset.h"
+#include "policy/source_table.h"
 #include "queue/sched.h"
 #include "queue/spool.h"
 
+struct auth_pool;
 struct outbound;
 struct worker;
 
@@ -29,6 +31,7 @@ struct relay_count {
 /* What is published: immutable, replaced as a whole by a reload, kept while anybody holds it. */
 struct relay_rules {
     atomic_uint references;
+    uint64_t generation; /* differs from that of all others */
     struct conf *conf;
     struct ruleset *rules;
     struct tls_context *tls_server; /* NULL: no certificate */
@@ -38,16 +41,19 @@ struct relay_rules {
 struct relay {
     char *file;
     struct snapshot *published; /* struct relay_rules */
+    uint64_t generation;        /* of the rules made last; main thread only */
     struct spool *spool;
     struct loop *sched_loop;
     struct sched *sched;
     struct thread sched_thread;
     struct outbound *outbound;
+    struct auth_pool *auth_pool;
     struct worker **workers;
     unsigned worker_count;
     struct endpoint *bindings; /* what the workers listen on now */
     size_t binding_count;
-    struct relay_count *counts;    /* main thread only */
+    struct relay_count *counts; /* main thread only */
+    struct source_table *sources;
     atomic_uint_fast64_t sessions; /* in all */
 };
 

@@ -7,6 +7,7 @@
 #include "core/thread.h"
 #include "net/listen.h"
 
+#include "auth_throttle.h"
 #include "inbound.h"
 #include "relay.h"
 
@@ -25,6 +26,7 @@ struct worker {
     char name[16];
     struct worker_listener *listeners;
     struct inbound *sessions;
+    struct auth_throttle *throttle;
     double connections_left; /* of this minute's share */
     uint64_t refilled_ms;
 };
@@ -60,6 +62,7 @@ enum err worker_new(struct relay *relay, unsigned number, struct worker **out,
         mem_free(w);
         return e;
     }
+    w->throttle = auth_throttle_new();
     *out = w;
     return ERR_OK;
 }
@@ -167,6 +170,7 @@ void worker_free(struct worker **worker)
     if (!w)
         return;
     loop_free(&w->loop);
+    auth_throttle_free(&w->throttle);
     mem_free(w);
     *worker = NULL;
 }
@@ -179,6 +183,11 @@ struct loop *worker_loop(struct worker *w)
 struct relay *worker_relay(struct worker *w)
 {
     return w->relay;
+}
+
+struct auth_throttle *worker_auth_throttle(struct worker *w)
+{
+    return w->throttle;
 }
 
 bool worker_connection_allowed(struct worker *w, uint64_t rate_per_minute)

@@ -9,6 +9,7 @@
 #include "core/err.h"
 #include "core/ipaddr.h"
 
+struct auth_throttle;
 struct inbound;
 struct loop;
 struct relay;
@@ -30,6 +31,7 @@ void worker_free(struct worker **w);
 /* Worker's thread: the list of sessions belongs to it. */
 struct loop *worker_loop(struct worker *w);
 struct relay *worker_relay(struct worker *w);
+struct auth_throttle *worker_auth_throttle(struct worker *w); /* of its own connections */
 void worker_session_added(struct worker *w, struct inbound *session);
 void worker_session_removed(struct worker *w, struct inbound *session);
 /* One more connection under max_connection_rate_per_minute? Each worker grants its share, refilled

@@ -51,6 +51,7 @@ queue = {{ glitch_retry_interval = "1s"; message_retry_interval = "1s";
 receive_connectors = (
   {{ name = "In"; bindings = [ "127.0.0.1:{port}" ]; remote_ip_ranges = [ "127.0.0.0/8" ];
     permission_groups = [ "AnonymousUsers" ];
+    max_inbound_connection_per_source = "unlimited"; max_inbound_connection_percentage_per_source = 100;
     permissions = ( {{ user = "Anonymous"; allow = [ "ms-Exch-SMTP-Accept-Any-Recipient" ]; }} ); }}
 );
 send_connectors = (

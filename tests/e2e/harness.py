@@ -21,10 +21,12 @@ import threading
 import time
 import unittest
 
-BUILD = os.environ.get("MAILRACE_BUILD", "build/release")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.abspath(os.environ.get("MAILRACE_BUILD") or os.path.join(ROOT, "build", "release"))
 MAILRACE = os.path.join(BUILD, "bin", "mailrace")
 LOAD = os.path.join(BUILD, "bin", "mailrace-load")
-PATIENCE_S = float(os.environ.get("MAILRACE_PATIENCE_S", 60))  # generous: sanitizers, a busy machine; a pass never waits
+# Generous: sanitizer builds, a busy machine. What passes never waits for it.
+PATIENCE_S = float(os.environ.get("MAILRACE_PATIENCE_S", 60))
 
 
 def wait_until(condition, what, patience=PATIENCE_S):
@@ -168,12 +170,17 @@ class Relay(Process):
         return code
 
 
+# One address plays many clients here.
+MANY = ('max_inbound_connection_per_source = "unlimited"; '
+        "max_inbound_connection_percentage_per_source = 100;")
+
+
 def config(spool, *, bindings='"127.0.0.1:0"', ranges='"0.0.0.0/0", "::/0"', relay_hosts='"127.0.0.1"',
            send="", domains="", extra="", connector=""):
     """A whole configuration: a default connector, a relay connector for RELAY_HOSTS, SEND."""
     relay = f"""
   , {{ name = "Relay"; bindings = [ {bindings} ]; remote_ip_ranges = [ {relay_hosts} ];
-    permission_groups = [ "AnonymousUsers" ]; tarpit_interval = "0s"; {connector}
+    permission_groups = [ "AnonymousUsers" ]; tarpit_interval = "0s"; {MANY} {connector}
     permissions = ( {{ user = "Anonymous"; allow = [ "ms-Exch-SMTP-Accept-Any-Recipient" ]; }} ); }}
 """ if relay_hosts else ""
     return f"""
@@ -185,7 +192,7 @@ queue = {{ glitch_retry_interval = "1s"; message_retry_interval = "1s";
 accepted_domains = ( {domains} );
 receive_connectors = (
   {{ name = "Default"; bindings = [ {bindings} ]; remote_ip_ranges = [ {ranges} ];
-    permission_groups = [ "AnonymousUsers" ]; tarpit_interval = "0s"; {connector} }}
+    permission_groups = [ "AnonymousUsers" ]; tarpit_interval = "0s"; {MANY} {connector} }}
   {relay}
 );
 send_connectors = ( {send} );

@@ -11,9 +11,7 @@ import stat
 import subprocess
 import unittest
 
-from harness import MAILRACE, Case, config, main, smart_host
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import MAILRACE, ROOT, Case, config, main, smart_host
 
 # Each: name, faulty text (the line with the fault ends in "# here"), what is said about it.
 RECEIVE = """hostname = "relay.test";

@@ -3,7 +3,7 @@
 
 import re
 
-from harness import RelayCase, Sink, config, main, parse_report, smart_host, wait_until
+from harness import RelayCase, Sink, config, main, parse_report, smart_host, untraced, wait_until
 
 
 class Outcomes(RelayCase):

@@ -15,13 +15,14 @@ SEQUENCES = {
 CLEAN = {"S13", "S14", "S15", "S16a", "S16b", "S16c", "S16d", "S16e", "S17"}  # odd, but whole lines
 SMUGGLED = b"MAIL FROM:<admin@victim.test>\r\nRCPT TO:<t@ours.test>\r\nDATA\r\nSubject: b\r\n\r\ny\r\n"
 
+
 class Smuggling(RelayCase):
-    def one_of_each(self, connector=""):
-        self.start(connector=connector)
+    def each_sequence(self, check):
+        """Calls CHECK with (name, sequence, the reply to it), in one segment and a byte at a time."""
         for name, sequence in SEQUENCES.items():
             for split in (False, True):
                 with self.subTest(name, split=split):
-                    yield name, sequence, split
+                    check(name, sequence, self.run_sequence(sequence, split))
 
     def run_sequence(self, sequence, split):
         d = self.session()
@@ -57,18 +58,19 @@ class Smuggling(RelayCase):
             self.assertFalse(re.match(rb"\.(?!\.)", line), line)
 
     def test_S01_to_S17_nothing_is_smuggled(self):
-        for name, sequence, split in self.one_of_each():
-            reply = self.run_sequence(sequence, split)
+        self.start()
+
+        def check(name, sequence, reply):
             self.assertRegex(reply, "^250 " if name in CLEAN else r"^550 5\.5\.2 ")
+        self.each_sequence(check)
         self.nothing_smuggled()
 
     def test_S01_to_S17_normalised_nothing_is_smuggled(self):
-        for name, sequence, split in self.one_of_each("bare_linefeed_rejection_enabled = false;"):
-            reply = self.run_sequence(sequence, split)
-            if b"\0" in sequence:
-                self.assertRegex(reply, r"^550 5\.5\.2 ")
-            else:
-                self.assertRegex(reply, "^250 ")
+        self.start(connector="bare_linefeed_rejection_enabled = false;")
+
+        def check(name, sequence, reply):
+            self.assertRegex(reply, r"^550 5\.5\.2 " if b"\0" in sequence else "^250 ")
+        self.each_sequence(check)
         self.nothing_smuggled()
 
     def test_S19_S20_dots_on_the_first_line(self):
@@ -96,7 +98,7 @@ class Smuggling(RelayCase):
             self.assertIn(b"x" * 998, message["data"])
             self.check_wire(message["wire"])
 
-    def test_S06_bdat_is_held_to_the_same_rules(self):
+    def test_S26_bdat_is_held_to_the_same_rules(self):
         self.start()
         for chunks in ((b"Subject: a\r\n\r\nx\n.\r\n",), (b"Subject: a\r\n\r\nx\r", b".\r\n"),
                        (b"x\r\n", b".\n"), (b"a", b"\n", b".", b"\r\n")):
@@ -106,7 +108,7 @@ class Smuggling(RelayCase):
             for i, chunk in enumerate(chunks):
                 d.send(b"BDAT %d%s\r\n" % (len(chunk), b" LAST" if i == len(chunks) - 1 else b"") + chunk)
             replies = [d.read() for _ in chunks]
-            self.assertRegex(replies[-1], "^550 5.5.2 |^503 |^250 " if len(chunks) > 1 else r"^550 5\.5\.2 ")
+            self.assertTrue(any(r.startswith("550 5.5.2 ") for r in replies), (chunks, replies))
             self.assertNotEqual(replies[-1][:3], "250", chunks)
         self.assertEqual(self.marker(), [])
 

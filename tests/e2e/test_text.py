@@ -4,7 +4,7 @@
 import random
 import re
 
-from harness import RelayCase, config, main, parse_report, smart_host, untraced, wait_until
+from harness import RelayCase, config, main, parse_report, untraced, wait_until
 
 
 class Text(RelayCase):

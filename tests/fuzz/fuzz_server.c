@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum feed { FEED_OCTETS, FEED_LINES, FEED_CHANCE };
 
-enum question { QUESTION_MAIL, QUESTION_RCPT, QUESTION_BEGIN, QUESTION_END };
+enum question { QUESTION_MAIL, QUESTION_RCPT, QUESTION_BEGIN, QUESTION_END, QUESTION_AUTH };
 
 struct owner {
     struct smtp_server *s;
@@ -155,8 +155,25 @@ static void on_tls(void *owner)
     o->in_op = false;
 }
 
-static const struct smtp_server_ops ops = {on_mail, on_rcpt,  on_begin,   on_text,
-                                           on_end,  on_abort, on_refused, on_tls};
+/* Nobody is asked about twice, nor about a name that could do harm. */
+static enum smtp_server_verdict on_auth(void *owner, struct bytes user, struct bytes password,
+                                        struct mail_status *status)
+{
+    struct owner *o = owner;
+    enter_op(o);
+    MUST(!o->open && !smtp_server_facts(o->s)->user.len && user.len <= 255 && password.len <= 511);
+    MUST((user.len == 0) == (password.len == 0));
+    for (size_t i = 0; i < user.len; i++)
+        MUST((unsigned char)user.ptr[i] >= ' ' && user.ptr[i] != 0x7f);
+    for (size_t i = 0; i < password.len; i++)
+        MUST((unsigned char)password.ptr[i] >= ' ' && password.ptr[i] != 0x7f);
+    if (!user.len || password.len % 2)
+        *status = MAIL_STATUS(535, 5, 7, 3, "Authentication unsuccessful");
+    return leave_op(o, QUESTION_AUTH, status);
+}
+
+static const struct smtp_server_ops ops = {on_mail,  on_rcpt,    on_begin, on_text, on_end,
+                                           on_abort, on_refused, on_tls,   on_auth};
 
 /* RFC 5321 4.2: code, "-" or blank, text, CRLF, 512 octets, one code a reply. */
 static void check_reply_line(struct owner *o, struct bytes line)
@@ -261,7 +278,8 @@ static void run(struct owner *o, unsigned choice, struct bytes in, enum feed fee
     struct smtp_server_settings settings = {
         .fqdn = BYTES("relay.example"),
         .banner = choice & 1 ? BYTES("220 here") : BYTES_EMPTY,
-        .extensions = choice & 2 ? 0xffu : 0xffu & ~(unsigned)SMTP_SERVER_PIPELINING,
+        .extensions = (choice & 2 ? 0xffu : 0xffu & ~(unsigned)SMTP_SERVER_PIPELINING) |
+                      SMTP_SERVER_AUTH_PLAIN | SMTP_SERVER_AUTH_LOGIN,
         .message_size_max = choice & 4 ? 3000 : UINT64_MAX,
         .rcpts_max = 20,
         .protocol_errors_max = choice & 8 ? 5 : SIZE_MAX,
@@ -269,6 +287,8 @@ static void run(struct owner *o, unsigned choice, struct bytes in, enum feed fee
         .inactivity_timeout_ms = 300000,
         .connection_timeout_ms = 600000,
         .min_data_rate_bytes_s = choice & 16 ? 500 : 0,
+        .logon_failures_max = choice & 8 ? 3 : 0,
+        .auth_require_tls = choice & 1,
         .require_tls = choice & 32,
         .require_ehlo_domain = choice & 64,
         .normalize_bare_linefeed = choice & 128,

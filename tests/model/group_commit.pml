@@ -1,10 +1,9 @@
 /* group_commit.pml - the spool's group commit, to be searched exhaustively by spin (tests/model/run).
  *
- * Three workers hand one transaction each to the writer's mailbox (core/mailbox.c) and wait in
- * their loops (core/loop.c); the writer gathers groups, writes, syncs and completes them to their
- * homes (queue/spool_writer.c, queue/spool_group.c); the program may be told to stop at any time
- * (relay_stop()); up to FAULTS operations of the disk fail. Every access to what threads share is
- * a step of its own. There is no clock: what only a timeout would rescue counts as a deadlock.
+ * Three workers hand one transaction each to the writer, which gathers groups, writes, syncs and
+ * completes them to their homes (queue/spool_writer.c, queue/spool_group.c); the program may be
+ * told to stop at any time (relay_stop()); up to FAULTS operations of the disk fail. There is no
+ * clock: what only a timeout would rescue counts as a deadlock.
  *
  * The disk: a record is unsynced when written; a sync makes it durable; a failed sync leaves it
  * there or not, nobody can know, and no later sync makes it durable. Whether a process is killed
@@ -13,18 +12,19 @@
  * unchanged state: what holds for it holds after a crash at any point.
  *
  * What must hold
- *   P1  Whoever was told "committed" is found, whatever else is lost.
- *   P4  Whoever was told "failed" is not found, if the disk took the VOID record.
- *       (With two faults the second may hit the VOID itself, and then nothing can be done.)
+ *   P1    Whoever was told "committed" is found, whatever else is lost.
+ *   P4    Whoever was told "failed" is not found, if the disk took the VOID record. With two
+ *         faults the second may hit the VOID itself, and then nothing can be done.
  *   Once  A transaction is completed exactly once, and only after it was handed over.
- *   Wake  No thread sleeps while its mailbox has work: there is no state without a next step but
- *       the end. signals_owed never falls behind what the eventfd holds.
- *   Stop  When everything has ended, everything handed over has been completed.
- *   Live  Every transaction handed over is completed in the end (under weak fairness).
+ *   Stop  When everything has ended, everything handed over has been completed, and there is no
+ *         other state without a next step.
+ *   Live  Every transaction handed over is completed in the end (LIVE, under weak fairness).
  *
- * Macros: FAULTS, GROUP (transactions a group takes at most), CRASH (with "look"), LIVE (the
- * property of that name), STRICT (P4 with two faults: excused only while the VOID itself has
- * failed); BUG_* are faults of our own that must be found.
+ * Macros: FAULTS; GROUP, the transactions a group takes at most; LATE, no stop before all is done;
+ * CRASH, with "look"; STRICT, P4 with two faults: excused only while the VOID itself has failed.
+ * HEAL_FIRST_ONLY and EMPTY_IS_IDLE: run_group() heals only at the first failure in a row; a group
+ * that all have left before it was written counts as nothing done. BUG_* are faults of our own
+ * that must be found.
  */
 
 #ifndef FAULTS
@@ -34,8 +34,10 @@
 #define GROUP 2
 #endif
 
+#ifndef WORKERS
 #define WORKERS 3
-#define WRITER  3 /* the writer's mailbox; 0 to 2 are the workers' */
+#endif
+#define WRITER  WORKERS /* the writer's mailbox; those before it are the workers' */
 #define STOP    7 /* an item that is no transaction */
 #define BIG     1 /* this transaction has its text in a file of its own and a small record */
 #define ROOM    3 /* of a segment */
@@ -43,90 +45,8 @@
 #define LENGTH(t) ((t) == BIG -> 1 : 2)
 #define BIT(n)    (1 << (n))
 
-/* --- Mailboxes --- */
-
-chan box[4] = [4] of { byte };
-bool sleeping[4];
-bool edge[4];     /* what epoll has not reported yet, edge-triggered */
-byte signals;     /* in the writer's eventfd, which is polled level-triggered */
-byte signals_owed;
-
-/* Of all who find the receiver asleep one wakes it. */
-inline send(to, what)
-{
-    box[to] ! what;
-    if
-    :: !sleeping[to]
-    :: sleeping[to] ->
-        d_step { found = sleeping[to]; sleeping[to] = false };
-        if
-        :: found -> wake(to)
-        :: !found
-        fi
-    fi;
-    found = false
-}
-
-inline wake(to)
-{
-#ifdef BUG_NO_WAKE
-    skip
-#else
-    d_step {
-        edge[to] = true;
-        if
-        :: to == WRITER -> signals++
-        :: else
-        fi
-    }
-#endif
-}
-
-/* Announce, then look again. */
-inline sleep_begin(me)
-{
-    announced = false;
-    if
-    :: nempty(box[me])
-    :: empty(box[me]) ->
-#ifdef BUG_LOOK_BEFORE_ANNOUNCE
-        sleeping[me] = true;
-        announced = true
-#else
-        sleeping[me] = true;
-        if
-        :: empty(box[me]) -> announced = true
-        :: nempty(box[me]) -> sleep_abandon(me)
-        fi
-#endif
-    fi
-}
-
-inline sleep_abandon(me)
-{
-    d_step {
-        if
-        :: sleeping[me] -> sleeping[me] = false
-        :: !sleeping[me] && me == WRITER -> signals_owed++
-        :: else
-        fi
-    }
-}
-
-/* The sender that found us asleep may not have written yet: its signal comes later. */
-inline sleep_end(me)
-{
-    sleep_abandon(me);
-    d_step {
-        if
-        :: signals_owed > 0 && signals > 0 ->
-            assert(signals_owed >= signals);
-            signals_owed = signals_owed - signals;
-            signals = 0
-        :: else
-        fi
-    }
-}
+/* A mailbox is a queue whose receiver sleeps only while it is empty: mailbox.pml proves it. */
+chan box[WORKERS + 1] = [WORKERS + 1] of { byte };
 
 /* --- The disk --- */
 
@@ -149,12 +69,6 @@ byte handed, done; /* bits */
 
 /* --- The writer --- */
 
-chan waiting = [4] of { byte }; /* spool->txns */
-byte segment, segment_end;         /* 0: none */
-byte segments;                  /* the last one made */
-byte void_pending;              /* bits: segments whose VOID must be written */
-bool unhealthy;
-bool stopping;                  /* the writer's */
 bool writer_ended;
 
 mtype = { EMPTY, WRITTEN, BROKEN };
@@ -163,28 +77,30 @@ inline tell(t, how)
 {
     assert(told[t] == OPEN && (handed & BIT(t)));
     told[t] = how;
-    send(t, t)
+    box[t] ! t
 }
 
-/* spool_segment_rotate(): a new segment, synced before its first record. */
+/* spool_segment_rotate(): a new segment, synced before its first record. If none can be had the old
+ * one stays. */
 inline make_room(need, ok)
 {
     ok = true;
     if
     :: segment != 0 && segment_end + need <= ROOM
     :: else ->
-        segment = 0;
         if
         :: segments++;
             assert(segments < SEGMENTS);
             segment = segments;
-            segment_end = 0
+            segment_end = 0;
+            segment_used = false
         :: fault_possible -> faults++; ok = false
         fi
     fi
 }
 
-/* add_txns(): in their order, as long as they fit; a big text is synced before its record. */
+/* add_txns(): in their order, as long as they fit; a big text is synced before its record, and
+ * leaves the group if it cannot be. */
 inline gather()
 {
     do
@@ -199,11 +115,12 @@ inline gather()
                 message_at[t] = segment_end + used;
                 used = used + LENGTH(t);
                 count++
-            :: t == BIG && fault_possible -> faults++; tell(t, FAILED)
+            :: t == BIG && fault_possible -> faults++; unsynced = unsynced | BIT(t)
             fi
         fi
     :: else -> break
-    od
+    od;
+    t = 0
 }
 
 inline write_group()
@@ -229,38 +146,35 @@ inline write_group()
 /* What is doubtful stays so for ever. */
 inline settle_group(as)
 {
-    d_step {
-        i = 0;
-        do
-        :: i < WORKERS ->
-            if
-            :: (group & BIT(i)) && message[i] == UNSYNCED -> message[i] = as
-            :: else
-            fi;
-            i++
-        :: else -> break
-        od;
-        i = 1;
-        do
-        :: i < SEGMENTS ->
-            if
-            :: voided[i] == UNSYNCED -> voided[i] = as
-            :: else
-            fi;
-            i++
-        :: else -> break
-        od;
-        i = 0
-    }
+    do
+    :: i < WORKERS ->
+        if
+        :: (group & BIT(i)) && message[i] == UNSYNCED -> message[i] = as
+        :: else
+        fi;
+        i++
+    :: else -> break
+    od;
+    i = 1;
+    do
+    :: i < SEGMENTS ->
+        if
+        :: voided[i] == UNSYNCED -> voided[i] = as
+        :: else
+        fi;
+        i++
+    :: else -> break
+    od;
+    i = 0
 }
 
 /* spool_segment_poison(): a segment in which nothing was ever synced is removed, and if that
  * succeeds nothing need be said about it. */
 inline poison()
 {
-    voided_at[segment] = segment_end;
+    d_step { i = 0; settle_group(DOUBTFUL); voided_at[segment] = segment_end };
     if
-    :: segment_end == 0 ->
+    :: !segment_used ->
         removed[segment] = UNSYNCED;
         if
         :: removed[segment] = SYNCED
@@ -268,65 +182,68 @@ inline poison()
         fi
     :: else -> void_pending = void_pending | BIT(segment)
     fi;
-    segment = 0;
-    segment_end = 0
+    d_step { segment = 0; segment_end = 0; segment_used = false }
 }
 
 /* spool_group_run(). ALL: transactions too, else VOIDs alone. Leaves RESULT and, for those who
  * still wait to be told that it failed, GROUP. */
 inline group_run(all, need)
 {
-    group = 0; used = 0; count = 0;
-    make_room(need, ok);
+    atomic {
+        group = 0; used = 0; count = 0;
+        make_room(need, ok);
+        if
+        :: ok && all -> gather()
+        :: else
+        fi
+    };
+    if
+    :: unsynced != 0 -> unsynced = 0; tell(BIG, FAILED)
+    :: else
+    fi;
     if
     :: !ok -> result = BROKEN
-    :: else ->
-        if
-        :: all -> gather()
-        :: else
-        fi;
-        if
-        :: group == 0 && void_pending == 0 -> result = EMPTY
-        :: else ->
-            write_group();
+    :: ok && group == 0 && void_pending == 0 -> result = EMPTY
+    :: ok && (group != 0 || void_pending != 0) ->
+        write_group();
 #ifdef BUG_ACK_EARLY
-            tell_all(COMMITTED);
+        keep = group;
+        tell_all(COMMITTED);
+        group = keep;
 #endif
+        atomic {
             if
             :: settle_group(SYNCED); result = WRITTEN
-            :: fault_possible -> faults++; settle_group(DOUBTFUL); result = BROKEN
+            :: fault_possible -> faults++; result = BROKEN
             fi;
 #ifdef BUG_SYNC_AGAIN
             if
-            :: result == BROKEN -> settle_group(SYNCED); result = WRITTEN
+            :: result == BROKEN -> settle_group(DOUBTFUL); settle_group(SYNCED); result = WRITTEN
             :: else
-            fi;
-#endif
-            if
-            :: result == WRITTEN ->
-                segment_end = segment_end + used;
-                void_pending = 0;
-                tell_all(COMMITTED)
-            :: else -> poison()
             fi
+#endif
+        };
+        if
+        :: result == WRITTEN ->
+            d_step { segment_end = segment_end + used; segment_used = true; void_pending = 0 };
+#ifndef BUG_ACK_EARLY
+            tell_all(COMMITTED)
+#endif
+        :: else -> poison()
         fi
     fi
 }
 
 inline tell_all(how)
 {
-    t = 0;
     do
-    :: t < WORKERS ->
-        if
-        :: group & BIT(t) -> tell(t, how)
-        :: else
-        fi;
-        t++
-    :: else -> break
-    od;
-    t = 0
-    ; group = 0
+    :: group != 0 ->
+        t = (group & 1 -> 0 : (group & 2 -> 1 : 2));
+        group = group - BIT(t);
+        tell(t, how);
+        t = 0
+    :: group == 0 -> break
+    od
 }
 
 /* Another segment, in which what failed is void. */
@@ -337,16 +254,18 @@ inline heal()
 #endif
     keep = group;
     group_run(false, 0);
-    group = keep;
-    keep = 0;
-    unhealthy = (result == BROKEN);
-    void_failed = unhealthy
+    atomic {
+        group = keep;
+        keep = 0;
+        unhealthy = (result == BROKEN);
+        void_failed = unhealthy
+    }
 }
 
 inline run_group()
 {
-    waiting ? <t>;
-    group_run(true, LENGTH(t));
+    waiting ? <first>;
+    group_run(true, LENGTH(first));
     if
     :: result == BROKEN ->
         unhealthy = true;
@@ -370,7 +289,7 @@ inline run_group()
     :: result == EMPTY -> did = true
 #endif
     fi;
-    result = EMPTY; used = 0; count = 0; group = 0
+    atomic { result = EMPTY; used = 0; count = 0; group = 0; first = 0; ok = false }
 }
 
 inline turn()
@@ -413,8 +332,14 @@ inline writer_take()
 
 proctype writer()
 {
-    byte t, i, group, keep, used, count;
-    bool found, announced, ran, did, ok, failed_before;
+    chan waiting = [3] of { byte }; /* spool->txns */
+    byte segment, segment_end;      /* 0: none */
+    bool segment_used;              /* something was synced in it */
+    byte segments;                  /* the last one made */
+    byte void_pending;              /* bits: segments whose VOID must be written */
+    bool unhealthy, stopping, failed_before;
+    byte t, i, first, group, keep, unsynced, used, count;
+    bool ran, did, ok;
     mtype result = EMPTY;
 
     do
@@ -425,15 +350,9 @@ proctype writer()
         :: ran || did
         :: !ran && !did && stopping -> break
         :: !ran && !did && !stopping ->
-            sleep_begin(WRITER);
             if
-            :: announced ->
-                if
-                :: signals > 0
-                :: unhealthy -> skip /* poll() returns when it is time to heal */
-                fi;
-                sleep_end(WRITER)
-            :: !announced
+            :: nempty(box[WRITER])
+            :: unhealthy /* poll() returns when it is time to heal */
             fi
         fi
     od;
@@ -441,6 +360,7 @@ proctype writer()
     :: unhealthy && void_pending != 0 -> heal()
     :: else
     fi;
+    assert(len(waiting) == 0);
     writer_ended = true
 }
 
@@ -468,30 +388,12 @@ inline worker_take(me)
 proctype worker(byte me)
 {
     byte t;
-    bool found, announced, ending, socket, spare = true;
+    bool ending;
 
     do
-    :: !ending ->
-        sleep_begin(me);
-        if
-        :: announced ->
-            if
-            :: edge[me] -> edge[me] = false
-            :: !(handed & BIT(me)) -> socket = true
-            :: spare -> spare = false /* something else on this loop */
-            fi;
-            sleep_abandon(me)
-        :: !announced -> edge[me] = false
-        fi;
-        if
-        :: socket ->
-            socket = false;
-            d_step { assert(!(handed & BIT(me))); handed = handed | BIT(me) };
-            send(WRITER, me)
-        :: !socket
-        fi;
-        worker_take(me)
     :: ending -> break
+    :: atomic { nempty(box[me]) && !ending -> worker_take(me) }
+    :: atomic { !ending && !(handed & BIT(me)) -> handed = handed | BIT(me); box[WRITER] ! me }
     od;
     workers_ended++
 }
@@ -501,27 +403,30 @@ proctype worker(byte me)
 init
 {
     byte i, t;
-    bool found;
 
     atomic {
         run writer();
         run worker(0);
         run worker(1);
+#if WORKERS > 2
         run worker(2)
+#endif
 #ifdef CRASH
-        ; run look()
+        run look()
 #endif
     };
     if
+#ifndef LATE
     :: skip
+#endif
     :: done == BIT(WORKERS) - 1
     fi;
     do
-    :: i < WORKERS -> send(i, STOP); i++
+    :: i < WORKERS -> box[i] ! STOP; i++
     :: else -> break
     od;
     workers_ended == WORKERS;
-    send(WRITER, STOP);
+    box[WRITER] ! STOP;
     writer_ended;
     /* worker_free(): loop_free() runs what is still in the mailbox. */
     i = 0;
@@ -539,7 +444,7 @@ init
         i++
     :: else -> break
     od;
-    assert(handed == done && len(waiting) == 0)
+    assert(handed == done)
 }
 
 /* --- A start after a crash --- */
@@ -573,7 +478,9 @@ end:
         if
         :: t = 0
         :: t = 1
+#if WORKERS > 2
         :: t = 2
+#endif
         fi;
         may_be(found, message[t]);
         may_be(gone, removed[message_segment[t]]);

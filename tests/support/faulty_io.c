@@ -41,10 +41,14 @@ struct faulty_io {
     struct dir *dirs;
     struct file *file_of[FDS_MAX];
     struct dir *dir_of[FDS_MAX];
-    uint64_t calls, syncs, fail_at, fail_sync_at, free_bytes, second_tries;
+    uint64_t calls, syncs, free_bytes, second_tries;
+    /* What is to fail: of the calls of these kinds the n-th, 0: none. */
+    unsigned kinds;
+    uint64_t fail_at, seen;
     int errnum;
     enum faulty_mode mode;
-    bool failed, free_set;
+    bool free_set;
+    const char *failed_call; /* the last one, since told to */
     void (*before_sync)(void *owner);
     void *before_sync_owner;
 };
@@ -54,27 +58,32 @@ static struct faulty_io *self(struct io *io)
     return CONTAINER_OF(io, struct faulty_io, io);
 }
 
-/* Counts a call; true: it fails, errno is set. */
-static bool fails(struct faulty_io *f)
+static bool lasts(enum faulty_mode mode, uint64_t after)
 {
-    f->calls++;
-    if (f->fail_at == 0 || f->calls < f->fail_at)
-        return false;
-    if (f->calls > f->fail_at && f->mode != FAULTY_FOR_GOOD)
-        return false;
-    f->failed = true;
-    errno = f->errnum;
-    return true;
+    switch (mode) {
+    case FAULTY_ONCE:
+    case FAULTY_SHORT:
+        return after == 0;
+    case FAULTY_FOR_GOOD:
+    case FAULTY_SHORT_FOR_GOOD:
+        return true;
+    case FAULTY_EVERY_OTHER:
+        return after % 2 == 0;
+    }
+    return false;
 }
 
-static bool sync_fails(struct faulty_io *f)
+/* Counts a call; true: it fails, errno is set. */
+static bool fails(struct faulty_io *f, enum faulty_kind kind, const char *call)
 {
-    f->syncs++;
-    if (fails(f))
-        return true;
-    if (f->fail_sync_at == 0 || f->syncs != f->fail_sync_at)
+    f->calls++;
+    f->syncs += kind == FAULTY_SYNCS;
+    if (f->fail_at == 0 || !(f->kinds & kind))
         return false;
-    f->failed = true;
+    f->seen++;
+    if (f->seen < f->fail_at || !lasts(f->mode, f->seen - f->fail_at))
+        return false;
+    f->failed_call = call;
     errno = f->errnum;
     return true;
 }
@@ -194,7 +203,7 @@ static void opened(struct faulty_io *f, int dirfd, const char *name, int flags, 
 static int faulty_openat(struct io *io, int dirfd, const char *name, int flags, mode_t mode)
 {
     struct faulty_io *f = self(io);
-    if (fails(f))
+    if (fails(f, FAULTY_OTHERS, "openat"))
         return -1;
     int fd = openat(dirfd, name, flags, mode);
     if (fd >= 0)
@@ -205,7 +214,7 @@ static int faulty_openat(struct io *io, int dirfd, const char *name, int flags, 
 static int faulty_close(struct io *io, int fd)
 {
     struct faulty_io *f = self(io);
-    bool failed = fails(f);
+    bool failed = fails(f, FAULTY_OTHERS, "close");
     f->file_of[fd] = NULL;
     f->dir_of[fd] = NULL;
     close(fd); /* as the kernel does: closed whatever it says */
@@ -214,19 +223,19 @@ static int faulty_close(struct io *io, int fd)
 
 static ssize_t faulty_pread(struct io *io, int fd, void *to, size_t len, off_t at)
 {
-    return fails(self(io)) ? -1 : pread(fd, to, len, at);
+    return fails(self(io), FAULTY_READS, "pread") ? -1 : pread(fd, to, len, at);
 }
 
 static ssize_t faulty_pwritev(struct io *io, int fd, const struct iovec *iov, int count, off_t at)
 {
     struct faulty_io *f = self(io);
     struct file *file = f->file_of[fd];
-    bool failed = fails(f);
+    bool failed = fails(f, FAULTY_WRITES, "pwritev");
     if (file && file->failed)
         f->second_tries++;
     if (!failed)
         return pwritev(fd, iov, count, at);
-    if (f->mode == FAULTY_SHORT) {
+    if (f->mode == FAULTY_SHORT || f->mode == FAULTY_SHORT_FOR_GOOD) {
         ssize_t done = 0;
         for (int i = 0; i < count && i < (count + 1) / 2; i++) {
             size_t len = count == 1 ? iov[i].iov_len / 2 : iov[i].iov_len;
@@ -240,12 +249,12 @@ static ssize_t faulty_pwritev(struct io *io, int fd, const struct iovec *iov, in
     return -1;
 }
 
-static int faulty_sync(struct faulty_io *f, int fd, int (*sync)(int fd))
+static int faulty_sync(struct faulty_io *f, int fd, const char *call)
 {
     struct file *file = f->file_of[fd];
     if (f->before_sync)
         f->before_sync(f->before_sync_owner);
-    bool failed = sync_fails(f);
+    bool failed = fails(f, FAULTY_SYNCS, call);
     int errnum = errno;
     if (file && file->failed)
         f->second_tries++;
@@ -255,8 +264,7 @@ static int faulty_sync(struct faulty_io *f, int fd, int (*sync)(int fd))
         errno = errnum;
         return -1;
     }
-    if (sync(fd) != 0)
-        return -1;
+    /* The kernel is not asked: what is "synced" is remembered here, and tests are quick. */
     if (file)
         file_sync(file);
     if (f->dir_of[fd]) {
@@ -266,42 +274,35 @@ static int faulty_sync(struct faulty_io *f, int fd, int (*sync)(int fd))
     return 0;
 }
 
-/* The kernel is not asked: what is "synced" is remembered here, and tests are quick. */
-static int no_sync(int fd)
-{
-    (void)fd;
-    return 0;
-}
-
 static int faulty_fdatasync(struct io *io, int fd)
 {
-    return faulty_sync(self(io), fd, no_sync);
+    return faulty_sync(self(io), fd, "fdatasync");
 }
 
 static int faulty_fsync(struct io *io, int fd)
 {
-    return faulty_sync(self(io), fd, no_sync);
+    return faulty_sync(self(io), fd, "fsync");
 }
 
 static int faulty_fallocate(struct io *io, int fd, off_t at, off_t len)
 {
-    return fails(self(io)) ? -1 : fallocate(fd, 0, at, len);
+    return fails(self(io), FAULTY_OTHERS, "fallocate") ? -1 : fallocate(fd, 0, at, len);
 }
 
 static int faulty_ftruncate(struct io *io, int fd, off_t len)
 {
-    return fails(self(io)) ? -1 : ftruncate(fd, len);
+    return fails(self(io), FAULTY_OTHERS, "ftruncate") ? -1 : ftruncate(fd, len);
 }
 
 static int faulty_fstat(struct io *io, int fd, struct stat *out)
 {
-    return fails(self(io)) ? -1 : fstat(fd, out);
+    return fails(self(io), FAULTY_OTHERS, "fstat") ? -1 : fstat(fd, out);
 }
 
 static int faulty_fstatvfs(struct io *io, int fd, struct statvfs *out)
 {
     struct faulty_io *f = self(io);
-    if (fails(f))
+    if (fails(f, FAULTY_OTHERS, "fstatvfs"))
         return -1;
     int rc = fstatvfs(fd, out);
     if (rc == 0 && f->free_set) {
@@ -313,28 +314,28 @@ static int faulty_fstatvfs(struct io *io, int fd, struct statvfs *out)
 
 static int faulty_mkdirat(struct io *io, int dirfd, const char *name, mode_t mode)
 {
-    return fails(self(io)) ? -1 : mkdirat(dirfd, name, mode);
+    return fails(self(io), FAULTY_OTHERS, "mkdirat") ? -1 : mkdirat(dirfd, name, mode);
 }
 
 static int faulty_renameat(struct io *io, int olddir, const char *old, int newdir,
                            const char *new_name)
 {
-    return fails(self(io)) ? -1 : renameat(olddir, old, newdir, new_name);
+    return fails(self(io), FAULTY_OTHERS, "renameat") ? -1 : renameat(olddir, old, newdir, new_name);
 }
 
 static int faulty_unlinkat(struct io *io, int dirfd, const char *name, int flags)
 {
-    return fails(self(io)) ? -1 : unlinkat(dirfd, name, flags);
+    return fails(self(io), FAULTY_OTHERS, "unlinkat") ? -1 : unlinkat(dirfd, name, flags);
 }
 
 static int faulty_lock(struct io *io, int fd)
 {
-    return fails(self(io)) ? -1 : io_system->lock(io_system, fd);
+    return fails(self(io), FAULTY_OTHERS, "lock") ? -1 : io_system->lock(io_system, fd);
 }
 
 static char **faulty_list(struct io *io, int dirfd)
 {
-    return fails(self(io)) ? NULL : io_system->list(io_system, dirfd);
+    return fails(self(io), FAULTY_OTHERS, "list") ? NULL : io_system->list(io_system, dirfd);
 }
 
 struct faulty_io *faulty_io_new(const char *root)
@@ -386,30 +387,45 @@ struct io *faulty_io_of(struct faulty_io *f)
     return &f->io;
 }
 
-void faulty_io_fail(struct faulty_io *f, uint64_t n, int errnum, enum faulty_mode mode)
+void faulty_io_fail_kinds(struct faulty_io *f, unsigned kinds, uint64_t n, int errnum,
+                          enum faulty_mode mode)
 {
     faulty_io_heal(f);
-    f->fail_at = f->calls + n;
+    f->kinds = kinds;
+    f->fail_at = n;
     f->errnum = errnum;
     f->mode = mode;
 }
 
+void faulty_io_fail(struct faulty_io *f, uint64_t n, int errnum, enum faulty_mode mode)
+{
+    faulty_io_fail_kinds(f, FAULTY_ANY, n, errnum, mode);
+}
+
 void faulty_io_fail_sync(struct faulty_io *f, uint64_t n, int errnum)
 {
-    faulty_io_heal(f);
-    f->fail_sync_at = f->syncs + n;
-    f->errnum = errnum;
+    faulty_io_fail_kinds(f, FAULTY_SYNCS, n, errnum, FAULTY_ONCE);
 }
 
 void faulty_io_heal(struct faulty_io *f)
 {
-    f->fail_at = f->fail_sync_at = 0;
-    f->failed = false;
+    f->fail_at = f->seen = 0;
+    f->failed_call = NULL;
 }
 
 bool faulty_io_has_failed(const struct faulty_io *f)
 {
-    return f->failed;
+    return f->failed_call != NULL;
+}
+
+const char *faulty_io_failed_call(const struct faulty_io *f)
+{
+    return f->failed_call;
+}
+
+uint64_t faulty_io_seen(const struct faulty_io *f)
+{
+    return f->seen;
 }
 
 uint64_t faulty_io_calls(const struct faulty_io *f)
@@ -425,6 +441,12 @@ uint64_t faulty_io_syncs(const struct faulty_io *f)
 uint64_t faulty_io_second_tries(const struct faulty_io *f)
 {
     return f->second_tries;
+}
+
+void faulty_io_new_process(struct faulty_io *f)
+{
+    for (struct file *file = f->files; file; file = file->next)
+        file->failed = false;
 }
 
 void faulty_io_set_free(struct faulty_io *f, uint64_t bytes)

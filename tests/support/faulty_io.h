@@ -21,20 +21,38 @@ void faulty_io_free(struct faulty_io **f);
 struct io *faulty_io_of(struct faulty_io *f);
 
 enum faulty_mode {
-    FAULTY_ONCE,     /* the n-th call fails */
-    FAULTY_FOR_GOOD, /* and all that follow */
-    FAULTY_SHORT,    /* the n-th call, if it is a write, does half of it; fails otherwise */
+    FAULTY_ONCE,           /* the n-th call fails */
+    FAULTY_FOR_GOOD,       /* and all that follow */
+    FAULTY_EVERY_OTHER,    /* and every other of those that follow */
+    FAULTY_SHORT,          /* the n-th call, if it is a write, does half of it; fails otherwise */
+    FAULTY_SHORT_FOR_GOOD, /* and all that follow */
 };
-/* N counts from now: 1 is the next call. */
+enum faulty_kind {
+    FAULTY_READS = 1,
+    FAULTY_WRITES = 2,
+    FAULTY_SYNCS = 4, /* fsync and fdatasync */
+    FAULTY_OTHERS = 8,
+    FAULTY_ANY = 15,
+};
+/* Of the calls of KINDS the N-th from now: 1 is the next. It replaces what was told before. */
+void faulty_io_fail_kinds(struct faulty_io *f, unsigned kinds, uint64_t n, int errnum,
+                          enum faulty_mode mode);
+/* Of all calls. */
 void faulty_io_fail(struct faulty_io *f, uint64_t n, int errnum, enum faulty_mode mode);
 /* The n-th sync (fsync, fdatasync) instead of the n-th call. */
 void faulty_io_fail_sync(struct faulty_io *f, uint64_t n, int errnum);
 void faulty_io_heal(struct faulty_io *f);
 bool faulty_io_has_failed(const struct faulty_io *f); /* since told to */
+/* The name of the last call that was made to fail, or NULL. */
+const char *faulty_io_failed_call(const struct faulty_io *f);
+/* Calls of the kinds that were to fail, since told to. */
+uint64_t faulty_io_seen(const struct faulty_io *f);
 uint64_t faulty_io_calls(const struct faulty_io *f);
 uint64_t faulty_io_syncs(const struct faulty_io *f);
 /* Writes to or syncs of a file on which one of them had failed: must stay 0. */
 uint64_t faulty_io_second_tries(const struct faulty_io *f);
+/* Another process takes over, which does not know what has failed. */
+void faulty_io_new_process(struct faulty_io *f);
 /* What fstatvfs() says is free from now on. */
 void faulty_io_set_free(struct faulty_io *f, uint64_t bytes);
 

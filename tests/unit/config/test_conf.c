@@ -122,7 +122,7 @@ static void test_faults(void)
          "send_connectors = ( { name = \"A\"; address_spaces = [ \"*\" ];\n"
          "dns_routing_enabled = false; smart_hosts = [ \"a b\" ]; } );\n",
          "x.conf:2: send_connectors[0].smart_hosts: \"a b\""},
-        {"what this version cannot do", "users = { file = \"/x\"; };\n",
+        {"what this version cannot do", "admin = { listen = \"127.0.0.1:1\"; };\n",
          "not available in this version"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -23,7 +23,7 @@ struct rig {
     bool later; /* every question is answered by smtp_server_answer() */
     bool hold;  /* and not by rig_send(): the test does it */
     /* What is answered; code 0: the ordinary success. */
-    struct mail_status on_mail, on_rcpt, on_begin, on_text, on_end;
+    struct mail_status on_mail, on_rcpt, on_begin, on_text, on_end, on_auth;
     struct mail_status waiting; /* the answer owed */
     unsigned mails, rcpts, begins, ends, commits, aborts, refusals, tls;
     bool open; /* between a MAIL accepted and its end */
@@ -34,6 +34,9 @@ struct rig {
     struct bytes last_domain; /* of the last RCPT, in the arena */
     struct buf text;          /* of the last message */
     struct buf refused;       /* "VERB code\n" each, of the first */
+    struct buf told;          /* everything about refusals that a log could show */
+    unsigned auths;
+    char user[600], password[600]; /* of the last AUTH */
 };
 
 static inline enum smtp_server_verdict rig_verdict(struct rig *r, const struct mail_status *wanted,
@@ -116,8 +119,8 @@ static inline void rig_on_refused(void *owner, struct bytes verb, struct bytes a
                                   const struct mail_status *status)
 {
     struct rig *r = owner;
-    (void)argument;
     r->refusals++;
+    CHECK(buf_append(&r->told, verb) == ERR_OK && buf_append(&r->told, argument) == ERR_OK);
     if (verb.len < 100 && buf_len(&r->refused) < 1000)
         CHECK(buf_printf(&r->refused, BYTES_FMT " %u\n", BYTES_ARG(verb), status->code) == ERR_OK);
 }
@@ -128,9 +131,21 @@ static inline void rig_on_tls(void *owner)
     r->tls++;
 }
 
+static inline enum smtp_server_verdict rig_on_auth(void *owner, struct bytes user,
+                                                   struct bytes password,
+                                                   struct mail_status *status)
+{
+    struct rig *r = owner;
+    CHECK(!r->open && !smtp_server_facts(r->s)->user.len);
+    r->auths++;
+    CHECK(bytes_to_cstr(user, r->user, sizeof r->user));
+    CHECK(bytes_to_cstr(password, r->password, sizeof r->password));
+    return rig_verdict(r, &r->on_auth, status);
+}
+
 static const struct smtp_server_ops rig_ops = {
-    rig_on_mail, rig_on_rcpt,  rig_on_begin,   rig_on_text,
-    rig_on_end,  rig_on_abort, rig_on_refused, rig_on_tls,
+    rig_on_mail,  rig_on_rcpt,    rig_on_begin, rig_on_text, rig_on_end,
+    rig_on_abort, rig_on_refused, rig_on_tls,   rig_on_auth,
 };
 
 static inline struct mail_status rig_status(uint16_t code, uint16_t a, uint16_t b, uint16_t c,
@@ -154,6 +169,7 @@ static inline void rig_init(struct rig *r)
     arena_init(&r->arena, 0);
     buf_init(&r->text, 64 * 1024 * 1024);
     buf_init(&r->refused, 4096);
+    buf_init(&r->told, 64 * 1024 * 1024);
 }
 
 static inline struct bytes rig_output(struct rig *r)
@@ -184,6 +200,7 @@ static inline void rig_end(struct rig *r)
     arena_free(&r->arena);
     buf_free(&r->text);
     buf_free(&r->refused);
+    buf_free(&r->told);
 }
 
 static inline void rig_answer(struct rig *r)

@@ -99,4 +99,33 @@ static inline enum err rules_build(struct rules *r)
         .space_count = (count_), .dns_routing_enabled = true, .max_message_size_bytes = UINT64_MAX \
     }
 
+/* Short words for the columns of tables. */
+#define ANON    RIGHTS_GROUP_ANONYMOUS_USERS
+#define USERS   RIGHTS_GROUP_EXCHANGE_USERS
+#define SERVERS RIGHTS_GROUP_EXCHANGE_SERVERS
+#define TLS     RECEIVE_AUTH_TLS
+#define BASIC   RECEIVE_AUTH_BASIC
+#define BASICTL RECEIVE_AUTH_BASIC_REQUIRE_TLS
+#define EXT     RECEIVE_AUTH_EXTERNAL_AUTHORITATIVE
+#define ALLOW_RELAY                                                                                \
+    {                                                                                              \
+        {                                                                                          \
+            RIGHTS_ANONYMOUS, NULL, RIGHTS_ACCEPT_ANY_RECIPIENT, 0                                 \
+        }                                                                                          \
+    }
+#define ALL4 "0.0.0.0-255.255.255.255"
+#define P25  "0.0.0.0:25"
+
+static const struct address_space rules_everything[] = {{"*", 1}};
+static const struct send_connector rules_internet = RULES_SEND("Internet", rules_everything, 1);
+
+/* With one send connector for everything, so that nothing is said about routes. */
+static inline void rules_start_routed(struct rules *r, const struct rules_connector *connectors,
+                                      size_t count)
+{
+    rules_start(r, connectors, count);
+    r->settings.send = &rules_internet;
+    r->settings.send_count = 1;
+}
+
 #endif

@@ -7,9 +7,9 @@
 #define AS RIGHTS_ACCEPT_ANY_SENDER
 #define AD RIGHTS_ACCEPT_AUTHORITATIVE_DOMAIN_SENDER
 
-#define ANON   RIGHTS_ANONYMOUS
-#define USER   RIGHTS_AUTHENTICATED_USERS
-#define SECURE RIGHTS_EXTERNALLY_SECURED_SERVERS
+#define ANONYMOUS RIGHTS_ANONYMOUS
+#define USER      RIGHTS_AUTHENTICATED_USERS
+#define SECURE    RIGHTS_EXTERNALLY_SECURED_SERVERS
 
 #define NOT_AUTHENTICATED "530 5.7.1 Client was not authenticated"
 #define NOT_SUBMIT        "550 5.7.1 Client does not have permissions to submit mail to this server"
@@ -60,26 +60,35 @@ static void test_mail(void)
         rights_mask missing;
         bool tarpit;
     } rows[] = {
-        {"anonymous without Submit", 0, ANON, "a@ext.example", false, NOT_AUTHENTICATED, S, false},
-        {"all but Submit", AR | AS | AD, ANON, "a@ext.example", false, NOT_AUTHENTICATED, S, false},
-        {"null sender without Submit", 0, ANON, "", false, NOT_AUTHENTICATED, S, false},
+        {"anonymous without Submit", 0, ANONYMOUS, "a@ext.example", false, NOT_AUTHENTICATED, S,
+         false},
+        {"all but Submit", AR | AS | AD, ANONYMOUS, "a@ext.example", false, NOT_AUTHENTICATED, S,
+         false},
+        {"null sender without Submit", 0, ANONYMOUS, "", false, NOT_AUTHENTICATED, S, false},
         {"user without Submit", AR | AS | AD, USER, "a@ext.example", true, NOT_SUBMIT, S, false},
         {"server without Submit", 0, SECURE, "", false, NOT_SUBMIT, S, false},
-        {"null sender", S, ANON, "", false, SENDER_OK, 0, false},
+        {"null sender", S, ANONYMOUS, "", false, SENDER_OK, 0, false},
         {"null sender of a user", S, USER, "", false, SENDER_OK, 0, false},
-        {"anonymous, group rights", S | AS | AD, ANON, "a@ext.example", false, SENDER_OK, 0, false},
-        {"anonymous as us", S | AS | AD, ANON, "boss@ours.example", false, SENDER_OK, 0, false},
-        {"anonymous as us without AD", S | AS, ANON, "boss@ours.example", false, NOT_OURS, AD,
+        {"anonymous, group rights", S | AS | AD, ANONYMOUS, "a@ext.example", false, SENDER_OK, 0,
+         false},
+        {"anonymous as us", S | AS | AD, ANONYMOUS, "boss@ours.example", false, SENDER_OK, 0,
+         false},
+        {"anonymous as us without AD", S | AS, ANONYMOUS, "boss@ours.example", false, NOT_OURS, AD,
          true},
-        {"in any case and with a final dot", S | AS, ANON, "boss@OURS.Example.", false, NOT_OURS,
-         AD, true},
-        {"subdomain by wildcard", S | AS, ANON, "boss@hq.ours.example", false, NOT_OURS, AD, true},
-        {"anonymous as us with neither", S, ANON, "boss@ours.example", false, NOT_OURS, AD, true},
-        {"relay domains are not ours", S | AS, ANON, "a@relay.example", false, SENDER_OK, 0, false},
-        {"external relay neither", S | AS, ANON, "a@outside.example", false, SENDER_OK, 0, false},
-        {"AD does not give AS", S | AD, ANON, "boss@ours.example", false, NOT_SENDER, AS, true},
-        {"anonymous without AS", S | AD, ANON, "a@ext.example", false, NOT_SENDER, AS, true},
-        {"anonymous is entitled to none", S | AD, ANON, "a@ext.example", true, NOT_SENDER, AS,
+        {"in any case and with a final dot", S | AS, ANONYMOUS, "boss@OURS.Example.", false,
+         NOT_OURS, AD, true},
+        {"subdomain by wildcard", S | AS, ANONYMOUS, "boss@hq.ours.example", false, NOT_OURS, AD,
+         true},
+        {"anonymous as us with neither", S, ANONYMOUS, "boss@ours.example", false, NOT_OURS, AD,
+         true},
+        {"relay domains are not ours", S | AS, ANONYMOUS, "a@relay.example", false, SENDER_OK, 0,
+         false},
+        {"external relay neither", S | AS, ANONYMOUS, "a@outside.example", false, SENDER_OK, 0,
+         false},
+        {"AD does not give AS", S | AD, ANONYMOUS, "boss@ours.example", false, NOT_SENDER, AS,
+         true},
+        {"anonymous without AS", S | AD, ANONYMOUS, "a@ext.example", false, NOT_SENDER, AS, true},
+        {"anonymous is entitled to none", S | AD, ANONYMOUS, "a@ext.example", true, NOT_SENDER, AS,
          true},
         {"user entitled", S | AR, USER, "bob@ours.example", true, SENDER_OK, 0, false},
         {"user not entitled", S | AR, USER, "boss@ours.example", false, NOT_SENDER, AS, false},
@@ -89,8 +98,8 @@ static void test_mail(void)
         {"user with AS only, as us", S | AS, USER, "boss@ours.example", false, NOT_SENDER, AD,
          false},
         {"secured", S | AR | AS | AD, SECURE, "boss@ours.example", false, SENDER_OK, 0, false},
-        {"sender without a domain", S | AS, ANON, "spamtest", false, SENDER_OK, 0, false},
-        {"our name as a local part", S | AS, ANON, "\"boss@ours.example\"@ext.example", false,
+        {"sender without a domain", S | AS, ANONYMOUS, "spamtest", false, SENDER_OK, 0, false},
+        {"our name as a local part", S | AS, ANONYMOUS, "\"boss@ours.example\"@ext.example", false,
          SENDER_OK, 0, false},
     };
     struct ruleset *rules = rules_of_domains();
@@ -132,26 +141,26 @@ static void test_rcpt(void)
         rights_mask missing;
         bool tarpit;
     } rows[] = {
-        {"authoritative", S, ANON, "u@ours.example", RCPT_OK, 0, false},
-        {"case", S, ANON, "u@OURS.EXAMPLE", RCPT_OK, 0, false},
-        {"final dot", S, ANON, "u@ours.example.", RCPT_OK, 0, false},
-        {"wildcard", S, ANON, "u@a.ours.example", RCPT_OK, 0, false},
-        {"internal relay", S, ANON, "u@relay.example", RCPT_OK, 0, false},
-        {"external relay", S, ANON, "u@outside.example", RCPT_OK, 0, false},
-        {"O-53 no subdomain", S, ANON, "u@sub.relay.example", NO_RELAY, AR, true},
-        {"foreign", S | AS | AD, ANON, "u@ext.example", NO_RELAY, AR, true},
+        {"authoritative", S, ANONYMOUS, "u@ours.example", RCPT_OK, 0, false},
+        {"case", S, ANONYMOUS, "u@OURS.EXAMPLE", RCPT_OK, 0, false},
+        {"final dot", S, ANONYMOUS, "u@ours.example.", RCPT_OK, 0, false},
+        {"wildcard", S, ANONYMOUS, "u@a.ours.example", RCPT_OK, 0, false},
+        {"internal relay", S, ANONYMOUS, "u@relay.example", RCPT_OK, 0, false},
+        {"external relay", S, ANONYMOUS, "u@outside.example", RCPT_OK, 0, false},
+        {"O-53 no subdomain", S, ANONYMOUS, "u@sub.relay.example", NO_RELAY, AR, true},
+        {"foreign", S | AS | AD, ANONYMOUS, "u@ext.example", NO_RELAY, AR, true},
         {"foreign for a user without AR", S, USER, "u@ext.example", NO_RELAY, AR, false},
-        {"foreign with AR", S | AR, ANON, "u@ext.example", RCPT_OK, 0, false},
+        {"foreign with AR", S | AR, ANONYMOUS, "u@ext.example", RCPT_OK, 0, false},
         {"foreign for a user", S | AR, USER, "u@ext.example", RCPT_OK, 0, false},
-        {"O-76 postmaster", 0, ANON, "postmaster", RCPT_OK, 0, false},
-        {"O-76 POSTMASTER", S, ANON, "POSTMASTER", RCPT_OK, 0, false},
-        {"O-76 our postmaster", S, ANON, "postmaster@ours.example", RCPT_OK, 0, false},
-        {"foreign postmaster", S, ANON, "postmaster@ext.example", NO_RELAY, AR, true},
-        {"no domain", S, ANON, "somebody", NO_RELAY, AR, true},
-        {"no domain with AR", S | AR, ANON, "somebody", RCPT_SYNTAX, 0, true},
-        {"percent with AR", S | AR, ANON, "user%ext.example@ours.example", RCPT_OK, 0, false},
-        {"plus is harmless", S, ANON, "u+tag@ours.example", RCPT_OK, 0, false},
-        {"quoted is harmless", S, ANON, "\"first last\"@ours.example", RCPT_OK, 0, false},
+        {"O-76 postmaster", 0, ANONYMOUS, "postmaster", RCPT_OK, 0, false},
+        {"O-76 POSTMASTER", S, ANONYMOUS, "POSTMASTER", RCPT_OK, 0, false},
+        {"O-76 our postmaster", S, ANONYMOUS, "postmaster@ours.example", RCPT_OK, 0, false},
+        {"foreign postmaster", S, ANONYMOUS, "postmaster@ext.example", NO_RELAY, AR, true},
+        {"no domain", S, ANONYMOUS, "somebody", NO_RELAY, AR, true},
+        {"no domain with AR", S | AR, ANONYMOUS, "somebody", RCPT_SYNTAX, 0, true},
+        {"percent with AR", S | AR, ANONYMOUS, "user%ext.example@ours.example", RCPT_OK, 0, false},
+        {"plus is harmless", S, ANONYMOUS, "u+tag@ours.example", RCPT_OK, 0, false},
+        {"quoted is harmless", S, ANONYMOUS, "\"first last\"@ours.example", RCPT_OK, 0, false},
     };
     struct ruleset *rules = rules_of_domains();
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -211,7 +220,7 @@ static void test_open_relay_battery(void)
     struct ruleset *rules = rules_of_domains();
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         unit_row(rows[i].name);
-        struct decide_verdict v = ask_rcpt(rules, S | AS | AD, ANON, rows[i].rcpt);
+        struct decide_verdict v = ask_rcpt(rules, S | AS | AD, ANONYMOUS, rows[i].rcpt);
         check_verdict(&v, NO_RELAY, AR, true);
     }
     struct decide_facts nul = {
@@ -242,7 +251,7 @@ static void test_domain_apart_from_address(void)
 static void test_connect(void)
 {
     struct ruleset *rules = rules_of_domains();
-    struct decide_facts facts = {.principal = ANON};
+    struct decide_facts facts = {.principal = ANONYMOUS};
     struct decide_verdict v = decide(DECIDE_CONNECT, &facts, rules);
     CHECK(v.accepted && v.missing == 0 && v.status.code == 220);
     ruleset_free(&rules);

@@ -5,14 +5,14 @@
 #include "unit.h"
 
 static const struct accepted_domain domains[] = {
-    {"contoso.com", "a:1", DOMAIN_AUTHORITATIVE, false, false},
-    {"*.contoso.com", "a:2", DOMAIN_INTERNAL_RELAY, false, false},
-    {"*.eu.contoso.com", "a:3", DOMAIN_EXTERNAL_RELAY, false, false},
-    {"Exact.EU.contoso.com", "a:4", DOMAIN_AUTHORITATIVE, false, false},
-    {"fabrikam.com", "a:5", DOMAIN_AUTHORITATIVE, true, true},
-    {"*.branch.example.com", "a:6", DOMAIN_INTERNAL_RELAY, false, false},
-    {"single", "a:7", DOMAIN_INTERNAL_RELAY, false, false},
-    {"final.example.", "a:8", DOMAIN_INTERNAL_RELAY, false, false},
+    {"contoso.com", "a:1", DOMAIN_AUTHORITATIVE, false, false, NULL},
+    {"*.contoso.com", "a:2", DOMAIN_INTERNAL_RELAY, false, false, NULL},
+    {"*.eu.contoso.com", "a:3", DOMAIN_EXTERNAL_RELAY, false, false, NULL},
+    {"Exact.EU.contoso.com", "a:4", DOMAIN_AUTHORITATIVE, false, false, NULL},
+    {"fabrikam.com", "a:5", DOMAIN_AUTHORITATIVE, true, true, NULL},
+    {"*.branch.example.com", "a:6", DOMAIN_INTERNAL_RELAY, false, false, NULL},
+    {"single", "a:7", DOMAIN_INTERNAL_RELAY, false, false, NULL},
+    {"final.example.", "a:8", DOMAIN_INTERNAL_RELAY, false, false, NULL},
 };
 
 static void test_find(void)

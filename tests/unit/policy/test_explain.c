@@ -5,8 +5,6 @@
 
 #include "rules_fixture.h"
 
-#define TLS RECEIVE_AUTH_TLS
-
 static const struct rules_connector connectors[] = {
     {.name = "Default",
      .bindings = {"0.0.0.0:25", "[::]:25"},

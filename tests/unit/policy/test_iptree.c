@@ -215,7 +215,15 @@ static bool agree(const struct model *m, const struct iptree *tree, const struct
     return iptree_lookup(tree, a) == wanted && (!nested || model_by_prefixes(m, a) == wanted);
 }
 
-/* Looks at both ends of every range and just outside, inside of them, and anywhere. */
+/* Shares all octets with A but one. */
+static struct ipaddr twist(struct ipaddr a)
+{
+    size_t at = ipaddr_is_v4(&a) ? 12 + rand_below(4) : rand_below(16);
+    a.octets[at] = (uint8_t)rand_below(256);
+    return a;
+}
+
+/* Looks at both ends of every range and just outside, inside of them, nearby, and anywhere. */
 static void compare(const struct model *m, const struct iprange *world, bool nested)
 {
     struct iptree *tree = iptree_build(m->entries, m->count);
@@ -227,6 +235,8 @@ static void compare(const struct model *m, const struct iprange *world, bool nes
                                  neighbour(r->first, false),
                                  neighbour(r->last, true),
                                  random_between(r),
+                                 twist(r->first),
+                                 twist(r->last),
                                  random_between(world)};
         for (size_t k = 0; k < ARRAY_SIZE(asked); k++)
             good = good && agree(m, tree, &asked[k], nested);
@@ -291,24 +301,39 @@ static void test_random_overlapping_ranges(void)
     mem_free(m.entries);
 }
 
-/* Many ranges far down: nodes whose children share long stretches of the address. */
+/* Many ranges far down: nodes whose children share long stretches of the address. Half of the
+ * clusters stand at the start of a range that goes on far behind them, so that an address that
+ * leaves such a stretch downwards is another's than one that leaves it upwards. */
+static void add_cluster(struct model *m, struct ipaddr base, bool spread, bool wide)
+{
+    enum { EACH = 90 };
+    base.octets[15] = 0;
+    for (int i = 0; i < EACH; i++) {
+        struct ipaddr a = base;
+        a.octets[15] = (uint8_t)(2 * i);
+        a.octets[14] =
+            (uint8_t)(spread && i > 0 ? base.octets[14] | rand_below(256) : a.octets[14]);
+        m->entries[m->count] = (struct iptree_entry){{a, a}, (uint32_t)m->count};
+        m->count++;
+    }
+    if (!wide)
+        return;
+    struct ipaddr last = base;
+    for (size_t k = ipaddr_is_v4(&base) ? 13 : 6; k < 16; k++)
+        last.octets[k] = 255;
+    m->entries[m->count] = (struct iptree_entry){{base, last}, (uint32_t)m->count};
+    m->count++;
+}
+
 static void test_clusters(void)
 {
-    enum { CLUSTERS = 12, EACH = 90 };
-    struct model m = {MEM_NEW_ARRAY(struct iptree_entry, (size_t)CLUSTERS * EACH), 0};
+    enum { CLUSTERS = 16, MAX = CLUSTERS * 100 };
+    struct model m = {MEM_NEW_ARRAY(struct iptree_entry, MAX), 0};
     seed_and_say((uint64_t)time(NULL) + 2);
-    struct iptree_entry world = entry("2000::/3", 0), v4 = entry("0.0.0.0/0", 0);
-    for (int c = 0; c < CLUSTERS; c++) {
-        struct ipaddr base = random_between(c % 3 ? &world.range : &v4.range);
-        for (int i = 0; i < EACH; i++) {
-            struct ipaddr a = base;
-            a.octets[15] = (uint8_t)(2 * i);
-            a.octets[14] = (uint8_t)(c % 2 ? rand_below(256) : 7);
-            m.entries[m.count] = (struct iptree_entry){{a, a}, (uint32_t)m.count};
-            m.count++;
-        }
-    }
-    compare(&m, &world.range, true);
+    struct iptree_entry v6 = entry("2000::/3", 0), v4 = entry("0.0.0.0/0", 0);
+    for (unsigned c = 0; c < CLUSTERS; c++)
+        add_cluster(&m, random_between(c % 4 ? &v6.range : &v4.range), c % 3 == 0, c & 4);
+    compare(&m, &v6.range, true);
     compare(&m, &v4.range, true);
     mem_free(m.entries);
 }
