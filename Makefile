@@ -4,7 +4,7 @@ PRESETS := release crash asan tsan fuzz
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: $(PRESETS) deps run test test-asan test-tsan check-format format fuzz-run crashtest bench install clean help
+.PHONY: $(PRESETS) deps run test test-asan test-tsan check-format format fuzz-run crashtest model bench install clean help
 
 $(PRESETS): deps
 	@test -f build/$@/build.ninja || cmake --preset $@ >/dev/null
@@ -16,20 +16,23 @@ deps: ## install what is missing (apt)
 run: release ## build, then run the demonstration
 	@exec build/release/bin/mailrace demo
 
-test: release ## every test: unit, sim, end to end
-	@tests/run build/release
+test: release ## every test: unit, sim, end to end; TESTS="words" picks some
+	@tests/run build/release $(TESTS)
 
 test-asan: asan ## the same under AddressSanitizer and UBSan
-	@tests/run build/asan
+	@tests/run build/asan $(TESTS)
 
 test-tsan: tsan ## the same under ThreadSanitizer
-	@tests/run build/tsan
+	@tests/run build/tsan $(TESTS)
 
 fuzz-run: fuzz ## SECONDS=60 of each fuzz target
 	@tests/fuzz/run build/fuzz $(or $(SECONDS),60)
 
-crashtest: release ## TIME=60 seconds of each crash campaign: SIGKILL, power cuts
+crashtest: release crash ## TIME=60 seconds of each crash campaign: kills, power cuts, faulty disks
 	@TIME=$(or $(TIME),60) tests/crash/run build/release
+
+model: deps ## group commit and wake-ups, checked exhaustively (spin)
+	@tests/model/run
 
 bench: release ## throughput through the relay with the bundled load generator
 	@bench/run build/release

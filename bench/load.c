@@ -14,7 +14,9 @@ static const struct {
      load_source},
     {"sink", "takes every message and keeps none", load_sink},
     {"audit", "compares their journals: was anything lost, damaged or invented?", load_audit},
+    {"queue", "fills a spool with messages that wait for delivery", load_queue},
     {"spool", "lists the source's messages that are queued in the spool of a relay", load_spool},
+    {"tree", "looks clients up among a million ranges while the rules are replaced", load_tree},
 };
 
 int load_usage(const char *command, const char *fmt, ...)

@@ -10,6 +10,8 @@ int load_source(int argc, char **argv);
 int load_sink(int argc, char **argv);
 int load_audit(int argc, char **argv);
 int load_spool(int argc, char **argv);
+int load_queue(int argc, char **argv);
+int load_tree(int argc, char **argv);
 
 /* "mailrace-load COMMAND: what (see ... --help)"; returns LOAD_USAGE. */
 int load_usage(const char *command, const char *fmt, ...) PRINTF_LIKE(2, 3);

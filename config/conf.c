@@ -40,7 +40,7 @@ static enum err check_file(struct conf_reading *r, const char *file, const struc
 static char *read_all(struct conf_reading *r, const char *file)
 {
     struct stat st;
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO holds nobody up */
     if (fd < 0 || fstat(fd, &st) != 0) {
         conf_fault(r, file, "", "cannot be opened: %s", strerror(errno));
         if (fd >= 0)
@@ -230,6 +230,7 @@ void conf_free(struct conf **conf)
     if (!c)
         return;
     account_set_unref(&c->rules.accounts);
+    conf_free_recipients(c);
     arena_free(&c->arena);
     mem_free(c);
     *conf = NULL;

@@ -32,6 +32,13 @@ void conf_warn(struct conf_reading *r, const char *where, const char *key, const
     REPORT(true);
 }
 
+void conf_refuse(struct conf_reading *r, const struct conf_option *option,
+                 const struct conf_value *value, const char *path, void *target)
+{
+    (void)target;
+    conf_fault(r, value->where, path, "%s", option->help);
+}
+
 bool conf_texts(struct conf_reading *r, const struct conf_value *value, const char *path)
 {
     bool ok = value->type == CONF_VALUE_LIST;

@@ -4,16 +4,19 @@
 #include "config/conf_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/mem.h"
 
 /* A connector while it is read: ranges wait until classful_masks is known. */
 struct receive_draft {
     struct receive_connector c;
-    bool classful_masks;
+    bool classful_masks, all_ranges; /* the latter unless it has its own */
     const struct conf_value *ranges;
     const struct conf_value *ranges_file;
     const char *path;
@@ -108,102 +111,28 @@ static void take_auth(struct conf_reading *r, const struct conf_option *option,
                   "on by them");
 }
 
-struct permission_draft {
-    struct rights_entry entry;
-    bool have_user;
-};
-
-static rights_mask take_rights(struct conf_reading *r, const struct conf_value *value,
-                               const char *path)
-{
-    rights_mask mask = 0;
-    if (!conf_texts(r, value, path))
-        return 0;
-    for (size_t i = 0; i < value->count; i++) {
-        enum rights_right right;
-        if (rights_parse(bytes_of(value->items[i].text), &right) == ERR_OK)
-            mask |= (rights_mask)right;
-        else
-            conf_fault(r, value->items[i].where, path,
-                       "\"%s\" is no right: see ms-Exch-SMTP-Accept-Any-Recipient and its like in "
-                       "docs/configuration.md",
-                       value->items[i].text);
-    }
-    return mask;
-}
-
-static void take_allow(struct conf_reading *r, const struct conf_option *option,
-                       const struct conf_value *value, const char *path, void *target)
-{
-    (void)option;
-    ((struct permission_draft *)target)->entry.allow = take_rights(r, value, path);
-}
-
-static void take_deny(struct conf_reading *r, const struct conf_option *option,
-                      const struct conf_value *value, const char *path, void *target)
-{
-    (void)option;
-    ((struct permission_draft *)target)->entry.deny = take_rights(r, value, path);
-}
-
-static void take_principal(struct conf_reading *r, const struct conf_option *option,
-                           const struct conf_value *value, const char *path, void *target)
-{
-    struct permission_draft *draft = target;
-    struct bytes name = BYTES_EMPTY;
-    (void)option;
-    draft->have_user = true;
-    if (value->type != CONF_VALUE_TEXT ||
-        rights_principal_parse(bytes_of(value->text), &draft->entry.principal, &name) != ERR_OK)
-        conf_fault(
-            r, value->where, path,
-            "allowed are Anonymous, AuthenticatedUsers, ExternallySecuredServers, "
-            "ExchangeServers, PartnerServers, LegacyServers, user:NAME, group:NAME, cert:NAME");
-    draft->entry.name = name.len ? arena_bytes(r->arena, name).ptr : NULL;
-}
-
-static const struct conf_option PERMISSION_OPTIONS[] = {
-    {.key = "user",
-     .type = CONF_CUSTOM,
-     .custom = take_principal,
-     .standard = "",
-     .help = "the principal: Anonymous, ExternallySecuredServers, user:NAME, ..."},
-    {.key = "allow",
-     .type = CONF_CUSTOM,
-     .custom = take_allow,
-     .standard = "[]",
-     .help = "rights, with or without ms-Exch- and SMTP-, any case"},
-    {.key = "deny",
-     .type = CONF_CUSTOM,
-     .custom = take_deny,
-     .standard = "[]",
-     .help = "rights; a deny beats every allow"},
-};
-const struct conf_section CONF_PERMISSION = {"permissions[]", PERMISSION_OPTIONS,
-                                             ARRAY_SIZE(PERMISSION_OPTIONS)};
-
-static void permission_end(struct conf_reading *r, const struct conf_value *group, const char *path,
-                           void *element)
-{
-    struct permission_draft *draft = element;
-    if (!draft->have_user)
-        conf_fault(r, group->where, path, "`user` is missing: to whom is this granted?");
-}
-
 static void take_permissions(struct conf_reading *r, const struct conf_option *option,
                              const struct conf_value *value, const char *path, void *target)
 {
-    static const struct conf_list kind = {&CONF_PERMISSION, sizeof(struct permission_draft), NULL,
-                                          permission_end};
     struct receive_draft *draft = target;
-    size_t count = 0;
     (void)option;
-    const struct permission_draft *drafts = conf_take_list(r, value, path, &kind, &count);
-    struct rights_entry *entries = ARENA_NEW_ARRAY(r->arena, struct rights_entry, count);
-    for (size_t i = 0; i < count; i++)
-        entries[i] = drafts[i].entry;
-    draft->c.permissions = entries;
-    draft->c.permission_count = count;
+    draft->c.permissions = conf_read_permissions(r, value, path, &draft->c.permission_count);
+}
+
+static void take_rate_source(struct conf_reading *r, const struct conf_option *option,
+                             const struct conf_value *value, const char *path, void *target)
+{
+    static const char *const names[] = {"None", "IPAddress", "User", "All"};
+    struct receive_draft *draft = target;
+    (void)option;
+    struct bytes text = bytes_of(value->type == CONF_VALUE_TEXT ? value->text : "");
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (bytes_equal_nocase(text, bytes_of(names[i]))) {
+            draft->c.message_rate_source = (enum receive_connector_rate_source)i;
+            return;
+        }
+    conf_fault(r, value->where, path,
+               "one of \"None\", \"IPAddress\", \"User\", \"All\" is allowed");
 }
 
 static void take_size_enabled(struct conf_reading *r, const struct conf_option *option,
@@ -217,6 +146,16 @@ static void take_size_enabled(struct conf_reading *r, const struct conf_option *
     if (strcmp(text, "Enabled") != 0 && draft->c.size_enabled && !draft->c.size_without_value)
         conf_fault(r, value->where, path,
                    "one of \"Enabled\", \"Disabled\", \"EnabledWithoutValue\" is allowed");
+}
+
+static void take_binary_mime(struct conf_reading *r, const struct conf_option *option,
+                             const struct conf_value *value, const char *path, void *target)
+{
+    (void)option, (void)target;
+    if (value->type != CONF_VALUE_FLAG || value->flag)
+        conf_fault(r, value->where, path,
+                   "only false is allowed: BINARYMIME is not offered, as text without lines "
+                   "cannot be handed on to every next hop");
 }
 
 static void take_banner(struct conf_reading *r, const struct conf_option *option,
@@ -245,12 +184,25 @@ static void take_banner(struct conf_reading *r, const struct conf_option *option
         .key = (k), .type = CONF_COUNT, .offset = offsetof(struct receive_draft, member),          \
         .min = (lo), .max = (hi), .unlimited = true, .standard = (std), .help = (text)             \
     }
-#define DAY_MS 86400000ull
+#define REFUSED(k, why)                                                                            \
+    {                                                                                              \
+        .key = (k), .type = CONF_CUSTOM, .custom = conf_refuse, .standard = "", .help = (why)      \
+    }
+#define STAND_ALONE "does not apply to a stand-alone relay: remove the key"
+#define NOT_IN_THIS "is not available in this version: remove the key"
+#define DAY_MS      86400000ull
 
 static const struct conf_option RECEIVE_OPTIONS[] = {
     RECEIVE("name", CONF_TEXT, c.name, 1, 64, "", "unique; in every log line"),
     RECEIVE("enabled", CONF_FLAG, c.enabled, 0, 0, "true", "false: does not listen"),
     RECEIVE("comment", CONF_TEXT, c.comment, 0, 1000, "", "for humans"),
+    {.key = "usage",
+     .type = CONF_CUSTOM,
+     .custom = conf_take_usage,
+     .standard = "",
+     .help = "Internet, Internal, Client, Partner or Custom: sets permission_groups and "
+             "auth_mechanism as New-ReceiveConnector -Usage does, for Internal and Client the "
+             "bindings, for Internet the remote_ip_ranges; what stands beside it overrides it"},
     {.key = "bindings",
      .type = CONF_CUSTOM,
      .custom = take_bindings,
@@ -288,6 +240,10 @@ static const struct conf_option RECEIVE_OPTIONS[] = {
      .section = &CONF_PERMISSION},
     RECEIVE("open_relay", CONF_FLAG, c.open_relay, 0, 0, "false",
             "I know that this lets the whole Internet relay anonymously"),
+    RECEIVE("auth_stamps_enabled", CONF_FLAG, c.auth_stamps_enabled, 0, 0, "false",
+            "adds X-MS-Exchange-Organization-AuthAs, -AuthSource and -AuthMechanism, which a next "
+            "hop sees only where a send connector's permissions give "
+            "ms-Exch-Send-Headers-Organization"),
     RECEIVE("fqdn", CONF_TEXT, c.fqdn, 1, 255, "hostname", "name in banner, EHLO and Received"),
     {.key = "banner",
      .type = CONF_CUSTOM,
@@ -313,6 +269,20 @@ static const struct conf_option RECEIVE_OPTIONS[] = {
             "RFC 6152"),
     RECEIVE("chunking_enabled", CONF_FLAG, c.chunking_enabled, 0, 0, "true", "RFC 3030"),
     RECEIVE("smtp_utf8_enabled", CONF_FLAG, c.smtp_utf8_enabled, 0, 0, "true", "RFC 6531"),
+    {.key = "binary_mime_enabled",
+     .type = CONF_CUSTOM,
+     .custom = take_binary_mime,
+     .standard = "false",
+     .help = "RFC 3030 BINARYMIME is not offered: only false"},
+    RECEIVE("reject_reserved_top_level_recipient_domains", CONF_FLAG,
+            c.reject_reserved_top_level_recipient_domains, 0, 0, "false",
+            "550 5.1.4 to recipients in test, example, invalid and localhost (RFC 2606)"),
+    RECEIVE("reject_reserved_second_level_recipient_domains", CONF_FLAG,
+            c.reject_reserved_second_level_recipient_domains, 0, 0, "false",
+            "550 5.1.5 to recipients in example.com, example.net and example.org (RFC 2606)"),
+    RECEIVE("reject_single_label_recipient_domains", CONF_FLAG,
+            c.reject_single_label_recipient_domains, 0, 0, "false",
+            "550 5.1.6 to recipients in domains without a dot"),
     {.key = "max_message_size",
      .type = CONF_SIZE,
      .min = 65536,
@@ -345,7 +315,13 @@ static const struct conf_option RECEIVE_OPTIONS[] = {
             c.max_inbound_connection_percentage_per_source, 1, 100, "2",
             "of the sessions still free, for one address; the tighter of the two limits counts"),
     RECEIVE_LIMIT("message_rate_limit", c.message_rate_limit, 1, INT32_MAX, "unlimited",
-                  "messages a minute from one address; 421 4.4.2 beyond"),
+                  "messages a minute from one source; 421 4.4.2 beyond"),
+    {.key = "message_rate_source",
+     .type = CONF_CUSTOM,
+     .custom = take_rate_source,
+     .standard = "IPAddress",
+     .help = "what one source is: IPAddress, User (who logged on, else the sender), All (the "
+             "connector) or None (no limit)"},
     {.key = "connection_timeout",
      .type = CONF_DURATION,
      .min = 1000,
@@ -374,6 +350,20 @@ static const struct conf_option RECEIVE_OPTIONS[] = {
      .offset = offsetof(struct receive_draft, c.auth_tarpit_interval_ms),
      .standard = "5s",
      .help = "delay before the 535 to a failed AUTH; 0s: none"},
+    REFUSED("tls_certificate_name",
+            "a certificate by name " NOT_IN_THIS " and use tls.certificate"),
+    REFUSED("tls_domain_capabilities", "a right by client certificate " NOT_IN_THIS),
+    REFUSED("domain_secure_enabled", "mutual TLS " NOT_IN_THIS),
+    REFUSED("enable_auth_gssapi", "AUTH GSSAPI " NOT_IN_THIS),
+    REFUSED("extended_protection_policy", "channel binding needs Integrated, which " NOT_IN_THIS),
+    REFUSED("orar_enabled", "XORAR " NOT_IN_THIS),
+    REFUSED("long_addresses_enabled", "XLONGADDR " NOT_IN_THIS),
+    REFUSED("suppress_x_anonymous_tls", "X-ANONYMOUSTLS is never offered; this key " STAND_ALONE),
+    REFUSED("advertise_client_settings", STAND_ALONE),
+    REFUSED("service_discovery_fqdn", STAND_ALONE),
+    REFUSED("transport_role", STAND_ALONE),
+    REFUSED("default_domain", "completing addresses " NOT_IN_THIS
+                              "; <postmaster> goes to the default accepted domain"),
 };
 const struct conf_section CONF_RECEIVE = {"receive_connectors[]", RECEIVE_OPTIONS,
                                           ARRAY_SIZE(RECEIVE_OPTIONS)};
@@ -401,6 +391,26 @@ static void add_range(struct conf_reading *r, struct range_list *list, bool clas
     list->ranges[list->count++] = (struct receive_connector_range){range, text, where};
 }
 
+/* NULL and a fault: it is no file that may say who is let in. */
+static FILE *open_ranges_file(struct conf_reading *r, const char *where, const char *path,
+                              const char *name)
+{
+    struct stat st;
+    FILE *in = NULL;
+    int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO holds nobody up */
+    if (fd < 0 || fstat(fd, &st) != 0)
+        conf_fault(r, where, path, "%s: cannot be read: %s", name, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        conf_fault(r, where, path, "%s: not a plain file", name);
+    else if (st.st_mode & S_IWOTH)
+        conf_fault(r, where, path, "%s: anybody may write to it: chmod o-w it first", name);
+    else if (!(in = fdopen(fd, "r")))
+        conf_fault(r, where, path, "%s: cannot be read: %s", name, strerror(errno));
+    if (!in && fd >= 0)
+        close(fd);
+    return in;
+}
+
 static void read_ranges_file(struct conf_reading *r, struct range_list *list,
                              const struct receive_draft *draft)
 {
@@ -408,11 +418,9 @@ static void read_ranges_file(struct conf_reading *r, struct range_list *list,
     const char *path = arena_printf(r->arena, "%s.remote_ip_ranges_file", draft->path);
     const char *name =
         v->text[0] == '/' ? v->text : arena_printf(r->arena, "%s/%s", r->directory, v->text);
-    FILE *in = fopen(name, "re");
-    if (!in) {
-        conf_fault(r, v->where, path, "%s: cannot be read: %s", name, strerror(errno));
+    FILE *in = open_ranges_file(r, v->where, path, name);
+    if (!in)
         return;
-    }
     char *line = NULL;
     size_t size = 0;
     ssize_t len;
@@ -422,9 +430,11 @@ static void read_ranges_file(struct conf_reading *r, struct range_list *list,
         while (text.len && (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == '\r'))
             text.len--;
         text = arena_bytes(r->arena, bytes_trim(text));
-        if (text.len)
-            add_range(r, list, draft->classful_masks, text.ptr,
-                      arena_printf(r->arena, "%s:%u", v->text, number), path);
+        const char *where = arena_printf(r->arena, "%s:%u", v->text, number);
+        if (bytes_find(text, '\0', 0) != BYTES_NOT_FOUND)
+            conf_fault(r, where, path, "holds a NUL byte");
+        else if (text.len)
+            add_range(r, list, draft->classful_masks, text.ptr, where, path);
     }
     if (ferror(in))
         conf_fault(r, v->where, path, "%s: cannot be read to its end: %s", name, strerror(errno));
@@ -435,9 +445,37 @@ static void read_ranges_file(struct conf_reading *r, struct range_list *list,
 static void receive_start(struct conf_reading *r, const struct conf_value *group, void *element)
 {
     struct receive_draft *draft = element;
-    (void)r;
+    const struct conf_usage *usage = conf_usage_of(group);
     receive_connector_defaults(&draft->c);
     draft->c.origin = group->where;
+    if (!usage)
+        return;
+    draft->all_ranges = usage->all_ranges;
+    draft->c.permission_groups = usage->permission_groups;
+    draft->c.auth_mechanism = usage->auth_mechanism;
+    if (usage->binding) {
+        struct endpoint *binding = ARENA_NEW(r->arena, struct endpoint);
+        enum err e = endpoint_parse(bytes_of(usage->binding), binding);
+        ASSERT(e == ERR_OK);
+        draft->c.bindings = binding;
+        draft->c.binding_count = 1;
+    }
+}
+
+/* Every address of the families that the connector binds. */
+static void add_all_ranges(struct conf_reading *r, struct range_list *list,
+                           const struct receive_draft *draft)
+{
+    bool v4 = false, v6 = false;
+    for (size_t i = 0; i < draft->c.binding_count; i++)
+        if (ipaddr_is_v4(&draft->c.bindings[i].addr))
+            v4 = true;
+        else
+            v6 = true;
+    if (v4)
+        add_range(r, list, false, "0.0.0.0-255.255.255.255", draft->c.origin, draft->path);
+    if (v6)
+        add_range(r, list, false, "::/0", draft->c.origin, draft->path);
 }
 
 static void receive_end(struct conf_reading *r, const struct conf_value *group, const char *path,
@@ -454,6 +492,8 @@ static void receive_end(struct conf_reading *r, const struct conf_value *group, 
                   arena_printf(r->arena, "%s.remote_ip_ranges", path));
     if (draft->ranges_file)
         read_ranges_file(r, &list, draft);
+    if (draft->all_ranges && !draft->ranges && !draft->ranges_file)
+        add_all_ranges(r, &list, draft);
     struct receive_connector_range *ranges =
         ARENA_NEW_ARRAY(r->arena, struct receive_connector_range, list.count);
     for (size_t i = 0; i < list.count; i++)

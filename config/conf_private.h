@@ -110,6 +110,33 @@ void *conf_take_list(struct conf_reading *r, const struct conf_value *value, con
 void conf_take_users_file(struct conf_reading *r, const struct conf_option *option,
                           const struct conf_value *value, const char *path, void *target);
 
+/* conf_recipients.c: of one accepted domain */
+void conf_take_recipients_file(struct conf_reading *r, const struct conf_option *option,
+                               const struct conf_value *value, const char *path, void *target);
+void conf_free_recipients(struct conf *conf);
+
+/* conf_usage.c: what a receive connector starts from. */
+struct conf_usage {
+    const char *name;
+    unsigned permission_groups, auth_mechanism;
+    const char *binding; /* unless it has its own; NULL: it needs some */
+    bool all_ranges;     /* the same of its ranges */
+};
+/* The `usage` among GROUP's keys; NULL: none, or a wrong one. */
+const struct conf_usage *conf_usage_of(const struct conf_value *group);
+void conf_take_usage(struct conf_reading *r, const struct conf_option *option,
+                     const struct conf_value *value, const char *path, void *target);
+
+/* A key that is known and cannot be honoured: its help says why. A setting that is silently
+ * without effect would be worse than a refusal. */
+void conf_refuse(struct conf_reading *r, const struct conf_option *option,
+                 const struct conf_value *value, const char *path, void *target);
+
+/* A connector's `permissions`, of either direction. */
+const struct rights_entry *conf_read_permissions(struct conf_reading *r,
+                                                 const struct conf_value *value, const char *path,
+                                                 size_t *count);
+
 /* conf_connectors.c, conf_send.c */
 void conf_take_receive(struct conf_reading *r, const struct conf_option *option,
                        const struct conf_value *value, const char *path, void *target);
@@ -117,6 +144,7 @@ void conf_take_send(struct conf_reading *r, const struct conf_option *option,
                     const struct conf_value *value, const char *path, void *target);
 void conf_take_domains(struct conf_reading *r, const struct conf_option *option,
                        const struct conf_value *value, const char *path, void *target);
-extern const struct conf_section CONF_RECEIVE, CONF_SEND, CONF_DOMAIN, CONF_PERMISSION;
+extern const struct conf_section CONF_RECEIVE, CONF_SEND, CONF_DOMAIN, CONF_PERMISSION,
+    CONF_SERVER_PERMISSION;
 
 #endif

@@ -88,13 +88,13 @@ static void take_servers(struct conf_reading *r, const struct conf_option *optio
     conf->dns.server_count = value->count;
 }
 
-/* Keys that Exchange administrators and later versions know, and that this one cannot honour: a
- * setting that is silently without effect would be worse than a refusal. */
-static void refuse_unavailable(struct conf_reading *r, const struct conf_option *option,
-                               const struct conf_value *value, const char *path, void *target)
+static void take_server_permissions(struct conf_reading *r, const struct conf_option *option,
+                                    const struct conf_value *value, const char *path, void *target)
 {
-    (void)target;
-    conf_fault(r, value->where, path, "%s", option->help);
+    struct conf *conf = target;
+    (void)option;
+    conf->rules.server_permissions =
+        conf_read_permissions(r, value, path, &conf->rules.server_permission_count);
 }
 
 static const struct conf_option RUNTIME_OPTIONS[] = {
@@ -176,12 +176,12 @@ static const struct conf_section LOG_SECTION = {"log", LOG_OPTIONS, ARRAY_SIZE(L
 static const struct conf_option ADMIN_OPTIONS[] = {
     {.key = "socket",
      .type = CONF_CUSTOM,
-     .custom = refuse_unavailable,
+     .custom = conf_refuse,
      .standard = "",
      .help = "the control socket is not available in this version: remove the key"},
     {.key = "listen",
      .type = CONF_CUSTOM,
-     .custom = refuse_unavailable,
+     .custom = conf_refuse,
      .standard = "",
      .help = "metrics over TCP are not available in this version: remove the key"},
 };
@@ -248,6 +248,13 @@ static const struct conf_option ROOT_OPTIONS[] = {
      .section = &CONF_DOMAIN,
      .standard = "()",
      .help = "domains that we take mail for"},
+    {.key = "server_permissions",
+     .type = CONF_CUSTOM,
+     .custom = take_server_permissions,
+     .section = &CONF_SERVER_PERMISSION,
+     .standard = "()",
+     .help = "rights that every receive connector inherits: what its own groups and permissions "
+             "say comes first"},
     {.key = "receive_connectors",
      .type = CONF_CUSTOM,
      .custom = conf_take_receive,
@@ -262,7 +269,7 @@ static const struct conf_option ROOT_OPTIONS[] = {
      .help = "the ways out"},
     {.key = "tls_certificates",
      .type = CONF_CUSTOM,
-     .custom = refuse_unavailable,
+     .custom = conf_refuse,
      .standard = "",
      .help = "certificates by name are not available in this version: use tls.certificate"},
 };

@@ -80,14 +80,32 @@ static void take_source(struct conf_reading *r, const struct conf_option *option
 static void take_smart_host_auth(struct conf_reading *r, const struct conf_option *option,
                                  const struct conf_value *value, const char *path, void *target)
 {
-    (void)option, (void)target;
-    if (value->type == CONF_VALUE_TEXT &&
-        (strcmp(value->text, "None") == 0 || strcmp(value->text, "ExternalAuthoritative") == 0))
+    struct send_connector *c = target;
+    (void)option;
+    const char *text = value->type == CONF_VALUE_TEXT ? value->text : "";
+    c->externally_secured = strcmp(text, "ExternalAuthoritative") == 0;
+    if (c->externally_secured || strcmp(text, "None") == 0)
         return;
     conf_fault(
         r, value->where, path,
         "\"None\" and \"ExternalAuthoritative\" are allowed: authentication to smart hosts is not "
         "available in this version");
+}
+
+static void take_send_permissions(struct conf_reading *r, const struct conf_option *option,
+                                  const struct conf_value *value, const char *path, void *target)
+{
+    const rights_mask sendable = RIGHTS_SEND_HEADERS_ROUTING | RIGHTS_SEND_HEADERS_ORGANIZATION |
+                                 RIGHTS_SEND_HEADERS_FOREST | RIGHTS_SEND_EXCH50;
+    struct send_connector *c = target;
+    (void)option;
+    c->permissions = conf_read_permissions(r, value, path, &c->permission_count);
+    for (size_t i = 0; i < c->permission_count; i++)
+        if ((c->permissions[i].allow | c->permissions[i].deny) & ~sendable)
+            conf_fault(r, value->items[i].where, path,
+                       "only ms-Exch-Send-Headers-Routing, ms-Exch-Send-Headers-Organization, "
+                       "ms-Exch-Send-Headers-Forest and ms-Exch-SMTP-Send-Exch50 are rights of a "
+                       "next hop");
 }
 
 static void refuse_credential(struct conf_reading *r, const struct conf_option *option,
@@ -131,6 +149,12 @@ static const struct conf_option SEND_OPTIONS[] = {
      .custom = refuse_credential,
      .standard = "",
      .help = "not available in this version"},
+    {.key = "permissions",
+     .type = CONF_CUSTOM,
+     .custom = take_send_permissions,
+     .standard = "()",
+     .help = "what Anonymous (the next hop) or ExternallySecuredServers may see: "
+             "ms-Exch-Send-Headers-Routing (allowed unless denied), -Organization, -Forest"},
     SEND("port", CONF_PORT, port, 1, 65535, "25", "of smart hosts without one"),
     SEND("fqdn", CONF_TEXT, fqdn, 1, 255, "hostname", "name in EHLO"),
     SEND("force_helo", CONF_FLAG, force_helo, 0, 0, "false", "HELO instead of EHLO"),
@@ -228,6 +252,12 @@ static const struct conf_option DOMAIN_OPTIONS[] = {
      .offset = offsetof(struct accepted_domain, match_subdomains),
      .standard = "false",
      .help = "its subdomains too"},
+    {.key = "recipients_file",
+     .type = CONF_CUSTOM,
+     .custom = conf_take_recipients_file,
+     .standard = "",
+     .help = "Authoritative only: who exists, an address or a local part a line, # comments; 550 "
+             "5.1.1 to all others; relative to this file"},
 };
 const struct conf_section CONF_DOMAIN = {"accepted_domains[]", DOMAIN_OPTIONS,
                                          ARRAY_SIZE(DOMAIN_OPTIONS)};

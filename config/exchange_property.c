@@ -92,7 +92,7 @@ const struct exchange_property EXCHANGE_PROPERTIES[] = {
     {"EnhancedStatusCodesEnabled", R, EXCHANGE_FLAG, "enhanced_status_codes_enabled", NULL, NULL},
     {"EightBitMimeEnabled", R, EXCHANGE_FLAG, "eight_bit_mime_enabled", NULL, NULL},
     {"ChunkingEnabled", R, EXCHANGE_FLAG, "chunking_enabled", NULL, NULL},
-    {"BinaryMimeEnabled", R, EXCHANGE_FLAG, "binary_mime_enabled", NULL, "true"},
+    {"BinaryMimeEnabled", R, EXCHANGE_DROP, NULL, "BINARYMIME is not offered", "true"},
     {"OrarEnabled", R, EXCHANGE_FLAG, "orar_enabled", NULL, "false"},
     {"LongAddressesEnabled", R, EXCHANGE_FLAG, "long_addresses_enabled", NULL, "false"},
     {"SmtpUtf8Enabled", R, EXCHANGE_FLAG, "smtp_utf8_enabled", NULL, "false"},
@@ -190,7 +190,7 @@ bool exchange_key_known(enum exchange_kind kind, const char *key, const char **s
     for (size_t i = 0; i < section->count; i++) {
         if (strcmp(section->options[i].key, key) == 0) {
             *standard = section->options[i].standard;
-            return true;
+            return section->options[i].custom != conf_refuse;
         }
     }
     return false;

@@ -37,7 +37,8 @@ __attribute__((constructor)) static void read_environment(void)
         usage(text);
     const char *odds = text + 2;
     const char *colon = strchrnul(odds, ':');
-    if (bytes_to_u64(bytes_make(odds, (size_t)(colon - odds)), UINT32_MAX, &one_in) != ERR_OK)
+    if (bytes_to_u64(bytes_make(odds, (size_t)(colon - odds)), UINT32_MAX, &one_in) != ERR_OK ||
+        one_in == 0)
         usage(text);
     if (!*colon)
         return;

@@ -16,8 +16,8 @@
 /* Each point leaves its name in a section of its own: the program can list them all. */
 #define KILL_POINT(name)                                                                           \
     do {                                                                                           \
-        static const char *const kill_point_name_                                                  \
-            __attribute__((section("kill_points"), used)) = (name);                                \
+        static const char *const kill_point_name_ __attribute__((section("kill_points"), used)) =  \
+            (name);                                                                                \
         kill_point_pass(kill_point_name_);                                                         \
     } while (0)
 

@@ -2,7 +2,7 @@
 
 enum filter_state {
     FILTER_LINE_START,
-    FILTER_EMPTY_CR,   /* a CR at a line start: the empty line if LF follows */
+    FILTER_EMPTY_CR, /* a CR at a line start: the empty line if LF follows */
     FILTER_NAME,
     FILTER_NAME_BLANK, /* blanks before the colon: obsolete, and read by many (RFC 5322 4.5) */
     FILTER_LINE,       /* the fate of the line is known: DROPPING */

@@ -109,12 +109,20 @@ static void scan_end(struct header_scan *s)
     s->ended = true;
 }
 
+static bool is_exchange_field(struct bytes name)
+{
+    return bytes_starts_nocase(name, BYTES("X-MS-Exchange-Organization-")) ||
+           bytes_starts_nocase(name, BYTES("X-MS-Exchange-Forest-"));
+}
+
 /* The name is complete: which field is it? */
 static void field_begin(struct header_scan *s)
 {
     struct bytes name = bytes_make(s->name, s->name_len);
     s->line_octets = 0;
     s->state = SCAN_VALUE;
+    s->exchange_fields =
+        s->exchange_fields || is_exchange_field(bytes_sub(name, 0, sizeof s->name));
     if (s->name_len > sizeof s->name) {
         name = BYTES_EMPTY;
     }

@@ -22,7 +22,8 @@ struct header_scan {
     unsigned received;       /* Received fields */
     unsigned local_hops;
     bool has_date, has_message_id, has_from;
-    bool ended; /* the empty line, or a line that is no header, has been seen */
+    bool exchange_fields; /* X-MS-Exchange-Organization-* or -Forest-* */
+    bool ended;           /* the empty line, or a line that is no header, has been seen */
     char message_id[HEADER_SCAN_MESSAGE_ID_MAX]; /* with its angle brackets; NUL-terminated */
     char *from;
     size_t from_max, from_len;

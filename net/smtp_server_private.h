@@ -72,8 +72,8 @@ struct smtp_server {
     struct buf output;
 
     /* AUTH */
-    char *user;                         /* of facts, or asked for in SERVER_ASK_AUTH */
-    size_t user_len;                    /* of what LOGIN has said so far */
+    char *user;                         /* of facts, or LOGIN's while it is asked about */
+    size_t user_len;                    /* its octets; no NUL */
     enum smtp_auth_mechanism mechanism; /* of the exchange under way */
     bool login_has_user;                /* LOGIN's first response is here */
     bool auth_seen; /* secrets may turn up in any line: of unknown ones nothing is shown */

@@ -158,6 +158,46 @@ static bool exists_in(const struct accepted_domain *domain, const struct decide_
            recipient_set_has(domain->recipients, local, facts->rcpt_domain);
 }
 
+/* Is DOMAIN one of NAMES, or below it? */
+static bool is_within(struct bytes domain, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct bytes name = bytes_of(names[i]);
+        if (domain.len < name.len ||
+            !bytes_equal_nocase(bytes_from(domain, domain.len - name.len), name))
+            continue;
+        if (domain.len == name.len || domain.ptr[domain.len - name.len - 1] == '.')
+            return true;
+    }
+    return false;
+}
+
+/* Exchange: RejectReservedTopLevelRecipientDomains and its like. False: nothing against it. */
+static bool rejects_domain(const struct decide_facts *facts, struct decide_verdict *out)
+{
+    static const char *const top[] = {"test", "example", "invalid", "localhost"};
+    static const char *const second[] = {"example.com", "example.net", "example.org"};
+    struct bytes domain = facts->rcpt_domain;
+    unsigned rejected = facts->rejected_domains;
+    if (!rejected || domain.len == 0 || domain.ptr[0] == '[')
+        return false;
+    if ((rejected & DECIDE_RESERVED_TOP_LEVEL) && is_within(domain, top, ARRAY_SIZE(top)))
+        *out = refuse(facts, MAIL_STATUS(550, 5, 1, 4, "Recipient address reserved by RFC 2606"), 0,
+                      "the connector has reject_reserved_top_level_recipient_domains");
+    else if ((rejected & DECIDE_RESERVED_SECOND_LEVEL) &&
+             is_within(domain, second, ARRAY_SIZE(second)))
+        *out = refuse(facts, MAIL_STATUS(550, 5, 1, 5, "Recipient address reserved by RFC 2606"), 0,
+                      "the connector has reject_reserved_second_level_recipient_domains");
+    else if ((rejected & DECIDE_SINGLE_LABEL) && bytes_find(domain, '.', 0) == BYTES_NOT_FOUND)
+        *out = refuse(
+            facts,
+            MAIL_STATUS(550, 5, 1, 6, "Recipient addresses in single label domains not accepted"),
+            0, "the connector has reject_single_label_recipient_domains");
+    else
+        return false;
+    return true;
+}
+
 static struct decide_verdict decide_rcpt(const struct decide_facts *facts,
                                          const struct ruleset *rules)
 {
@@ -174,6 +214,9 @@ static struct decide_verdict decide_rcpt(const struct decide_facts *facts,
     if (!relay && routes_onwards(local_part(facts)))
         return refuse_relay(facts, "%, ! or @ in the local part could make the next host relay for "
                                    "a client that may not");
+    struct decide_verdict rejected;
+    if (rejects_domain(facts, &rejected))
+        return rejected;
     const struct accepted_domain *domain =
         domain_set_find(ruleset_domains(rules), facts->rcpt_domain);
     if (domain && !exists_in(domain, facts))

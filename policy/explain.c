@@ -112,6 +112,7 @@ static void find_verdicts(struct explanation *x)
     if (q->rcpt) {
         facts.rcpt = bare_address(q->rcpt);
         facts.rcpt_domain = mail_domain(facts.rcpt);
+        facts.rejected_domains = receive_connector_rejected_domains(x->match.connector);
         ask(x, &x->rcpt, DECIDE_RCPT, &facts);
         x->route_asked = true;
         x->route_domain = facts.rcpt_domain;
@@ -173,15 +174,18 @@ void explain_each_source(const struct explanation *x, rights_mask right, bool de
                          void *owner)
 {
     const struct receive_connector *c = x->match.connector;
+    const struct ruleset_settings *s = ruleset_settings(x->rules);
     for (size_t w = 0; w < x->who_count; w++) {
         for (unsigned group = 1; group < RIGHTS_GROUP_CUSTOM && !denial; group <<= 1) {
-            struct explain_source source = {(enum rights_group)group, NULL};
+            struct explain_source source = {.group = (enum rights_group)group};
             if (rights_of_groups(c->permission_groups & group, x->who[w].principal) & right)
                 each(owner, &source);
         }
-        for (size_t i = 0; i < c->permission_count; i++) {
-            const struct rights_entry *e = &c->permissions[i];
-            struct explain_source source = {(enum rights_group)0, e};
+        for (size_t i = 0; i < c->permission_count + s->server_permission_count; i++) {
+            bool inherited = i >= c->permission_count;
+            const struct rights_entry *e =
+                inherited ? &s->server_permissions[i - c->permission_count] : &c->permissions[i];
+            struct explain_source source = {.entry = e, .inherited = inherited};
             if (rights_identity_matches(&x->who[w], e) && ((denial ? e->deny : e->allow) & right))
                 each(owner, &source);
         }
@@ -198,7 +202,7 @@ rights_mask explain_denied(const struct explanation *x)
 {
     rights_mask denied = 0;
     explain_each_source(x, ~(rights_mask)0, true, add_entry_rights, &denied);
-    return denied;
+    return denied & ~x->rights;
 }
 
 char *explain_principal(enum rights_principal principal, const char *name, char *to, size_t size)

@@ -122,7 +122,7 @@ static void write_source(void *owner, const struct explain_source *source)
 {
     struct list *list = owner;
     char text[256];
-    fprintf(list->out, "%s{", list->before);
+    fprintf(list->out, "%s{%s", list->before, source->inherited ? "\"inherited\":true," : "");
     if (source->entry)
         write_member(
             list->out, "entry",

@@ -48,11 +48,12 @@ void explain_each_holder(const struct explanation *x,
 struct explain_source {
     enum rights_group group;          /* 0: the entry */
     const struct rights_entry *entry; /* NULL: the group */
+    bool inherited;                   /* of server_permissions */
 };
 void explain_each_source(const struct explanation *x, rights_mask right, bool denial,
                          void (*each)(void *owner, const struct explain_source *source),
                          void *owner);
-/* What entries take away from this client. */
+/* What entries take away from this client: an inherited one does not where the connector allows. */
 rights_mask explain_denied(const struct explanation *x);
 
 /* "Anonymous", "user:bob". Returns TO. */

@@ -50,7 +50,8 @@ static void write_source(void *owner, const struct explain_source *source)
     char text[256];
     if (source->entry)
         fprintf(
-            w->out, "%sthe permissions entry for %s", w->before,
+            w->out, "%sthe %s entry for %s", w->before,
+            source->inherited ? "inherited server_permissions" : "permissions",
             explain_principal(source->entry->principal, source->entry->name, text, sizeof text));
     else
         fprintf(w->out, "%sgroup %s", w->before, rights_group_name(source->group));

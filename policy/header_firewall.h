@@ -13,7 +13,7 @@
 #include "core/bytes.h"
 #include "policy/rights.h"
 
-enum header_firewall_class { /* as bits */
+enum header_firewall_class {                                   /* as bits */
                              HEADER_FIREWALL_ORGANIZATION = 1, /* X-MS-Exchange-Organization-* */
                              HEADER_FIREWALL_FOREST = 2,       /* X-MS-Exchange-Forest-* */
                              HEADER_FIREWALL_ROUTING = 4,      /* Received, Resent-* */

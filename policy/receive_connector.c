@@ -1,5 +1,7 @@
 #include "policy/receive_connector.h"
 
+#include "decide.h"
+
 #define KILOBYTE  ((uint64_t)1 << 10)
 #define MEGABYTE  ((uint64_t)1 << 20)
 #define SECOND_MS ((uint64_t)1000)
@@ -29,11 +31,21 @@ void receive_connector_defaults(struct receive_connector *c)
         .max_inbound_connection_per_source = 20,
         .max_inbound_connection_percentage_per_source = 2,
         .message_rate_limit = RECEIVE_CONNECTOR_UNLIMITED,
+        .message_rate_source = RECEIVE_RATE_IP_ADDRESS,
         .connection_timeout_ms = 10 * MINUTE_MS,
         .connection_inactivity_timeout_ms = 5 * MINUTE_MS,
         .tarpit_interval_ms = 5 * SECOND_MS,
         .auth_tarpit_interval_ms = 5 * SECOND_MS,
     };
+}
+
+unsigned receive_connector_rejected_domains(const struct receive_connector *c)
+{
+    unsigned domains = 0;
+    domains |= c->reject_reserved_top_level_recipient_domains ? DECIDE_RESERVED_TOP_LEVEL : 0;
+    domains |= c->reject_reserved_second_level_recipient_domains ? DECIDE_RESERVED_SECOND_LEVEL : 0;
+    domains |= c->reject_single_label_recipient_domains ? DECIDE_SINGLE_LABEL : 0;
+    return domains;
 }
 
 static const struct {

@@ -25,6 +25,13 @@ enum receive_connector_auth { /* AuthMechanism, as bits; 0 is None */
                               RECEIVE_AUTH_EXTERNAL_AUTHORITATIVE = 32,
 };
 
+enum receive_connector_rate_source { /* MessageRateSource */
+                                     RECEIVE_RATE_NONE,
+                                     RECEIVE_RATE_IP_ADDRESS,
+                                     RECEIVE_RATE_USER,
+                                     RECEIVE_RATE_ALL,
+};
+
 struct receive_connector_range {
     struct iprange range;
     const char *text;   /* as written */
@@ -44,7 +51,7 @@ struct receive_connector {
     unsigned auth_mechanism;    /* enum receive_connector_auth */
     const struct rights_entry *permissions;
     size_t permission_count;
-    bool open_relay; /* allow anonymous relay for the whole Internet */
+    bool open_relay;          /* allow anonymous relay for the whole Internet */
     bool auth_stamps_enabled; /* X-MS-Exchange-Organization-AuthAs and its like are added */
 
     const char *fqdn;   /* NULL: hostname */
@@ -53,6 +60,10 @@ struct receive_connector {
     bool size_enabled, size_without_value;
     bool pipelining_enabled, delivery_status_notification_enabled, enhanced_status_codes_enabled;
     bool eight_bit_mime_enabled, chunking_enabled, smtp_utf8_enabled;
+    bool reject_reserved_top_level_recipient_domains;
+    bool reject_reserved_second_level_recipient_domains;
+    bool reject_single_label_recipient_domains;
+    bool protocol_logging_verbose; /* protocol_logging_level */
     uint64_t max_message_size_bytes, max_header_size_bytes;
     uint64_t max_hop_count, max_local_hop_count;
     uint64_t max_recipients_per_message, max_protocol_errors;
@@ -60,12 +71,15 @@ struct receive_connector {
     uint64_t max_inbound_connection, max_inbound_connection_per_source;
     uint64_t max_inbound_connection_percentage_per_source;
     uint64_t message_rate_limit; /* a minute and source */
+    enum receive_connector_rate_source message_rate_source;
     uint64_t connection_timeout_ms, connection_inactivity_timeout_ms;
     uint64_t tarpit_interval_ms, auth_tarpit_interval_ms;
 };
 
 /* Every property at its default; name, bindings and ranges empty. */
 void receive_connector_defaults(struct receive_connector *c);
+/* Its reject_... switches: enum decide_domains. */
+unsigned receive_connector_rejected_domains(const struct receive_connector *c);
 /* "Tls", "BasicAuth", ... */
 MUST_USE enum err receive_connector_auth_parse(struct bytes text, unsigned *out);
 

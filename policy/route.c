@@ -64,8 +64,8 @@ rights_mask send_connector_rights(const struct send_connector *c)
 {
     static const struct rights_entry standard[] = {
         {RIGHTS_ANONYMOUS, NULL, RIGHTS_SEND_HEADERS_ROUTING, 0},
-        {RIGHTS_EXTERNALLY_SECURED_SERVERS, NULL,
-         RIGHTS_SEND_HEADERS_ROUTING | RIGHTS_SEND_EXCH50, 0},
+        {RIGHTS_EXTERNALLY_SECURED_SERVERS, NULL, RIGHTS_SEND_HEADERS_ROUTING | RIGHTS_SEND_EXCH50,
+         0},
     };
     return rights_compile(0, c->permissions, c->permission_count, standard, ARRAY_SIZE(standard),
                           send_connector_principal(c), NULL);

@@ -98,9 +98,9 @@ static void compile_rights(struct ruleset *rules)
     for (size_t i = 0; i < s->receive_count; i++) {
         const struct receive_connector *c = &s->receive[i];
         for (unsigned p = 0; p < RIGHTS_PRINCIPAL_COUNT; p++)
-            rules->rights[i][p] =
-                rights_compile(c->permission_groups, c->permissions, c->permission_count, NULL, 0,
-                               (enum rights_principal)p, NULL);
+            rules->rights[i][p] = rights_compile(
+                c->permission_groups, c->permissions, c->permission_count, s->server_permissions,
+                s->server_permission_count, (enum rights_principal)p, NULL);
     }
 }
 
@@ -269,9 +269,11 @@ rights_mask ruleset_identity_rights(const struct ruleset *rules, uint32_t connec
                                     const struct rights_identity *who, size_t count)
 {
     ASSERT(connector_index < rules->settings.receive_count);
-    const struct receive_connector *c = &rules->settings.receive[connector_index];
+    const struct ruleset_settings *s = &rules->settings;
+    const struct receive_connector *c = &s->receive[connector_index];
+    struct rights_acl inherited = {0, s->server_permissions, s->server_permission_count};
     struct rights_acl acl = {c->permission_groups, c->permissions, c->permission_count};
-    return rights_evaluate(&acl, NULL, who, count);
+    return rights_evaluate(&acl, &inherited, who, count);
 }
 
 rights_mask ruleset_rights_of_user(const struct ruleset *rules, uint32_t connector_index,

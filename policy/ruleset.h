@@ -23,6 +23,9 @@ struct ruleset_settings {
     size_t send_count;
     const struct accepted_domain *domains;
     size_t domain_count;
+    /* What every receive connector inherits: its own entries come before these. */
+    const struct rights_entry *server_permissions;
+    size_t server_permission_count;
     struct account_set *accounts; /* NULL: there is no users file. A ruleset holds it too */
 };
 

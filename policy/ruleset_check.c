@@ -101,17 +101,18 @@ static void check_auth(struct ruleset_check *check, const struct receive_connect
                       c->name);
 }
 
-static rights_mask rights_on(const struct receive_connector *c, enum rights_principal principal)
+static rights_mask rights_on(const struct ruleset_settings *s, const struct receive_connector *c,
+                             enum rights_principal principal)
 {
-    return rights_compile(c->permission_groups, c->permissions, c->permission_count, NULL, 0,
-                          principal, NULL);
+    return rights_compile(c->permission_groups, c->permissions, c->permission_count,
+                          s->server_permissions, s->server_permission_count, principal, NULL);
 }
 
 /* Named users and groups count as somebody when an entry lets them submit. */
-static bool entry_gives_submit(const struct receive_connector *c, bool certificates)
+static bool entry_gives_submit(const struct rights_entry *entries, size_t count, bool certificates)
 {
-    for (size_t i = 0; i < c->permission_count; i++) {
-        const struct rights_entry *e = &c->permissions[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct rights_entry *e = &entries[i];
         if (e->principal >= RIGHTS_PRINCIPAL_COUNT && (e->allow & ~e->deny & RIGHTS_SUBMIT) &&
             (e->principal == RIGHTS_CERTIFICATE) == certificates)
             return true;
@@ -119,23 +120,30 @@ static bool entry_gives_submit(const struct receive_connector *c, bool certifica
     return false;
 }
 
-static bool somebody_can_submit(const struct receive_connector *c)
+static bool named_can_submit(const struct ruleset_settings *s, const struct receive_connector *c,
+                             bool certificates)
+{
+    return entry_gives_submit(c->permissions, c->permission_count, certificates) ||
+           entry_gives_submit(s->server_permissions, s->server_permission_count, certificates);
+}
+
+static bool somebody_can_submit(const struct ruleset_settings *s, const struct receive_connector *c)
 {
     static const enum rights_principal servers[] = {RIGHTS_EXCHANGE_SERVERS, RIGHTS_PARTNER_SERVERS,
                                                     RIGHTS_LEGACY_SERVERS};
     unsigned auth = c->auth_mechanism;
-    if (rights_on(c, ruleset_first_principal(c)) & RIGHTS_SUBMIT)
+    if (rights_on(s, c, ruleset_first_principal(c)) & RIGHTS_SUBMIT)
         return true;
     if ((auth & (RECEIVE_AUTH_BASIC | RECEIVE_AUTH_INTEGRATED)) &&
-        ((rights_on(c, RIGHTS_AUTHENTICATED_USERS) & RIGHTS_SUBMIT) ||
-         entry_gives_submit(c, false)))
+        ((rights_on(s, c, RIGHTS_AUTHENTICATED_USERS) & RIGHTS_SUBMIT) ||
+         named_can_submit(s, c, false)))
         return true;
     if (!(auth & (RECEIVE_AUTH_TLS | RECEIVE_AUTH_EXCHANGE_SERVER)))
         return false;
     for (size_t i = 0; i < ARRAY_SIZE(servers); i++)
-        if (rights_on(c, servers[i]) & RIGHTS_SUBMIT)
+        if (rights_on(s, c, servers[i]) & RIGHTS_SUBMIT)
             return true;
-    return entry_gives_submit(c, true);
+    return named_can_submit(s, c, true);
 }
 
 static int range_compare(const void *left, const void *right)
@@ -171,10 +179,10 @@ static bool ranges_hold_everybody(const struct receive_connector *c, bool v4)
     return everybody;
 }
 
-bool ruleset_open_to_anonymous(const struct receive_connector *c)
+bool ruleset_open_to_anonymous(const struct ruleset_settings *s, const struct receive_connector *c)
 {
     return c->enabled && ruleset_first_principal(c) == RIGHTS_ANONYMOUS &&
-           (rights_on(c, RIGHTS_ANONYMOUS) & RIGHTS_SUBMIT) &&
+           (rights_on(s, c, RIGHTS_ANONYMOUS) & RIGHTS_SUBMIT) &&
            (ranges_hold_everybody(c, true) || ranges_hold_everybody(c, false));
 }
 
@@ -182,7 +190,8 @@ static void check_open_relay(struct ruleset_check *check, const struct receive_c
 {
     bool external = c->auth_mechanism & RECEIVE_AUTH_EXTERNAL_AUTHORITATIVE;
     if (c->open_relay ||
-        !(rights_on(c, ruleset_first_principal(c)) & RIGHTS_ACCEPT_ANY_RECIPIENT) ||
+        !(rights_on(check->settings, c, ruleset_first_principal(c)) &
+          RIGHTS_ACCEPT_ANY_RECIPIENT) ||
         !(ranges_hold_everybody(c, true) || ranges_hold_everybody(c, false)))
         return;
     if (external)
@@ -264,7 +273,7 @@ void ruleset_check_receive(struct ruleset_check *check)
         if (c.banner && !bytes_starts_nocase(bytes_of(c.banner), BYTES("220")))
             ruleset_fault(check, c.origin, "receive connector \"%s\": banner: begins with \"220\"",
                           c.name);
-        if (!somebody_can_submit(&c))
+        if (!somebody_can_submit(s, &c))
             ruleset_warn(check, c.origin,
                          "receive connector \"%s\": nobody can use it: no permission group and no "
                          "entry gives ms-Exch-SMTP-Submit to anyone whom auth_mechanism lets in",

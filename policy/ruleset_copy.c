@@ -94,6 +94,9 @@ void ruleset_copy_settings(struct arena *arena, const struct ruleset_settings *f
         .send_count = from->send_count,
         .domains = domains,
         .domain_count = from->domain_count,
+        .server_permissions =
+            copy_permissions(arena, from->server_permissions, from->server_permission_count),
+        .server_permission_count = from->server_permission_count,
         .accounts = account_set_ref(from->accounts),
     };
 }

@@ -12,11 +12,11 @@ static size_t list_open_connectors(const struct ruleset_settings *settings, char
     names[0] = '\0';
     for (size_t i = 0; i < settings->receive_count; i++) {
         const struct receive_connector *c = &settings->receive[i];
-        if (!ruleset_open_to_anonymous(c))
+        if (!ruleset_open_to_anonymous(settings, c))
             continue;
         if (len + 70 < NAMES_SIZE)
-            len += (size_t)snprintf(names + len, NAMES_SIZE - len, "%s\"%.64s\"",
-                                    count ? ", " : "", ruleset_text(c->name));
+            len += (size_t)snprintf(names + len, NAMES_SIZE - len, "%s\"%.64s\"", count ? ", " : "",
+                                    ruleset_text(c->name));
         count++;
     }
     return count;

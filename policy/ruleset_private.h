@@ -47,7 +47,8 @@ void ruleset_check_send(struct ruleset_check *check);
 void ruleset_check_overlaps(struct ruleset_check *check);
 
 /* May everybody on the Internet bring mail to C without saying who he is? */
-bool ruleset_open_to_anonymous(const struct receive_connector *c);
+bool ruleset_open_to_anonymous(const struct ruleset_settings *settings,
+                               const struct receive_connector *c);
 
 /* Every binding of the enabled connectors once, ordered; the caller frees. */
 struct endpoint *ruleset_list_bindings(const struct ruleset_settings *settings, size_t *count);

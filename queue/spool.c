@@ -61,11 +61,8 @@ static struct spool *spool_new(const struct spool_settings *settings, struct io 
 static enum err first_segment(struct spool *spool, struct err_detail *why)
 {
     enum err err = spool_segment_rotate(spool);
-    if (err == ERR_OK && spool_segments_ready(spool) < SPOOL_READY_MIN &&
-        !spool_reclaim_quick(spool))
-        err = spool_segment_create(spool, UINT64_MAX);
-    if (err == ERR_OK || (err == ERR_NOSPACE && spool->active))
-        return ERR_OK;
+    if (err == ERR_OK)
+        return ERR_OK; /* the writer makes the next one ready */
     if (err != ERR_NOSPACE)
         return err_set(why, err, "%s/segments: no segment can be made (%s)", spool->path,
                        err_name(err));
@@ -108,6 +105,10 @@ static void drop_queued(struct spool *spool)
         next = s->next;
         mem_free(s);
     }
+    for (struct spool_orphan *o = spool->orphans, *next; o; o = next) {
+        next = o->next;
+        mem_free(o);
+    }
 }
 
 void spool_free(struct spool **spool)
@@ -118,77 +119,23 @@ void spool_free(struct spool **spool)
     ASSERT(!s->started);
     mailbox_free(&s->mailbox);
     drop_queued(s);
+    spool_recovered_free(s);
     for (size_t i = 0; i < SPOOL_SLOTS; i++) {
         if (s->slots[i].fd >= 0)
             (void)s->io->close(s->io, s->slots[i].fd);
-        mem_free(s->slots[i].notes);
+        spool_items_clear(&s->slots[i]);
     }
     if (s->creation.fd >= 0)
         (void)s->io->close(s->io, s->creation.fd);
     spool_directories_close(s);
     spool_index_free(&s->index);
     mem_free(s->checkpoints);
-    mem_free(s->found);
+    mem_free(s->moved_dones);
+    mem_free(s->emptying.items);
+    spool_moved_free(&s->moved);
     mem_free(s->path);
     mem_free(s);
     *spool = NULL;
-}
-
-/* --- What recovery found --- */
-
-/* The outcome record at REF; without it the message is taken for untouched. */
-static bool read_outcome(struct spool *spool, const struct spool_found *found, struct arena *arena,
-                         const struct spool_message *m, struct spool_outcome *out)
-{
-    struct spool_segment *s = spool_segment_hold(spool, found->outcome.segment);
-    if (!s)
-        return false;
-    struct spool_segment_header header = {.generation = found->outcome.segment, .salt = s->salt};
-    struct spool_record record;
-    uint64_t generation;
-    uint32_t length = found->outcome.length;
-    uint8_t *data = arena_alloc(arena, length);
-    const uint8_t *head = data + SPOOL_RECORD_BYTES;
-    bool ok = io_pread_all(spool->io, s->fd, data, length, found->outcome.offset) == ERR_OK &&
-              spool_record_decode(data, length, found->outcome.offset, s->size, &header, &record) &&
-              record.type == SPOOL_OUTCOME && record.id == found->ref.id &&
-              spool_hash(head, record.head_len) == record.head_hash &&
-              spool_outcome_decode(head, record.head_len, arena, &generation, out);
-    spool_segment_release(s);
-    for (size_t i = 0; ok && i < out->rcpt_count; i++)
-        ok = out->rcpts[i].rcpt < m->envelope.rcpt_count;
-    return ok;
-}
-
-void spool_each_recovered(struct spool *spool, spool_each each, void *owner)
-{
-    struct arena arena;
-    arena_init(&arena, 64 * 1024);
-    for (size_t i = 0; i < spool->found_count; i++) {
-        const struct spool_found *found = &spool->found[i];
-        struct spool_message m;
-        struct spool_head head;
-        struct spool_outcome outcome = {0};
-        struct err_detail why;
-        enum err err = spool_read_record(spool, &found->ref, &arena, &m, &head, &why);
-        /* A disk may stumble once, and what is set aside is not delivered. */
-        if (err != ERR_OK && err != ERR_CORRUPT)
-            err = spool_read_record(spool, &found->ref, &arena, &m, &head, &why);
-        if (err != ERR_OK) {
-            spool_message_quarantine(spool, &found->ref, why.text);
-        } else {
-            if (found->outcome.length > 0 && !read_outcome(spool, found, &arena, &m, &outcome) &&
-                !read_outcome(spool, found, &arena, &m, &outcome))
-                outcome = (struct spool_outcome){0};
-            each(owner, &m, &outcome);
-            spool_message_close(&m);
-        }
-        arena_reset(&arena);
-    }
-    arena_free(&arena);
-    mem_free(spool->found);
-    spool->found = NULL;
-    spool->found_count = 0;
 }
 
 /* --- Settling --- */
@@ -252,7 +199,9 @@ bool spool_accepts(const struct spool *spool, uint64_t want, struct mail_status 
     /* A big body needs a file: what is ready in segments is of no use to it. */
     if (want <= spool->settings.inline_max_bytes)
         room += atomic_load_explicit(&spool->ready_bytes, memory_order_relaxed);
-    if (health == ERR_OK && !__builtin_add_overflow(want, want / 2, &need) &&
+    uint64_t promised = atomic_load_explicit(&spool->promised_bytes, memory_order_relaxed);
+    if (health == ERR_OK && !__builtin_add_overflow(want, promised, &want) &&
+        !__builtin_add_overflow(want, want / 2, &need) &&
         !__builtin_add_overflow(need, spool->settings.min_free_bytes, &need) && need <= room)
         return true;
     *status = MAIL_STATUS(452, 4, 3, 1, "Insufficient system storage, try again later");

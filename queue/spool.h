@@ -32,7 +32,9 @@ struct spool_settings { /* copied */
 };
 void spool_settings_defaults(struct spool_settings *s);
 
-/* Where a live message is. A plain value: copy it. */
+/* Where a live message is. A plain value: copy it, keep it as long as the message lives. The spool
+ * may write a message again elsewhere; the reference stays good all the same, whatever it is used
+ * for (docs/adr/0005). */
 struct spool_ref {
     uint64_t id;      /* InternalId: unique in this spool for ever, also across restarts */
     uint64_t segment; /* the segment's generation */
@@ -68,22 +70,30 @@ struct spool_outcome {
 
 struct spool;
 
-/* Opens or creates, takes the lock, and recovers: reads every segment, sets malformed records
- * aside (spool_quarantined). Refuses a directory that is not ours, world-writable, a symbolic
- * link, or locked; names it in WHY. Bodies in big files without a record are removed. */
+/* Opens or creates, takes the lock, and recovers: reads footers, and of segments without one every
+ * record; sets malformed records aside (spool_quarantined). Refuses a directory that is not ours,
+ * world-writable, a symbolic link, or locked; names it in WHY. Bodies in big files without a record
+ * are removed. */
 MUST_USE enum err spool_open(const struct spool_settings *settings, struct io *io,
                              struct spool **out, struct err_detail *why);
-/* Live messages found by spool_open(), in id order; OUTCOME has the latest state. Before start,
- * once. Memory is valid during the call. */
+/* Live messages found by spool_open(), about in the order they came; OUTCOME has the latest state.
+ * Each once, from one thread, also after spool_start() while others come in; before spool_stop().
+ * Until the last is handed over their segments are not used again. Memory is valid during the
+ * call. */
 struct spool_message;
 typedef void (*spool_each)(void *owner, const struct spool_message *message,
                            const struct spool_outcome *outcome);
+/* At most MAX of them. False: that was the last. For scheduling, and no more: of the envelope
+ * whether there is a sender, and of the recipients "@domain" and notify; of meta received_at_ms,
+ * octets and is_dsn; no text. */
+bool spool_recovered_next(struct spool *spool, size_t max, spool_each each, void *owner);
+/* All that are left, read and checked to the last octet. */
 void spool_each_recovered(struct spool *spool, spool_each each, void *owner);
 /* Starts the writer thread. In the simulation spool_step() is called instead. */
 MUST_USE enum err spool_start(struct spool *spool, struct err_detail *why);
 /* One group: takes what is queued, writes, syncs, completes. False if there was nothing. */
 bool spool_step(struct spool *spool);
-/* Completes what is queued and ends the writer. */
+/* Completes what is queued, seals the segment under way, and ends the writer. */
 void spool_stop(struct spool *spool);
 void spool_free(struct spool **spool);
 
@@ -93,6 +103,8 @@ struct spool_txn;
 /* HOME: where the completion runs. */
 struct spool_txn *spool_begin(struct spool *spool, struct mailbox *home);
 uint64_t spool_txn_id(const struct spool_txn *txn);
+/* OCTETS are announced (SIZE=): spool_accepts() keeps room for them. */
+void spool_txn_expect(struct spool_txn *txn, uint64_t octets);
 struct arena *spool_txn_arena(struct spool_txn *txn); /* for what must live until completion */
 /* Copies. Beyond inline_max it goes to a file (written here, synced by the writer). */
 MUST_USE enum err spool_append(struct spool_txn *txn, struct bytes text);
@@ -108,8 +120,9 @@ void spool_commit(struct spool_txn *txn, const struct mail_envelope *envelope,
                   const struct spool_meta *meta, spool_done done, void *owner);
 void spool_abort(struct spool_txn **txn);
 
-/* May WANT more octets be taken in? One cheap look; false fills STATUS with 452 or 451. Any thread.
- */
+/* May WANT more octets be taken in? That, and what open transactions were promised (what they
+ * expect or have appended), half as much again, must fit above min_free. One cheap look; false
+ * fills STATUS with 452 or 451. Any thread. */
 bool spool_accepts(const struct spool *spool, uint64_t want, struct mail_status *status);
 
 /* --- Out: any thread --- */
@@ -125,7 +138,8 @@ struct spool_message {
     int big_fd;       /* -1: inline */
     const char *text; /* the body, if it came along with the envelope: in the arena */
 };
-/* Envelope and meta into ARENA. ERR_CORRUPT: the record fails its checks. Must be closed. */
+/* Envelope and meta into ARENA; the text has been checked when it returns. ERR_CORRUPT: the record
+ * fails its checks; ERR_NOTFOUND: the message has gone. Must be closed. */
 MUST_USE enum err spool_read(struct spool *spool, const struct spool_ref *ref, struct arena *arena,
                              struct spool_message *out, struct err_detail *why);
 MUST_USE enum err spool_read_text(const struct spool_message *m, uint64_t at, char *to, size_t len);

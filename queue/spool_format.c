@@ -48,6 +48,11 @@ uint64_t spool_hash(const void *data, size_t len)
     return XXH3_64bits(data, len);
 }
 
+uint64_t spool_hash_salted(const void *data, size_t len, uint64_t salt)
+{
+    return XXH3_64bits_withSeed(data, len, salt);
+}
+
 /* The library's state is its own type: ours only names it. */
 struct spool_hasher *spool_hasher_new(void)
 {
@@ -138,7 +143,7 @@ void spool_record_encode(const struct spool_record *record, uint64_t salt, uint8
     spool_put_u64(to + 40, record->body_hash);
     spool_put_u32(to + 48, record->offset);
     spool_put_u32(to + 52, record->group);
-    spool_put_u64(to + 56, XXH3_64bits_withSeed(to, 56, salt));
+    spool_put_u64(to + 56, spool_hash_salted(to, 56, salt));
 }
 
 /* R6 */
@@ -168,7 +173,7 @@ bool spool_record_decode(const uint8_t *data, size_t len, uint64_t at, uint64_t 
         return false;
     if (data[4] < SPOOL_MESSAGE || data[4] > SPOOL_CHECKPOINT || data[5] || data[6] || data[7])
         return false;
-    if (spool_get_u64(data + 56) != XXH3_64bits_withSeed(data, 56, segment->salt))
+    if (spool_get_u64(data + 56) != spool_hash_salted(data, 56, segment->salt))
         return false;
     *out = (struct spool_record){
         .type = (enum spool_type)data[4],

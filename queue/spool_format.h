@@ -12,7 +12,8 @@
  *                      nothing else
  *   quarantine/        damaged bytes and unreadable messages, set aside for a human
  *
- * Segment file: a header of 4096 bytes, then records, each at a multiple of 8.
+ * Segment file: a header of 4096 bytes, then records, each at a multiple of 8; once it is sealed
+ * a footer, which ends where the file ends.
  *
  * Segment header; the same 64 bytes stand at 0 and at 2048, so that one bad sector does not take
  * the segment with it. The rest of the 4096 is zero.
@@ -97,6 +98,38 @@
  * A message lives while its record is there and no DONE names its id and generation. When a
  * segment is given a new generation, those of its OUTCOME, DONE and CHECKPOINT records that are
  * about generations still on the disk are first written again elsewhere.
+ *
+ * A segment of which little lives is emptied: its living messages are written again in the segment
+ * under way, with the same id, head and body, and the latest OUTCOME of each beside it. Once that
+ * is synced, and before anything else is said about them, a DONE names them in their old
+ * generation. In between, and if that DONE is lost, two records have one id: the one of the later
+ * generation is the message, the other is nothing. Of two in one generation the first counts.
+ *
+ * Footer: items, then a trailer of 64 bytes at the end of the file. It is written and synced when
+ * nothing more will be written to the segment, and says nothing that the records do not say: where
+ * it is missing or damaged they are read one by one.
+ *    0 u32 magic 0x5849524d "MRIX"
+ *    4 u32 end: the offset behind the last record
+ *    8 u64 generation of the segment
+ *   16 u64 length of the items, which end where the trailer begins
+ *   24 u64 hash of the items
+ *   32 24 octets 0
+ *   56 u64 hash of bytes 0 to 55, seeded with the segment's salt
+ * Item, one a record, in the order of the records:
+ *    0 u32 type   4 u32 offset   8 u32 length, padding included   12 u32 octets that follow
+ *   16 u64 message id
+ *   MESSAGE, BIG: nothing, or the facts
+ *   OUTCOME: u64 generation where the message lives
+ *   DONE, CHECKPOINT: the record's head
+ * Facts: i64 received at   u64 octets of the text   u32 flags (1: sender is <>, 2: is_dsn)
+ *   u32 recipients; each: u8 notify, u8 length of the domain, the domain
+ *
+ *   F1 the trailer's magic, generation and hash are right, the 24 octets are 0, end and length
+ *      lie within the segment.
+ *   F2 the hash of the items fits, and every item is whole and as its type wants it.
+ *   F3 the records the items speak of follow each other from 4096 to end without a gap.
+ *   F4 no CHECKPOINT says that the segment ends sooner.
+ *   A trailer that breaks none of F1 and F4 gives the end even if the items break F2 or F3.
  */
 #ifndef QUEUE_SPOOL_FORMAT_H
 #define QUEUE_SPOOL_FORMAT_H
@@ -138,6 +171,7 @@ uint16_t spool_get_u16(const uint8_t *from);
 uint32_t spool_get_u32(const uint8_t *from);
 uint64_t spool_get_u64(const uint8_t *from);
 uint64_t spool_hash(const void *data, size_t len);
+uint64_t spool_hash_salted(const void *data, size_t len, uint64_t salt);
 /* The same hash of what comes in pieces. */
 struct spool_hasher;
 struct spool_hasher *spool_hasher_new(void);
@@ -212,6 +246,7 @@ struct spool_head {
     struct spool_meta meta;
     bool big;
     uint64_t big_octets, big_hash;
+    uint64_t text_hash; /* from the record, or big_hash; not encoded */
 };
 size_t spool_head_encode(const struct spool_head *head, uint8_t *to);
 /* Text points into DATA, the recipients are in ARENA. False: breaks R7. */
@@ -240,5 +275,41 @@ bool spool_checkpoint_decode(const uint8_t *data, size_t len, struct spool_check
 
 /* R7 for a record whose head is in memory. */
 bool spool_record_head_valid(const struct spool_record *record, struct arena *scratch);
+
+/* --- Footer --- */
+
+#define SPOOL_ITEM_BYTES    24 /* and the payload */
+#define SPOOL_TRAILER_BYTES 64
+#define SPOOL_FACTS_MAX     1024 /* beyond: the record itself is read */
+
+struct spool_item {
+    enum spool_type type;
+    uint32_t offset, length, payload_len;
+    uint64_t id;
+    const uint8_t *payload;
+};
+/* TO: SPOOL_ITEM_BYTES and the payload. */
+void spool_item_encode(const struct spool_item *item, uint8_t *to);
+/* The item at AT, which moves behind it. False: none, or it breaks F2. */
+bool spool_item_next(const uint8_t *items, size_t len, size_t *at, struct spool_item *out);
+/* F2 but for the hash, F3. */
+bool spool_items_valid(const uint8_t *items, size_t len, uint32_t end);
+
+struct spool_trailer {
+    uint64_t generation, items_len, items_hash;
+    uint32_t end;
+};
+void spool_trailer_encode(const struct spool_trailer *trailer, uint64_t salt, uint8_t *to);
+/* F1; DATA: the last SPOOL_TRAILER_BYTES of the segment. */
+bool spool_trailer_decode(const uint8_t *data, const struct spool_segment_header *segment,
+                          struct spool_trailer *out);
+
+/* 0: there are too many to be worth it. */
+size_t spool_facts_encode(const struct mail_envelope *envelope, const struct spool_meta *meta,
+                          uint8_t *to);
+/* Of the envelope: whether there is a sender, and domain ("@domain") and notify of each
+ * recipient. */
+bool spool_facts_decode(const uint8_t *data, size_t len, struct arena *arena,
+                        struct mail_envelope *envelope, struct spool_meta *meta);
 
 #endif

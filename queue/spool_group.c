@@ -1,9 +1,9 @@
 /* One group: what is queued becomes records in one run of bytes, one write, one sync.
  *
- * Order within it: checkpoints, what reclaim carries forward, outcomes and dones, messages. The
- * small records are one piece of memory; a message is two (header and head, body with padding).
+ * Order within it: checkpoints, what reclaim carries on, outcomes and dones, messages. All but
+ * the new messages is one piece of memory; a message is two (header and head, body with padding).
  */
-#include "queue/spool_private.h"
+#include "queue/spool_group_private.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -14,49 +14,16 @@
 #include "core/log.h"
 #include "core/mem.h"
 
-struct small { /* a small record in the group's own memory */
-    enum spool_type type;
-    uint64_t id, generation;
-    size_t at;
-    uint32_t head_len, length;
-};
-
-struct done_id {
-    uint64_t generation, id;
-};
-
-struct spool_group {
-    struct spool *spool;
-    struct spool_segment *segment, *retiring;
-    uint32_t start, room, used; /* offsets in the segment; bytes */
-    uint32_t reserved;          /* of room, for the first message */
-    uint8_t *bytes;             /* the small records */
-    size_t bytes_len, bytes_capacity;
-    struct small *smalls;
-    size_t small_count, small_capacity;
-    struct done_id *dones;
-    size_t done_count, done_capacity;
-    size_t checkpoint_count;
-    struct spool_txn *txns, **txns_end;
-    size_t txn_count;
-    struct spool_settle *settles, **settles_end;
-    struct iovec *iov;
-    size_t iov_count;
-};
-
-#define SMALL_DONE_MAX 88 /* a DONE record for one id, or a CHECKPOINT */
-
 uint32_t spool_group_room(const struct spool_group *group)
 {
-    uint32_t taken = group->used + group->reserved;
-    uint32_t dones = (uint32_t)group->done_count * SMALL_DONE_MAX;
+    uint32_t taken = group->cost + group->reserved;
+    uint32_t dones = (uint32_t)group->done_count * SPOOL_SMALL_COST;
     return group->room > taken + dones ? group->room - taken - dones : 0;
 }
 
-void spool_group_add(struct spool_group *group, enum spool_type type, uint64_t id,
-                     uint64_t generation, const uint8_t *head, uint32_t head_len)
+static struct spool_small *small_new(struct spool_group *group, enum spool_type type,
+                                     uint32_t length)
 {
-    uint32_t length = spool_record_length(head_len, 0);
     if (group->bytes_len + length > group->bytes_capacity) {
         group->bytes_capacity = group->bytes_capacity * 2 + length + 4096;
         group->bytes = mem_realloc(group->bytes, group->bytes_capacity);
@@ -65,57 +32,118 @@ void spool_group_add(struct spool_group *group, enum spool_type type, uint64_t i
         group->small_capacity = group->small_capacity * 2 + 16;
         group->smalls = mem_realloc(group->smalls, group->small_capacity * sizeof *group->smalls);
     }
-    uint8_t *to = group->bytes + group->bytes_len;
-    memset(to, 0, length);
-    memcpy(to + SPOOL_RECORD_BYTES, head, head_len);
-    group->smalls[group->small_count++] =
-        (struct small){type, id, generation, group->bytes_len, head_len, length};
+    struct spool_small *s = &group->smalls[group->small_count++];
+    *s = (struct spool_small){.type = type, .at = group->bytes_len, .length = length};
     group->bytes_len += length;
     group->used += length;
+    return s;
+}
+
+void spool_group_add(struct spool_group *group, enum spool_type type, uint64_t id,
+                     const uint8_t *head, uint32_t head_len)
+{
+    uint32_t length = spool_record_length(head_len, 0);
+    struct spool_small *s = small_new(group, type, length);
+    uint8_t *to = group->bytes + s->at;
+    memset(to, 0, length);
+    memcpy(to + SPOOL_RECORD_BYTES, head, head_len);
+    s->id = id;
+    s->head_len = head_len;
+    s->head_hash = spool_hash(head, head_len);
+    s->body_hash = spool_hash("", 0);
+    group->cost += spool_group_cost(type, length, head_len);
+}
+
+void spool_group_add_again(struct spool_group *group, const struct spool_record *record,
+                           const uint8_t *bytes, const struct spool_item *item)
+{
+    struct spool_small *s = small_new(group, record->type, item->length);
+    memcpy(group->bytes + s->at, bytes, item->length);
+    s->id = record->id;
+    s->head_len = record->head_len;
+    s->body_len = record->body_len;
+    s->head_hash = record->head_hash;
+    s->body_hash = record->body_hash;
+    if (group->facts_len + item->payload_len + 1 > group->facts_capacity) {
+        group->facts_capacity = group->facts_capacity * 2 + item->payload_len + 4096;
+        group->facts = mem_realloc(group->facts, group->facts_capacity);
+    }
+    memcpy(group->facts + group->facts_len, item->payload, item->payload_len);
+    s->facts_at = group->facts_len;
+    s->facts_len = item->payload_len;
+    group->facts_len += item->payload_len;
+    group->cost += spool_group_cost(record->type, item->length, item->payload_len);
 }
 
 /* --- What goes in --- */
 
 static void add_checkpoints(struct spool_group *g, size_t count)
 {
-    for (; g->checkpoint_count < count && spool_group_room(g) >= SMALL_DONE_MAX;
+    for (; g->checkpoint_count < count && spool_group_room(g) >= SPOOL_SMALL_COST;
          g->checkpoint_count++) {
         uint8_t head[SPOOL_CHECKPOINT_LENGTH];
         const struct spool_checkpoint *c = &g->spool->checkpoints[g->checkpoint_count];
         if (!spool_generation_exists(g->spool, c->generation))
             continue;
         spool_checkpoint_encode(c, head);
-        spool_group_add(g, SPOOL_CHECKPOINT, 0, c->generation, head, sizeof head);
+        spool_group_add(g, SPOOL_CHECKPOINT, 0, head, sizeof head);
     }
 }
 
-/* False: no room, it waits for another group. */
-static bool add_settle(struct spool_group *g, struct spool_settle *s)
+static void add_done(struct spool_group *g, uint64_t generation, uint64_t id)
 {
-    if (s->kind == SPOOL_SETTLE_OUTCOME) {
-        uint32_t length = spool_record_length(s->head_len, 0);
-        if (length > spool_group_room(g) || (g->bytes_len + length > SPOOL_SMALL_BYTES && g->used))
-            return false;
-        spool_group_add(g, SPOOL_OUTCOME, s->ref.id, s->ref.segment, s->head, s->head_len);
-        return true;
-    }
-    if (spool_group_room(g) < SMALL_DONE_MAX)
-        return false;
     if (g->done_count == g->done_capacity) {
         g->done_capacity = g->done_capacity * 2 + 64;
         g->dones = mem_realloc(g->dones, g->done_capacity * sizeof *g->dones);
     }
-    g->dones[g->done_count++] = (struct done_id){s->ref.segment, s->ref.id};
+    g->dones[g->done_count++] = (struct spool_done_id){generation, id};
+}
+
+/* The old places of messages that were written again. False: some must wait, and with them
+ * whatever else is to be said of any message. */
+static bool add_moved_dones(struct spool_group *g)
+{
+    struct spool *spool = g->spool;
+    while (g->moved_done_count < spool->moved_done_count &&
+           spool_group_room(g) >= SPOOL_SMALL_COST) {
+        const struct spool_done_id *d = &spool->moved_dones[g->moved_done_count++];
+        if (spool_generation_exists(spool, d->generation))
+            add_done(g, d->generation, d->id);
+    }
+    return g->moved_done_count == spool->moved_done_count;
+}
+
+/* False: no room, or the message is just being written again: it waits for another group. */
+static bool add_settle(struct spool_group *g, struct spool_settle *s)
+{
+    const struct spool_entry *e = spool_index_find(&g->spool->index, s->ref.id);
+    ASSERT(e);
+    uint64_t generation = g->spool->slots[e->slot].disk_generation;
+    if (e->moving)
+        return false;
+    if (s->kind == SPOOL_SETTLE_OUTCOME) {
+        uint32_t length = spool_record_length(s->head_len, 0);
+        if (spool_group_cost(SPOOL_OUTCOME, length, s->head_len) > spool_group_room(g) ||
+            (g->bytes_len + length > SPOOL_SMALL_BYTES && g->used))
+            return false;
+        /* Where the message lives, which need not be where its reference says. */
+        spool_put_u64(s->head, generation);
+        spool_group_add(g, SPOOL_OUTCOME, s->ref.id, s->head, s->head_len);
+        return true;
+    }
+    if (spool_group_room(g) < SPOOL_SMALL_COST)
+        return false;
+    add_done(g, generation, s->ref.id);
     return true;
 }
 
 /* A message that has gone needs no outcome; one that could not be set aside stays. */
 static bool settle_counts(struct spool *spool, struct spool_settle *s)
 {
-    if (!spool_generation_exists(spool, s->ref.segment) ||
-        !spool_index_find(&spool->index, s->ref.id, spool_generation_slot(s->ref.segment)))
+    const struct spool_entry *e = spool_index_find(&spool->index, s->ref.id);
+    if (!e)
         return false;
-    if (s->kind != SPOOL_SETTLE_QUARANTINE)
+    if (s->kind != SPOOL_SETTLE_QUARANTINE || e->moving)
         return true;
     if (spool_set_aside_message(spool, &s->ref, bytes_make((char *)s->head, s->head_len)) != ERR_OK)
         return false;
@@ -146,7 +174,7 @@ static void add_settles(struct spool_group *g)
 
 static int compare_dones(const void *a, const void *b)
 {
-    const struct done_id *x = a, *y = b;
+    const struct spool_done_id *x = a, *y = b;
     if (x->generation != y->generation)
         return x->generation < y->generation ? -1 : 1;
     return x->id < y->id ? -1 : x->id > y->id;
@@ -167,7 +195,7 @@ static void add_dones(struct spool_group *g)
         for (; i < count && n < SPOOL_DONE_IDS_MAX && g->dones[i].generation == generation; i++)
             spool_done_put(head, n++, g->dones[i].id);
         spool_done_encode(generation, n, head);
-        spool_group_add(g, SPOOL_DONE, 0, generation, head, (uint32_t)SPOOL_DONE_LENGTH(n));
+        spool_group_add(g, SPOOL_DONE, 0, head, (uint32_t)SPOOL_DONE_LENGTH(n));
     }
     mem_free(head);
 }
@@ -196,7 +224,7 @@ static bool big_synced(struct spool *spool, struct spool_txn *txn)
 
 /* While no other segment is ready messages leave an end of this one to small records: on a full
  * disk nothing but a DONE makes room again. An empty segment may be filled by one message. */
-static uint64_t kept_for_small(const struct spool *spool)
+uint64_t spool_group_kept(const struct spool *spool)
 {
     const struct spool_segment *s = spool->active;
     return s && s->end > SPOOL_HEADER_BYTES && spool_segments_ready(spool) == 0
@@ -204,15 +232,19 @@ static uint64_t kept_for_small(const struct spool *spool)
                : 0;
 }
 
+static uint32_t txn_cost(const struct spool_txn *txn)
+{
+    return txn->length + SPOOL_ITEM_BYTES + txn->facts_len;
+}
+
 static void add_txns(struct spool_group *g)
 {
     struct spool *spool = g->spool;
-    uint64_t kept = kept_for_small(spool);
+    uint64_t kept = spool_group_kept(spool), left = spool_segment_room(g->segment);
     g->reserved = 0;
     while (spool->txns && g->txn_count < SPOOL_GROUP_TXNS &&
-           spool->txns->length <= g->room - g->used &&
-           (g->txn_count == 0 ||
-            g->start + g->used + kept + spool->txns->length <= g->segment->size)) {
+           txn_cost(spool->txns) <= g->room - g->cost &&
+           (g->txn_count == 0 || g->cost + kept + txn_cost(spool->txns) <= left)) {
         struct spool_txn *txn = pop_txn(spool);
         if (!big_synced(spool, txn))
             continue;
@@ -220,6 +252,8 @@ static void add_txns(struct spool_group *g)
         g->txns_end = &txn->next;
         g->txn_count++;
         g->used += txn->length;
+        g->cost += txn_cost(txn);
+        g->txn_bytes += txn->length;
     }
 }
 
@@ -245,6 +279,7 @@ static void sync_big_names(struct spool_group *g)
             continue;
         }
         g->used -= txn->length;
+        g->cost -= txn_cost(txn);
         g->txn_count--;
         spool_txn_complete(txn, err);
     }
@@ -255,19 +290,19 @@ static void sync_big_names(struct spool_group *g)
 static void finish_smalls(struct spool_group *g, uint32_t *offset)
 {
     for (size_t i = 0; i < g->small_count; i++) {
-        const struct small *s = &g->smalls[i];
-        uint8_t *to = g->bytes + s->at;
+        const struct spool_small *s = &g->smalls[i];
         struct spool_record record = {
             .type = s->type,
             .head_len = s->head_len,
+            .body_len = s->body_len,
             .generation = g->segment->disk_generation,
             .id = s->id,
-            .head_hash = spool_hash(to + SPOOL_RECORD_BYTES, s->head_len),
-            .body_hash = spool_hash("", 0),
+            .head_hash = s->head_hash,
+            .body_hash = s->body_hash,
             .offset = *offset,
             .group = g->start,
         };
-        spool_record_encode(&record, g->segment->salt, to);
+        spool_record_encode(&record, g->segment->salt, g->bytes + s->at);
         *offset += s->length;
     }
     if (g->bytes_len > 0)
@@ -347,109 +382,12 @@ static enum err store(struct spool_group *g)
     return ERR_OK;
 }
 
-/* --- Afterwards --- */
-
-static void apply_smalls(struct spool_group *g)
-{
-    uint16_t slot = (uint16_t)(g->segment - g->spool->slots);
-    for (size_t i = 0; i < g->small_count; i++) {
-        const struct small *s = &g->smalls[i];
-        spool_segment_note(g->segment, s->generation, g->start + (uint32_t)s->at, s->length);
-        if (s->type != SPOOL_OUTCOME)
-            continue;
-        struct spool_entry *e =
-            spool_index_find(&g->spool->index, s->id, spool_generation_slot(s->generation));
-        if (e) {
-            e->has_outcome = true;
-            e->outcome_slot = slot;
-        }
-    }
-}
-
-static void apply_done(struct spool *spool, const struct spool_ref *ref)
-{
-    char name[SPOOL_NAME_SIZE];
-    uint32_t slot = spool_generation_slot(ref->segment);
-    struct spool_entry *e = spool_index_find(&spool->index, ref->id, slot);
-    if (!e)
-        return; /* twice in one group */
-    /* A file that stays is removed by the next start: it has no record. */
-    if (e->big)
-        (void)spool->io->unlinkat(spool->io, spool->big_fd, spool_big_name(ref->id, name), 0);
-    KILL_POINT("spool_done_applied");
-    spool_index_remove(&spool->index, e);
-    struct spool_segment *s = &spool->slots[slot];
-    ASSERT(s->live > 0);
-    s->live--;
-    spool_segment_died(spool, s);
-    atomic_fetch_sub_explicit(&spool->live_messages, 1, memory_order_relaxed);
-}
-
-static void apply_txns(struct spool_group *g)
-{
-    struct spool *spool = g->spool;
-    uint32_t slot = (uint32_t)(g->segment - spool->slots);
-    while (g->txns) {
-        struct spool_txn *txn = g->txns;
-        g->txns = txn->next;
-        struct spool_entry *e = spool_index_add(&spool->index, txn->id, slot);
-        e->big = txn->big_fd >= 0;
-        g->segment->live++;
-        atomic_fetch_add_explicit(&spool->live_messages, 1, memory_order_relaxed);
-        spool_txn_complete(txn, ERR_OK);
-    }
-}
-
-static void apply(struct spool_group *g)
-{
-    struct spool *spool = g->spool;
-    g->segment->end += g->used;
-    atomic_fetch_add_explicit(&spool->groups, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&spool->records, g->small_count + g->txn_count, memory_order_relaxed);
-    atomic_store_explicit(&spool->ready_bytes,
-                          atomic_load_explicit(&spool->ready_bytes, memory_order_relaxed) - g->used,
-                          memory_order_relaxed);
-    apply_txns(g); /* acknowledgements first: all else can wait */
-    KILL_POINT("spool_group_acknowledged");
-    apply_smalls(g);
-    while (g->settles) {
-        struct spool_settle *s = g->settles;
-        g->settles = s->next;
-        if (s->kind == SPOOL_SETTLE_DONE)
-            apply_done(spool, &s->ref);
-        mem_free(s);
-    }
-    size_t voids =
-        g->checkpoint_count < spool->void_count ? g->checkpoint_count : spool->void_count;
-    spool->void_count -= voids;
-    spool->checkpoint_count -= g->checkpoint_count;
-    if (spool->checkpoint_count > 0)
-        memmove(spool->checkpoints, spool->checkpoints + g->checkpoint_count,
-                spool->checkpoint_count * sizeof *spool->checkpoints);
-    KILL_POINT("spool_group_applied");
-    if (g->retiring)
-        spool_reclaim_end(spool, g->retiring, true);
-}
-
-/* Outcomes go back to the front of the queue: they must not be lost while we run. */
-static void undo(struct spool_group *g, struct spool_txn **failed)
-{
-    struct spool *spool = g->spool;
-    if (g->settles) {
-        *g->settles_end = spool->settles;
-        if (!spool->settles)
-            spool->settles_end = g->settles_end;
-        spool->settles = g->settles;
-    }
-    if (g->retiring)
-        spool_reclaim_end(spool, g->retiring, false);
-    *failed = g->txns;
-}
+/* --- All together --- */
 
 static bool has_room(const struct spool *spool, uint64_t need)
 {
     const struct spool_segment *s = spool->active;
-    return s && s->size - s->end >= need + spool->void_count * SMALL_DONE_MAX;
+    return s && spool_segment_room(s) >= need + spool->void_count * SPOOL_SMALL_COST;
 }
 
 /* Enough room for what must go first, or ERR_LIMIT if not even an empty segment has it. */
@@ -457,13 +395,14 @@ static enum err make_room(struct spool *spool, enum spool_group_kind kind)
 {
     uint64_t need = 0, kept = 0;
     if (kind == SPOOL_GROUP_ALL && spool->txns) {
-        need = spool->txns->length;
-        kept = kept_for_small(spool);
+        need = txn_cost(spool->txns);
+        kept = spool_group_kept(spool);
     } else if (kind == SPOOL_GROUP_ALL && spool->settles) {
-        need = spool_record_length(spool->settles->head_len, 0);
+        uint32_t head_len = spool->settles->head_len;
+        need = spool_group_cost(SPOOL_OUTCOME, spool_record_length(head_len, 0), head_len);
     }
-    if (need < SMALL_DONE_MAX)
-        need = SMALL_DONE_MAX;
+    if (need < SPOOL_SMALL_COST)
+        need = SPOOL_SMALL_COST;
     if (has_room(spool, need + kept))
         return ERR_OK;
     enum err err = spool_segment_rotate(spool);
@@ -476,11 +415,11 @@ static void begin(struct spool *spool, struct spool_group *g)
 {
     *g = (struct spool_group){.spool = spool, .segment = spool->active};
     g->start = spool->active->end;
-    uint32_t room = spool->active->size - g->start;
+    uint32_t room = spool_segment_room(spool->active);
     uint64_t wanted = SPOOL_GROUP_BYTES;
-    if (spool->txns && spool->txns->length > wanted)
-        wanted = spool->txns->length;
-    wanted += spool->void_count * SMALL_DONE_MAX;
+    if (spool->txns && txn_cost(spool->txns) > wanted)
+        wanted = txn_cost(spool->txns);
+    wanted += spool->void_count * SPOOL_SMALL_COST;
     g->room = wanted < room ? (uint32_t)wanted : room;
     g->txns_end = &g->txns;
     g->settles_end = &g->settles;
@@ -490,6 +429,7 @@ static void end(struct spool_group *g)
 {
     mem_free(g->bytes);
     mem_free(g->smalls);
+    mem_free(g->facts);
     mem_free(g->dones);
     mem_free(g->iov);
 }
@@ -501,11 +441,13 @@ static void gather(struct spool_group *g, enum spool_group_kind kind)
         add_checkpoints(g, spool->void_count);
         return;
     }
-    g->reserved = spool->txns ? spool->txns->length : 0;
+    g->reserved = spool->txns ? txn_cost(spool->txns) : 0;
     add_checkpoints(g, spool->checkpoint_count);
-    if (spool_reclaim_wanted(spool))
-        g->retiring = spool_reclaim_begin(spool, g);
-    add_settles(g);
+    if (add_moved_dones(g)) {
+        if (spool_reclaim_wanted(spool))
+            g->reclaims = spool_reclaim_batch(spool, g);
+        add_settles(g);
+    }
     add_dones(g);
     add_txns(g);
     sync_big_names(g);
@@ -529,14 +471,14 @@ enum spool_group_result spool_group_run(struct spool *spool, enum spool_group_ki
         result = *err == ERR_OK ? SPOOL_GROUP_WRITTEN : SPOOL_GROUP_FAILED;
         if (result == SPOOL_GROUP_WRITTEN) {
             KILL_POINT("spool_group_synced");
-            apply(&g);
+            spool_group_apply(&g);
         } else {
-            undo(&g, failed);
+            spool_group_undo(&g, failed);
             KILL_POINT("spool_group_failed");
             spool_segment_poison(spool, g.segment, g.start);
         }
-    } else if (g.retiring) {
-        spool_reclaim_end(spool, g.retiring, true);
+    } else if (g.reclaims) {
+        spool_reclaim_end(spool, true);
         result = SPOOL_GROUP_WRITTEN;
     }
     end(&g);

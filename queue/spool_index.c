@@ -1,5 +1,6 @@
-/* Which messages live, and where the latest outcome of each is: 16 bytes an entry, so that a
- * DONE given twice or an outcome for a message that has gone does no harm. The writer's.
+/* Which messages live, in which segment, and where the latest outcome of each is: 16 bytes an
+ * entry, so that a DONE given twice or an outcome for a message that has gone does no harm. The
+ * writer's.
  */
 #include "queue/spool_private.h"
 
@@ -14,28 +15,38 @@ void spool_index_free(struct spool_index *index)
 }
 
 /* Ids count up by one: multiplied by the golden ratio they spread over the table. */
-static size_t home_of(const struct spool_index *index, uint64_t id, uint32_t slot)
+static size_t home_of(const struct spool_index *index, uint64_t id)
 {
-    uint64_t mixed = (id + slot) * 0x9e3779b97f4a7c15U;
+    uint64_t mixed = id * 0x9e3779b97f4a7c15U;
     return (size_t)(mixed ^ mixed >> 32) & (index->capacity - 1);
 }
 
-struct spool_entry *spool_index_find(const struct spool_index *index, uint64_t id, uint32_t slot)
+static struct spool_entry *find(const struct spool_index *index, uint64_t id, uint32_t slot)
 {
-    if (index->count == 0)
+    if (index->count == 0 || id == 0)
         return NULL;
-    for (size_t i = home_of(index, id, slot);; i = (i + 1) & (index->capacity - 1)) {
+    for (size_t i = home_of(index, id);; i = (i + 1) & (index->capacity - 1)) {
         struct spool_entry *e = &index->entries[i];
         if (e->id == 0)
             return NULL;
-        if (e->id == id && e->slot == slot)
+        if (e->id == id && (slot == SPOOL_SLOTS || e->slot == slot))
             return e;
     }
 }
 
-static struct spool_entry *free_place(struct spool_index *index, uint64_t id, uint32_t slot)
+struct spool_entry *spool_index_find(const struct spool_index *index, uint64_t id)
 {
-    size_t i = home_of(index, id, slot);
+    return find(index, id, SPOOL_SLOTS);
+}
+
+struct spool_entry *spool_index_find_in(const struct spool_index *index, uint64_t id, uint32_t slot)
+{
+    return find(index, id, slot);
+}
+
+static struct spool_entry *free_place(struct spool_index *index, uint64_t id)
+{
+    size_t i = home_of(index, id);
     while (index->entries[i].id != 0)
         i = (i + 1) & (index->capacity - 1);
     return &index->entries[i];
@@ -48,20 +59,17 @@ static void grow(struct spool_index *index)
     index->entries = MEM_NEW_ARRAY(struct spool_entry, index->capacity);
     for (size_t i = 0; i < old.capacity; i++)
         if (old.entries[i].id != 0)
-            *free_place(index, old.entries[i].id, old.entries[i].slot) = old.entries[i];
+            *free_place(index, old.entries[i].id) = old.entries[i];
     mem_free(old.entries);
 }
 
 struct spool_entry *spool_index_add(struct spool_index *index, uint64_t id, uint32_t slot)
 {
     ASSERT(id != 0 && slot < SPOOL_SLOTS);
-    struct spool_entry *e = spool_index_find(index, id, slot);
-    if (e)
-        return e;
     if ((index->count + 1) * 4 > index->capacity * 3)
         grow(index);
-    e = free_place(index, id, slot);
-    *e = (struct spool_entry){.id = id, .slot = (uint16_t)slot};
+    struct spool_entry *e = free_place(index, id);
+    *e = (struct spool_entry){.id = id, .slot = (uint16_t)(slot & 0xfffU)};
     index->count++;
     return e;
 }
@@ -72,7 +80,7 @@ void spool_index_remove(struct spool_index *index, struct spool_entry *entry)
     size_t mask = index->capacity - 1;
     size_t hole = (size_t)(entry - index->entries);
     for (size_t i = (hole + 1) & mask; index->entries[i].id != 0; i = (i + 1) & mask) {
-        size_t home = home_of(index, index->entries[i].id, index->entries[i].slot);
+        size_t home = home_of(index, index->entries[i].id);
         if (((i - home) & mask) >= ((i - hole) & mask)) {
             index->entries[hole] = index->entries[i];
             hole = i;

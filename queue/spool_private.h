@@ -24,14 +24,16 @@
 #define SPOOL_READY_MIN      1             /* segments kept ready ahead of need */
 #define SPOOL_KEPT_PART      8             /* of the last segment: one part is not for messages */
 #define SPOOL_READ_BYTES     (16 * 1024)   /* one pread brings envelope and small bodies */
+#define SPOOL_SLOTS_SPARE    16            /* with fewer free slots segments are emptied sooner */
+#define SPOOL_PROMISE_MAX    (1ULL << 40)
 #define SPOOL_NAME_SIZE      64
 
 /* --- Segments --- */
 
-/* A small record about messages of GENERATION: what reclaim must look at. */
-struct spool_note {
-    uint64_t generation;
-    uint32_t offset, length;
+/* DONE and CHECKPOINT records in a segment about one generation: what a segment that is emptied
+ * must carry on as long as that generation is on the disk. */
+struct spool_about {
+    uint64_t generation, bytes;
 };
 
 enum spool_segment_state {
@@ -39,8 +41,8 @@ enum spool_segment_state {
     SPOOL_SEGMENT_READY,    /* new header synced, no record yet */
     SPOOL_SEGMENT_ACTIVE,   /* written to */
     SPOOL_SEGMENT_SEALED,   /* read only */
-    SPOOL_SEGMENT_RETIRING, /* dead; what others need of it is in the group being written */
-    SPOOL_SEGMENT_DOOMED,   /* dead and not to be used again, but the file could not be removed */
+    SPOOL_SEGMENT_RETIRING, /* nobody needs anything of it: as soon as nobody reads it, it goes */
+    SPOOL_SEGMENT_DOOMED,   /* not to be used again, but the file could not be removed yet */
 };
 
 struct spool_segment {
@@ -51,14 +53,21 @@ struct spool_segment {
     uint64_t salt;
     /* The writer's. */
     enum spool_segment_state state;
-    bool poisoned;            /* a write or a sync failed here */
-    bool discard;             /* never written again: poisoned, damaged, or of another size */
-    bool unprofitable;        /* retiring it would fill another: wait until more has died */
+    bool poisoned;       /* a write or a sync failed here */
+    bool discard;        /* never written again: poisoned, damaged, or of another size */
+    bool stuck;          /* emptying it failed or is not worth it: until a generation vanishes */
+    bool unlinked;       /* DOOMED: its name may or may not be gone after a power cut */
+    bool footer_due;     /* its items are complete and not yet on the disk */
+    bool footer_written; /* items are there and not in memory */
     uint64_t disk_generation; /* the one whose records a recovery would still find */
     uint32_t size, end;
-    uint64_t live;
-    struct spool_note *notes;
-    size_t note_count, note_capacity;
+    uint64_t live, live_bytes;                         /* messages */
+    uint64_t outcomes, outcome_bytes, outcomes_latest; /* the rest has been overtaken */
+    struct spool_about *abouts;
+    size_t about_count, about_capacity;
+    /* The footer: in memory while it grows, or if it cannot be written; else on the disk. */
+    uint8_t *items;
+    size_t items_len, items_capacity;
 };
 
 /* A segment on its way: written with zeros step by step between groups. */
@@ -72,19 +81,45 @@ struct spool_creation {
 /* --- Live messages: an open-addressing table of 16 bytes an entry --- */
 
 struct spool_entry {
-    uint64_t id; /* 0: free */
-    uint16_t slot, outcome_slot;
-    bool has_outcome, big;
+    uint64_t id;         /* 0: free */
+    uint32_t outcome_at; /* offset of the latest OUTCOME; 0: there is none */
+    uint16_t outcome_slot;
+    uint16_t slot : 12;
+    uint16_t big : 1;
+    uint16_t moving : 1;  /* its copy is in the group that is being written */
+    uint16_t moved : 1;   /* spool->moved knows where it is */
+    uint16_t missing : 1; /* recovery: there is an OUTCOME, the message was not met so far */
 };
+_Static_assert(sizeof(struct spool_entry) == 16, "a queued message costs RAM");
+
 struct spool_index {
     struct spool_entry *entries;
     size_t count, capacity;
 };
 void spool_index_free(struct spool_index *index);
-struct spool_entry *spool_index_find(const struct spool_index *index, uint64_t id, uint32_t slot);
-/* Finds or adds. The pointer is good until the next change. */
+struct spool_entry *spool_index_find(const struct spool_index *index, uint64_t id);
+/* Of several with this id the one of SLOT. */
+struct spool_entry *spool_index_find_in(const struct spool_index *index, uint64_t id,
+                                        uint32_t slot);
+/* One more, even if there is one. The pointer is good until the next change. */
 struct spool_entry *spool_index_add(struct spool_index *index, uint64_t id, uint32_t slot);
 void spool_index_remove(struct spool_index *index, struct spool_entry *entry);
+
+/* --- Moved messages: from the id to where the message is now. Written by the writer, read by all;
+ * see spool_moved.c --- */
+
+struct spool_moved_table;
+struct spool_moved {
+    struct spool_moved_table *_Atomic table;
+    _Atomic uint64_t version; /* odd: being changed */
+    _Atomic uint32_t readers;
+    struct spool_moved_table *retired; /* somebody may still read them */
+};
+void spool_moved_put(struct spool_moved *moved, const struct spool_ref *ref);
+void spool_moved_remove(struct spool_moved *moved, uint64_t id);
+/* Any thread. */
+bool spool_moved_get(struct spool_moved *moved, uint64_t id, struct spool_ref *out);
+void spool_moved_free(struct spool_moved *moved);
 
 /* --- Work for the writer --- */
 
@@ -99,6 +134,9 @@ struct spool_txn {
     uint8_t *head;   /* SPOOL_RECORD_BYTES for the header, then the head */
     uint32_t head_len, length;
     uint64_t head_hash, body_hash;
+    uint8_t *facts; /* behind the head's padding, in the same piece */
+    uint32_t facts_len;
+    uint64_t promised; /* its part of spool->promised_bytes */
     uint8_t *body;
     size_t body_len, body_capacity;
     int big_fd; /* -1: inline so far */
@@ -121,8 +159,39 @@ struct spool_settle {
     uint8_t head[]; /* OUTCOME: the head; QUARANTINE: the reason */
 };
 
-struct spool_found {               /* by recovery, for spool_each_recovered() */
-    struct spool_ref ref, outcome; /* outcome.length 0: none */
+/* Found by recovery, not yet asked for: 12 bytes a message, given back segment by segment. */
+struct spool_found {
+    uint32_t at;         /* of its item in the footer; without a footer: of its record */
+    uint32_t outcome_at; /* 0: none */
+    uint16_t outcome_slot;
+};
+struct spool_found_segment {
+    uint32_t slot;
+    bool has_footer;
+    uint64_t generation;
+    struct spool_found *messages;
+    size_t count;
+};
+
+/* A file without a record that could not be removed: the writer tries again. */
+struct spool_orphan {
+    struct mailbox_item item;
+    struct spool_orphan *next;
+    struct spool *spool;
+    uint64_t id;
+};
+
+/* The segment that is being emptied, a batch in each group. */
+struct spool_emptying {
+    struct spool_segment *from;
+    uint8_t *items;
+    size_t items_len;
+    size_t at, next; /* read up to here; and up to here when the group is synced */
+    bool failed;
+};
+
+struct spool_done_id {
+    uint64_t generation, id;
 };
 
 struct spool {
@@ -138,6 +207,7 @@ struct spool {
     _Atomic uint64_t next_id;
     _Atomic int health; /* enum err; not ERR_OK: takes nothing in */
     _Atomic uint64_t disk_free_bytes, ready_bytes;
+    _Atomic uint64_t promised_bytes; /* to transactions that are open */
     _Atomic uint64_t live_messages, segments, segments_free, segments_poisoned, quarantined;
     _Atomic uint64_t syncs, groups, records;
 
@@ -145,9 +215,19 @@ struct spool {
     uint32_t slots_used;       /* beyond: all NONE */
     struct spool_segment *active;
     struct spool_creation creation;
-    bool something_died; /* since reclaim last found nothing */
+    bool something_died;    /* since reclaim last found nothing */
+    bool short_of_space;    /* no segment could be made */
+    bool footers_due;       /* of some segment */
+    uint64_t reclaim_at_ms; /* look again at what somebody was reading */
+    struct spool_emptying emptying;
+    uint64_t last_group_bytes;
 
     struct spool_index index;
+    struct spool_moved moved;
+    struct spool_done_id *moved_dones; /* to be written before anything else is said of them */
+    size_t moved_done_count, moved_done_capacity;
+    struct spool_orphan *orphans;
+    uint64_t orphans_at_ms;
     struct spool_txn *txns, **txns_end;
     struct spool_settle *settles, **settles_end;
     struct spool_checkpoint *checkpoints; /* to be written; voids first */
@@ -155,8 +235,9 @@ struct spool {
 
     unsigned failures; /* in a row */
     uint64_t heal_at_ms, space_at_ms;
-    struct spool_found *found;
-    size_t found_count;
+
+    /* spool_open()'s, then of the one thread that asks for it. */
+    struct spool_recovered *recovered;
 
     struct spool_segment slots[SPOOL_SLOTS];
 };
@@ -172,23 +253,43 @@ bool spool_generation_exists(const struct spool *spool, uint64_t generation);
 /* For reading: counted, to be given back. NULL: that generation is gone. Any thread. */
 struct spool_segment *spool_segment_hold(struct spool *spool, uint64_t generation);
 void spool_segment_release(struct spool_segment *segment);
-void spool_segment_note(struct spool_segment *segment, uint64_t generation, uint32_t offset,
-                        uint32_t length);
-void spool_segment_died(struct spool *spool, struct spool_segment *segment);
+/* Room for records and their items. */
+uint32_t spool_segment_room(const struct spool_segment *segment);
 /* Gives a dead segment a new generation, synced: it is READY. A failure dooms it. */
 MUST_USE enum err spool_segment_renew(struct spool *spool, struct spool_segment *segment);
-/* Removes the file of a segment nobody needs. */
+/* Removes the file of a segment nobody needs; DOOMED if that fails. */
 void spool_segment_remove(struct spool *spool, struct spool_segment *segment);
 /* Writes at least BYTES more of the segment under way, starting one if there is none. ERR_AGAIN:
  * more to do. ERR_OK: one more is READY. */
 MUST_USE enum err spool_segment_create(struct spool *spool, uint64_t bytes);
 /* Seals the active one and activates the oldest READY one; recycles or makes one if need be. */
 MUST_USE enum err spool_segment_rotate(struct spool *spool);
+/* Nothing more goes into the active one. */
+void spool_segment_seal(struct spool *spool);
 /* Never again: everything at or after END is void. */
 void spool_segment_poison(struct spool *spool, struct spool_segment *segment, uint32_t end);
 unsigned spool_segments_ready(const struct spool *spool);
 void spool_segments_count(struct spool *spool); /* for the statistics */
 void spool_checkpoint_queue(struct spool *spool, const struct spool_checkpoint *checkpoint);
+
+/* --- spool_items.c: the footer while a segment lives --- */
+/* Accounts for a record that stands in SEGMENT, and keeps its item. */
+void spool_items_add(struct spool_segment *segment, const struct spool_item *item);
+/* The same without keeping it: the footer is on the disk. */
+void spool_items_account(struct spool_segment *segment, const struct spool_item *item);
+void spool_items_clear(struct spool_segment *segment);
+/* A copy, from memory or from the disk. False: they cannot be read, or are not right. */
+bool spool_items_load(struct spool *spool, const struct spool_segment *segment, uint8_t **items,
+                      size_t *len);
+/* Reads the footer of a segment; ERR_NOTFOUND: there is none (END is 0), or only its end is known.
+ * ITEMS is the caller's. */
+MUST_USE enum err spool_footer_read(struct io *io, int fd,
+                                    const struct spool_segment_header *header, uint8_t **items,
+                                    size_t *len, uint32_t *end);
+/* Writes one that is due. False: none is. */
+bool spool_footer_write_next(struct spool *spool);
+/* Everything that is due. */
+void spool_footers_write(struct spool *spool);
 
 /* --- spool_group.c --- */
 enum spool_group_kind { SPOOL_GROUP_ALL, SPOOL_GROUP_VOIDS };
@@ -198,20 +299,20 @@ enum spool_group_result { SPOOL_GROUP_EMPTY, SPOOL_GROUP_WRITTEN, SPOOL_GROUP_FA
 enum spool_group_result spool_group_run(struct spool *spool, enum spool_group_kind kind,
                                         struct spool_txn **failed, enum err *err);
 
-struct spool_group;
-/* Adds a small record to the group that is being put together. */
-void spool_group_add(struct spool_group *group, enum spool_type type, uint64_t id,
-                     uint64_t generation, const uint8_t *head, uint32_t head_len);
-uint32_t spool_group_room(const struct spool_group *group);
-
 /* --- spool_reclaim.c --- */
-/* Picks a dead segment and adds to GROUP what others need of it; NULL: there is none. */
-struct spool_segment *spool_reclaim_begin(struct spool *spool, struct spool_group *group);
+struct spool_group;
+/* A batch of what others need of a segment that is being emptied, into GROUP. False: nothing to
+ * do now. */
+bool spool_reclaim_batch(struct spool *spool, struct spool_group *group);
 /* The group was synced, or failed. */
-void spool_reclaim_end(struct spool *spool, struct spool_segment *segment, bool synced);
-/* Renews a dead segment of which nobody needs anything. False: there is none. */
+void spool_reclaim_end(struct spool *spool, bool synced);
+/* Renews a segment of which nobody needs anything. False: there is none. */
 bool spool_reclaim_quick(struct spool *spool);
 bool spool_reclaim_wanted(const struct spool *spool);
+/* SEGMENT has lost something: is it worth a look now? */
+void spool_reclaim_consider(struct spool *spool, const struct spool_segment *segment);
+/* Removes again what could not be removed before. */
+bool spool_reclaim_retry(struct spool *spool);
 
 /* --- spool_quarantine.c --- */
 /* Copies LEN bytes to quarantine/NAME, synced. Once for a name. */
@@ -228,18 +329,29 @@ MUST_USE enum err spool_set_aside_message(struct spool *spool, const struct spoo
 /* --- spool_recover.c --- */
 MUST_USE enum err spool_recover(struct spool *spool, struct err_detail *why);
 
+/* --- spool_recovered.c --- */
+void spool_recovered_free(struct spool *spool);
+/* Takes MESSAGES over; the segment is kept from being used again until they were asked for. */
+void spool_recovered_add(struct spool *spool, const struct spool_found_segment *found);
+/* The outcome in ENTRY was found after its message. */
+void spool_recovered_late(struct spool *spool, const struct spool_entry *entry);
+/* Those with the latest generation were added first; they are handed over last. */
+void spool_recovered_begin(struct spool *spool);
+
 /* --- spool_txn.c --- */
+void spool_orphan_keep(struct spool *spool, uint64_t id); /* the writer's */
 char *spool_big_name(uint64_t id, char to[SPOOL_NAME_SIZE]);
 void spool_txn_complete(struct spool_txn *txn, enum err err); /* to its home */
 void spool_txn_free(struct spool_txn *txn);
 
 /* --- spool_read.c --- */
-/* As spool_read(); the big file is opened and its size looked at, no more. */
+/* As spool_read(), without checking a text that did not come along with the envelope. */
 MUST_USE enum err spool_read_record(struct spool *spool, const struct spool_ref *ref,
                                     struct arena *arena, struct spool_message *out,
                                     struct spool_head *head, struct err_detail *why);
 
 /* --- spool_writer.c: what runs on the writer --- */
+void spool_on_orphan(struct mailbox_item *item);
 void spool_on_commit(struct mailbox_item *item);
 void spool_on_settle(struct mailbox_item *item);
 void spool_space_refresh(struct spool *spool);

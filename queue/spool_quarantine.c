@@ -109,13 +109,15 @@ static enum err record_set_aside(struct spool *spool, const struct spool_segment
 enum err spool_set_aside_message(struct spool *spool, const struct spool_ref *ref,
                                  struct bytes reason)
 {
-    struct spool_segment *s = spool_segment_hold(spool, ref->segment);
+    const struct spool_entry *e = spool_index_find(&spool->index, ref->id);
+    struct spool_ref now = *ref;
+    if (e && e->moved)
+        (void)spool_moved_get(&spool->moved, ref->id, &now);
+    struct spool_segment *s = spool_segment_hold(spool, now.segment);
     if (!s)
         return ERR_NOTFOUND;
     atomic_fetch_add_explicit(&spool->quarantined, 1, memory_order_relaxed);
-    const struct spool_entry *e =
-        spool_index_find(&spool->index, ref->id, spool_generation_slot(ref->segment));
-    enum err err = record_set_aside(spool, s, ref);
+    enum err err = record_set_aside(spool, s, &now);
     if (err == ERR_OK && e && e->big)
         err = big_set_aside(spool, ref->id);
     spool_segment_release(s);

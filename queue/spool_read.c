@@ -78,6 +78,7 @@ static enum err decode(struct spool *spool, struct spool_segment *s, struct aren
         return damaged(why, &out->ref, "its envelope is damaged");
     out->envelope = head->envelope;
     out->meta = head->meta;
+    head->text_hash = record.type == SPOOL_BIG ? head->big_hash : record.body_hash;
     if (record.type == SPOOL_BIG)
         return big_attach(spool, head, out, why);
     size_t body_at = SPOOL_RECORD_BYTES + (size_t)record.head_len;
@@ -90,12 +91,24 @@ static enum err decode(struct spool *spool, struct spool_segment *s, struct aren
     return ERR_OK;
 }
 
+/* Where it is now, if it has moved; it may move again while we look. */
+static struct spool_segment *hold(struct spool *spool, struct spool_ref *ref)
+{
+    for (;;) {
+        struct spool_segment *s = spool_segment_hold(spool, ref->segment);
+        struct spool_ref now;
+        if (s || !spool_moved_get(&spool->moved, ref->id, &now) || now.segment == ref->segment)
+            return s;
+        *ref = now;
+    }
+}
+
 enum err spool_read_record(struct spool *spool, const struct spool_ref *ref, struct arena *arena,
                            struct spool_message *out, struct spool_head *head,
                            struct err_detail *why)
 {
     *out = (struct spool_message){.ref = *ref, .segment_fd = -1, .big_fd = -1};
-    struct spool_segment *s = spool_segment_hold(spool, ref->segment);
+    struct spool_segment *s = hold(spool, &out->ref);
     if (!s)
         return err_set(why, ERR_NOTFOUND, "message %llu: generation %llx is gone",
                        (unsigned long long)ref->id, (unsigned long long)ref->segment);
@@ -107,25 +120,24 @@ enum err spool_read_record(struct spool *spool, const struct spool_ref *ref, str
     return err;
 }
 
-/* A big file has nothing but its one hash: it is looked at before the first octet goes out. */
-static enum err big_verify(const struct spool_message *m, const struct spool_head *head,
-                           struct err_detail *why)
+/* The text has nothing but its one hash: it is looked at before the first octet goes out. */
+static enum err text_verify(const struct spool_message *m, uint64_t hash, struct err_detail *why)
 {
     struct spool_hasher *hasher = spool_hasher_new();
     char *buffer = mem_alloc(VERIFY_BYTES);
     enum err err = ERR_OK;
-    for (uint64_t at = 0; at < head->big_octets && err == ERR_OK;) {
-        uint64_t left = head->big_octets - at;
+    for (uint64_t at = 0; at < m->meta.octets && err == ERR_OK;) {
+        uint64_t left = m->meta.octets - at;
         size_t len = left < VERIFY_BYTES ? (size_t)left : VERIFY_BYTES;
         err = spool_read_text(m, at, buffer, len);
         spool_hasher_add(hasher, buffer, err == ERR_OK ? len : 0);
         at += len;
     }
+    const char *what = m->big_fd >= 0 ? "its big file is damaged" : "its text is damaged";
     if (err != ERR_OK)
-        err_set(why, err, "message %llu: its big file cannot be read",
-                (unsigned long long)m->ref.id);
-    else if (spool_hasher_result(hasher) != head->big_hash)
-        err = damaged(why, &m->ref, "its big file is damaged");
+        err_set(why, err, "message %llu: its text cannot be read", (unsigned long long)m->ref.id);
+    else if (spool_hasher_result(hasher) != hash)
+        err = damaged(why, &m->ref, what);
     mem_free(buffer);
     spool_hasher_free(&hasher);
     return err;
@@ -136,8 +148,8 @@ enum err spool_read(struct spool *spool, const struct spool_ref *ref, struct are
 {
     struct spool_head head = {0};
     enum err err = spool_read_record(spool, ref, arena, out, &head, why);
-    if (err == ERR_OK && head.big) {
-        err = big_verify(out, &head, why);
+    if (err == ERR_OK && !out->text) {
+        err = text_verify(out, head.text_hash, why);
         if (err != ERR_OK)
             spool_message_close(out);
     }

@@ -1,8 +1,10 @@
 /* What a start finds: which messages live, where their latest outcome is, and what is damaged.
  *
- * Segments are read from the latest generation to the earliest. What is said about a generation
- * (done, outcome, checkpoint) stands in its own segment or a later one, so that when a segment
- * has been read everything about it is known, and a message takes memory only if it lives.
+ * Of a segment that was sealed in peace the footer is read, of the others every record. From the
+ * latest generation to the earliest: what is said about a generation (done, outcome, checkpoint)
+ * stands in its own segment or a later one, so that when a segment has been read everything about
+ * it is known, and a message takes memory only if it lives. Of two records with one id the later
+ * is the message.
  */
 #include "queue/spool_private.h"
 
@@ -25,20 +27,24 @@ struct gap {
     bool torn;
 };
 
+struct candidate { /* a message of the segment that is being read */
+    uint64_t id;
+    uint32_t at, length;
+    bool big;
+};
+
 struct recovery {
     struct spool *spool;
     uint32_t order[SPOOL_SLOTS]; /* slots, latest generation first */
     size_t count;
     uint64_t ends[SPOOL_SLOTS]; /* by checkpoint; 0: none seen */
     bool voids[SPOOL_SLOTS];
-    struct spool_index done; /* those that a DONE names */
-    struct spool_found *candidates;
+    struct spool_index done; /* those that a DONE names, with the slot where they live */
+    struct candidate *candidates;
     size_t candidate_count, candidate_capacity;
-    size_t first;               /* candidate of the segment being read */
-    struct spool_ref *outcomes; /* segment, offset, length: of the record; id: the message */
-    size_t outcome_count, outcome_capacity;
-    struct gap *gaps; /* of the segment being read */
+    struct gap *gaps; /* of the segment that is being read */
     size_t gap_count, gap_capacity;
+    size_t missing; /* entries of messages that were not met so far */
     uint64_t id_max;
     uint8_t *buffer;
     size_t buffer_size;
@@ -145,6 +151,10 @@ static enum err find_segments(struct recovery *r, struct err_detail *why)
     struct spool *spool = r->spool;
     enum err err = ERR_OK;
     uint32_t slot;
+    /* A file that is not here must stay away, also if the process that removed it saw the sync
+     * fail: what was said about its messages is forgotten from now on. */
+    if (spool->io->fsync(spool->io, spool->segments_fd) != 0)
+        return err_set_errno(why, errno, "%s/segments cannot be synced", spool->path);
     char **names = spool->io->list(spool->io, spool->segments_fd);
     if (!names)
         return err_set_errno(why, errno, "%s/segments cannot be listed", spool->path);
@@ -194,53 +204,65 @@ static void saw_id(struct recovery *r, uint64_t id)
         r->id_max = id + 1;
 }
 
-static void on_message(struct recovery *r, const struct spool_record *record)
+/* AT: of its item or its record, see struct spool_found. */
+static void on_message(struct recovery *r, const struct spool_item *item, size_t at)
 {
     if (r->candidate_count == r->candidate_capacity) {
         r->candidate_capacity = r->candidate_capacity * 2 + 1024;
         r->candidates = mem_realloc(r->candidates, r->candidate_capacity * sizeof *r->candidates);
     }
-    struct spool_found *found = &r->candidates[r->candidate_count++];
-    *found = (struct spool_found){
-        .ref = {record->id, record->generation, record->offset,
-                spool_record_length(record->head_len, record->body_len)},
-        /* Until the outcomes are matched: which kind it is. */
-        .outcome.offset = record->type == SPOOL_BIG,
-    };
-    saw_id(r, record->id);
+    r->candidates[r->candidate_count++] =
+        (struct candidate){item->id, (uint32_t)at, item->length, item->type == SPOOL_BIG};
+    saw_id(r, item->id);
 }
 
-static void on_outcome(struct recovery *r, const struct spool_record *record, uint32_t length)
+/* The first that is met in the latest segment counts, and within that segment the last. When the
+ * message is known already it is in a later segment: it was moved, and of that group the outcome
+ * did not come to the disk. */
+static void on_outcome(struct recovery *r, const struct spool_item *item, uint32_t slot,
+                       uint64_t generation)
 {
-    if (r->outcome_count == r->outcome_capacity) {
-        r->outcome_capacity = r->outcome_capacity * 2 + 256;
-        r->outcomes = mem_realloc(r->outcomes, r->outcome_capacity * sizeof *r->outcomes);
+    struct spool *spool = r->spool;
+    saw_id(r, item->id);
+    if (spool_index_find_in(&r->done, item->id, spool_generation_slot(generation)))
+        return;
+    struct spool_entry *e = spool_index_find(&spool->index, item->id);
+    if (!e) {
+        e = spool_index_add(&spool->index, item->id, spool_generation_slot(generation));
+        e->missing = 1;
+        r->missing++;
     }
-    r->outcomes[r->outcome_count++] =
-        (struct spool_ref){record->id, record->generation, record->offset, length};
-    saw_id(r, record->id);
+    if (e->outcome_at != 0 && e->outcome_slot != slot)
+        return;
+    if (!e->missing && e->outcome_at == 0)
+        spool->slots[slot].outcomes_latest++;
+    e->outcome_at = item->offset;
+    e->outcome_slot = (uint16_t)slot;
+    if (!e->missing)
+        spool_recovered_late(spool, e);
 }
 
-static void on_done(struct recovery *r, const struct spool_record *record)
+static void on_done(struct recovery *r, const struct spool_item *item)
 {
     uint64_t generation;
     uint32_t count;
-    if (!spool_done_decode(record->head, record->head_len, &generation, &count))
+    if (!spool_done_decode(item->payload, item->payload_len, &generation, &count))
         return;
+    uint32_t slot = spool_generation_slot(generation);
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t id = spool_done_id(record->head, i);
+        uint64_t id = spool_done_id(item->payload, i);
         if (id == 0)
             continue;
-        (void)spool_index_add(&r->done, id, spool_generation_slot(generation));
+        if (!spool_index_find_in(&r->done, id, slot))
+            (void)spool_index_add(&r->done, id, slot);
         saw_id(r, id);
     }
 }
 
-static void on_checkpoint(struct recovery *r, const struct spool_record *record)
+static void on_checkpoint(struct recovery *r, const struct spool_item *item, uint64_t own)
 {
     struct spool_checkpoint c;
-    if (!spool_checkpoint_decode(record->head, record->head_len, &c) ||
-        c.generation >= record->generation)
+    if (!spool_checkpoint_decode(item->payload, item->payload_len, &c) || c.generation >= own)
         return;
     uint32_t slot = spool_generation_slot(c.generation);
     if (r->ends[slot] == 0 || c.end < r->ends[slot])
@@ -248,25 +270,49 @@ static void on_checkpoint(struct recovery *r, const struct spool_record *record)
     r->voids[slot] |= c.kind == SPOOL_CHECKPOINT_VOID;
 }
 
-static void on_record(struct recovery *r, const struct spool_record *record)
+static void on_item(struct recovery *r, uint32_t slot, const struct spool_item *item, size_t at)
 {
-    if (record->type == SPOOL_MESSAGE || record->type == SPOOL_BIG) {
-        on_message(r, record);
+    uint64_t own = r->spool->slots[slot].disk_generation;
+    if (item->type == SPOOL_MESSAGE || item->type == SPOOL_BIG) {
+        on_message(r, item, at);
         return;
     }
     /* All small records begin with the generation they are about. */
-    uint64_t generation = spool_get_u64(record->head);
-    if (!spool_generation_exists(r->spool, generation) || generation > record->generation)
+    uint64_t generation = spool_get_u64(item->payload);
+    if (!spool_generation_exists(r->spool, generation) || generation > own)
         return;
-    uint32_t length = spool_record_length(record->head_len, 0);
-    spool_segment_note(&r->spool->slots[spool_generation_slot(record->generation)], generation,
-                       record->offset, length);
-    if (record->type == SPOOL_OUTCOME)
-        on_outcome(r, record, length);
-    else if (record->type == SPOOL_DONE)
-        on_done(r, record);
+    if (item->type == SPOOL_OUTCOME)
+        on_outcome(r, item, slot, generation);
+    else if (item->type == SPOOL_DONE)
+        on_done(r, item);
     else
-        on_checkpoint(r, record);
+        on_checkpoint(r, item, own);
+}
+
+/* As the writer would have made it. */
+static void on_record(struct recovery *r, uint32_t slot, const struct spool_record *record,
+                      struct arena *scratch)
+{
+    uint8_t facts[SPOOL_FACTS_MAX];
+    struct spool_item item = {
+        .type = record->type,
+        .offset = record->offset,
+        .length = spool_record_length(record->head_len, record->body_len),
+        .id = record->id,
+        .payload = record->head,
+        .payload_len = record->type == SPOOL_OUTCOME ? 8 : record->head_len,
+    };
+    if (record->type == SPOOL_MESSAGE || record->type == SPOOL_BIG) {
+        struct spool_head head;
+        item.payload = facts;
+        item.payload_len = 0;
+        if (spool_head_decode(record->head, record->head_len, record->type == SPOOL_BIG, scratch,
+                              &head) &&
+            spool_facts_encode(&head.envelope, &head.meta, NULL) > 0)
+            item.payload_len = (uint32_t)spool_facts_encode(&head.envelope, &head.meta, facts);
+    }
+    spool_items_add(&r->spool->slots[slot], &item);
+    on_item(r, slot, &item, record->offset);
 }
 
 /* --- One segment --- */
@@ -289,12 +335,15 @@ static void gap_aside(struct recovery *r, struct spool_segment *s, uint64_t from
         s->discard = true; /* at least nobody writes over it while others of it live */
 }
 
-/* The checkpoint says the segment went on to END, and nothing more is to be found. */
+/* The checkpoint says the segment went on to END, and nothing more is to be found. Without one:
+ * files are made in their full size, so what is missing may have held records. */
 static void check_end(struct recovery *r, struct spool_segment *s, uint64_t at, uint64_t len,
                       uint64_t end)
 {
     if (end == 0) {
         s->end = (uint32_t)at;
+        if (len < s->size)
+            gap_aside(r, s, at < len ? at : len, len, false);
         return;
     }
     s->end = (uint32_t)end;
@@ -321,66 +370,125 @@ static void gaps_aside(struct recovery *r, struct spool_segment *s, uint64_t las
     r->gap_count = 0;
 }
 
-static void walk_segment(struct recovery *r, struct spool_segment *s, uint64_t len, uint64_t end)
+static void walk_segment(struct recovery *r, uint32_t slot, uint64_t len, uint64_t end)
 {
+    struct spool_segment *s = &r->spool->slots[slot];
     struct spool_walk walk;
+    struct arena scratch;
     uint64_t last_group = 0;
     struct spool_segment_header header = {
         .generation = s->disk_generation, .salt = s->salt, .size = s->size};
+    arena_init(&scratch, 0);
     spool_walk_start(&walk, r->buffer, end && end < len ? end : len, &header);
     for (enum spool_walk_event e; (e = spool_walk_next(&walk)) != SPOOL_WALK_END;) {
         if (e == SPOOL_WALK_RECORD) {
             last_group = walk.record.group;
-            on_record(r, &walk.record);
+            on_record(r, slot, &walk.record, &scratch);
         } else {
             gap_note(r, &walk);
         }
+        arena_reset(&scratch);
     }
     gaps_aside(r, s, last_group);
     check_end(r, s, walk.at, len, end);
     spool_walk_free(&walk);
+    arena_free(&scratch);
 }
 
-static void keep_live(struct recovery *r, struct spool_segment *s, uint32_t slot)
+/* Into the index; true: it lives. */
+static bool message_lives(struct recovery *r, uint32_t slot, const struct candidate *c)
 {
-    size_t kept = r->first;
-    for (size_t i = r->first; i < r->candidate_count; i++) {
-        struct spool_found *found = &r->candidates[i];
-        if (spool_index_find(&r->done, found->ref.id, slot) ||
-            spool_index_find(&r->spool->index, found->ref.id, slot))
+    struct spool *spool = r->spool;
+    if (spool_index_find_in(&r->done, c->id, slot))
+        return false;
+    struct spool_entry *e = spool_index_find(&spool->index, c->id);
+    if (e && !e->missing)
+        return false; /* it has moved, and this is the place it left */
+    if (e)
+        r->missing--;
+    else
+        e = spool_index_add(&spool->index, c->id, slot);
+    e->missing = 0;
+    e->slot = (uint16_t)(slot & 0xfffU);
+    e->big = c->big;
+    if (e->outcome_at != 0)
+        spool->slots[e->outcome_slot].outcomes_latest++;
+    return true;
+}
+
+static void keep_live(struct recovery *r, uint32_t slot, bool has_footer)
+{
+    struct spool_segment *s = &r->spool->slots[slot];
+    struct spool_found_segment found = {
+        .slot = slot,
+        .has_footer = has_footer,
+        .generation = s->disk_generation,
+        .messages = MEM_NEW_ARRAY(struct spool_found, r->candidate_count),
+    };
+    for (size_t i = 0; i < r->candidate_count; i++) {
+        const struct candidate *c = &r->candidates[i];
+        if (!message_lives(r, slot, c))
             continue;
-        spool_index_add(&r->spool->index, found->ref.id, slot)->big = found->outcome.offset != 0;
+        const struct spool_entry *e = spool_index_find(&r->spool->index, c->id);
         s->live++;
-        r->candidates[kept++] = *found;
+        s->live_bytes += c->length;
+        found.messages[found.count++] = (struct spool_found){c->at, e->outcome_at, e->outcome_slot};
     }
-    r->first = r->candidate_count = kept;
+    r->candidate_count = 0;
+    spool_recovered_add(r->spool, &found);
 }
 
 static void seal(struct recovery *r, struct spool_segment *s, uint64_t end)
 {
     struct spool *spool = r->spool;
-    if (end != 0)
-        return;
     /* What a killed process wrote and never synced is now taken for written: so let it be. */
-    if (spool->io->fdatasync(spool->io, s->fd) != 0) {
+    if (end == 0 && spool->io->fdatasync(spool->io, s->fd) != 0) {
         LOG(LOG_ERROR, "spool_segment_sync_failed", LOG_STR("path", spool->path),
             LOG_U64("generation", s->disk_generation),
             LOG_STR("error", err_name(err_from_errno(errno))));
         s->poisoned = s->discard = true;
     }
-    if (s->end > SPOOL_HEADER_BYTES) {
+    if (end == 0 && s->end > SPOOL_HEADER_BYTES) {
         struct spool_checkpoint c = {s->disk_generation, s->end, SPOOL_CHECKPOINT_SEALED};
         spool_checkpoint_queue(spool, &c);
     }
+    s->footer_due = spool->footers_due = true;
 }
 
-static void read_segment(struct recovery *r, uint32_t slot)
+/* False: the records must be read; END is corrected if the trailer says more than checkpoints. */
+static bool read_footer(struct recovery *r, uint32_t slot, uint64_t *end)
 {
     struct spool_segment *s = &r->spool->slots[slot];
-    uint64_t end = r->ends[slot];
+    struct spool_segment_header header = {
+        .generation = s->disk_generation, .salt = s->salt, .size = s->size};
+    uint8_t *items;
+    size_t len;
+    uint32_t footer_end;
+    enum err err = spool_footer_read(r->spool->io, s->fd, &header, &items, &len, &footer_end);
+    if (footer_end != 0 && *end == 0)
+        *end = footer_end;
+    if (err != ERR_OK)
+        return false;
+    if (r->voids[slot] || *end < footer_end) {
+        mem_free(items);
+        return false;
+    }
+    struct spool_item item;
+    s->end = footer_end;
+    s->footer_written = true;
+    for (size_t at = 0, next = 0; spool_item_next(items, len, &next, &item); at = next) {
+        spool_items_account(s, &item);
+        on_item(r, slot, &item, at);
+    }
+    mem_free(items);
+    keep_live(r, slot, true);
+    return true;
+}
+
+static void read_records(struct recovery *r, uint32_t slot, uint64_t end)
+{
+    struct spool_segment *s = &r->spool->slots[slot];
     size_t unreadable;
-    if (end > s->size)
-        end = s->size;
     if (r->buffer_size < s->size) {
         mem_free(r->buffer);
         r->buffer = mem_alloc(s->size);
@@ -390,71 +498,41 @@ static void read_segment(struct recovery *r, uint32_t slot)
     if (unreadable > 0)
         LOG(LOG_ERROR, "spool_segment_unreadable", LOG_STR("path", r->spool->path),
             LOG_U64("generation", s->disk_generation), LOG_U64("blocks", unreadable));
-    s->poisoned |= r->voids[slot];
-    s->discard |= r->voids[slot] || unreadable > 0;
-    walk_segment(r, s, len, end);
+    s->discard |= unreadable > 0;
+    walk_segment(r, slot, len, end);
     KILL_POINT("spool_recover_read");
-    keep_live(r, s, slot);
+    keep_live(r, slot, false);
     seal(r, s, end);
-    r->spool->something_died |= s->live == 0;
+}
+
+static void read_segment(struct recovery *r, uint32_t slot)
+{
+    struct spool_segment *s = &r->spool->slots[slot];
+    uint64_t end = r->ends[slot];
+    if (end > s->size)
+        end = s->size;
+    s->poisoned |= r->voids[slot];
+    s->discard |= r->voids[slot];
+    if (!read_footer(r, slot, &end))
+        read_records(r, slot, end);
+    spool_reclaim_consider(r->spool, s);
 }
 
 /* --- Putting it together --- */
 
-static int compare_found(const void *a, const void *b)
+/* Outcomes of messages that are nowhere: of use to nobody. */
+static void forget_missing(struct recovery *r)
 {
-    const struct spool_ref *x = &((const struct spool_found *)a)->ref;
-    const struct spool_ref *y = &((const struct spool_found *)b)->ref;
-    if (x->id != y->id)
-        return x->id < y->id ? -1 : 1;
-    return x->segment < y->segment ? -1 : x->segment > y->segment;
-}
-
-static int compare_outcomes(const void *a, const void *b)
-{
-    const struct spool_ref *x = a, *y = b;
-    if (x->id != y->id)
-        return x->id < y->id ? -1 : 1;
-    if (x->segment != y->segment)
-        return x->segment < y->segment ? -1 : 1;
-    return x->offset < y->offset ? -1 : x->offset > y->offset;
-}
-
-/* Both are sorted by id; the last outcome of an id is the latest. */
-static void match_outcomes(struct recovery *r)
-{
-    struct spool *spool = r->spool;
-    size_t k = 0;
-    if (r->outcome_count > 0)
-        qsort(r->outcomes, r->outcome_count, sizeof *r->outcomes, compare_outcomes);
-    for (size_t i = 0; i < r->candidate_count; i++) {
-        struct spool_found *found = &r->candidates[i];
-        found->outcome = (struct spool_ref){0};
-        while (k < r->outcome_count && r->outcomes[k].id < found->ref.id)
-            k++;
-        for (; k < r->outcome_count && r->outcomes[k].id == found->ref.id; k++)
-            found->outcome = r->outcomes[k];
-        if (found->outcome.length == 0)
+    struct spool_index *index = &r->spool->index;
+    for (size_t i = 0; r->missing > 0 && i < index->capacity;) {
+        struct spool_entry *e = &index->entries[i];
+        if (e->id == 0 || !e->missing) {
+            i++;
             continue;
-        struct spool_entry *e = spool_index_find(&spool->index, found->ref.id,
-                                                 spool_generation_slot(found->ref.segment));
-        e->has_outcome = true;
-        e->outcome_slot = (uint16_t)spool_generation_slot(found->outcome.segment);
+        }
+        spool_index_remove(index, e); /* another may have taken its place: look again */
+        r->missing--;
     }
-}
-
-static const struct spool_found *found_by_id(const struct recovery *r, uint64_t id)
-{
-    size_t from = 0, to = r->candidate_count;
-    while (from < to) {
-        size_t mid = from + (to - from) / 2;
-        if (r->candidates[mid].ref.id < id)
-            from = mid + 1;
-        else
-            to = mid;
-    }
-    return from < r->candidate_count && r->candidates[from].ref.id == id ? &r->candidates[from]
-                                                                         : NULL;
 }
 
 /* A body without a record belongs to a transaction that came to nothing. */
@@ -474,28 +552,12 @@ static enum err remove_leftovers(struct recovery *r, struct err_detail *why)
         }
         saw_id(r, id);
         KILL_POINT("spool_recover_leftover");
-        const struct spool_found *found = found_by_id(r, id);
-        const struct spool_entry *e =
-            found ? spool_index_find(&spool->index, id, spool_generation_slot(found->ref.segment))
-                  : NULL;
+        const struct spool_entry *e = spool_index_find(&spool->index, id);
         if (!e || !e->big)
             (void)spool->io->unlinkat(spool->io, spool->big_fd, *name, 0);
     }
     io_list_free(&names);
     return ERR_OK;
-}
-
-/* The same id twice is nobody's doing but a bug's or an intruder's: the earlier one stays. */
-static void quarantine_twins(struct recovery *r)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < r->candidate_count; i++) {
-        if (kept > 0 && r->candidates[kept - 1].ref.id == r->candidates[i].ref.id)
-            spool_message_quarantine(r->spool, &r->candidates[i].ref, "its id is in use");
-        else
-            r->candidates[kept++] = r->candidates[i];
-    }
-    r->candidate_count = kept;
 }
 
 enum err spool_recover(struct spool *spool, struct err_detail *why)
@@ -509,21 +571,16 @@ enum err spool_recover(struct spool *spool, struct err_detail *why)
         sort_latest_first(r);
         for (size_t i = 0; i < r->count; i++)
             read_segment(r, r->order[i]);
-        if (r->candidate_count > 0)
-            qsort(r->candidates, r->candidate_count, sizeof *r->candidates, compare_found);
         KILL_POINT("spool_recover_all_read");
-        quarantine_twins(r);
-        if (r->candidate_count > 0)
-            match_outcomes(r);
+        forget_missing(r);
         err = remove_leftovers(r, why);
     }
     KILL_POINT("spool_recover_ends");
     atomic_store(&spool->next_id, r->count > 0 ? r->id_max + ID_LEAP : r->id_max);
     atomic_store(&spool->live_messages, spool->index.count);
-    spool->found = r->candidates;
-    spool->found_count = r->candidate_count;
+    spool_recovered_begin(spool);
     spool_index_free(&r->done);
-    mem_free(r->outcomes);
+    mem_free(r->candidates);
     mem_free(r->gaps);
     mem_free(r->buffer);
     mem_free(r);

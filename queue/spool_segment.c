@@ -62,35 +62,17 @@ void spool_segment_release(struct spool_segment *segment)
 
 /* --- Book-keeping --- */
 
-void spool_segment_note(struct spool_segment *segment, uint64_t generation, uint32_t offset,
-                        uint32_t length)
+uint32_t spool_segment_room(const struct spool_segment *segment)
 {
-    if (segment->note_count == segment->note_capacity) {
-        segment->note_capacity = segment->note_capacity ? segment->note_capacity * 2 : 16;
-        segment->notes =
-            mem_realloc(segment->notes, segment->note_capacity * sizeof *segment->notes);
-    }
-    segment->notes[segment->note_count++] = (struct spool_note){generation, offset, length};
-}
-
-static void notes_clear(struct spool_segment *segment)
-{
-    mem_free(segment->notes);
-    segment->notes = NULL;
-    segment->note_count = segment->note_capacity = 0;
-}
-
-void spool_segment_died(struct spool *spool, struct spool_segment *segment)
-{
-    if (segment->live == 0 && segment->state == SPOOL_SEGMENT_SEALED)
-        spool->something_died = true;
+    uint64_t taken = segment->end + segment->items_len + SPOOL_TRAILER_BYTES;
+    return taken < segment->size ? segment->size - (uint32_t)taken : 0;
 }
 
 /* A generation has vanished: what was only of use to it no longer weighs on others. */
 static void generation_vanished(struct spool *spool)
 {
     for (uint32_t i = 0; i < spool->slots_used; i++)
-        spool->slots[i].unprofitable = false;
+        spool->slots[i].stuck = false;
     spool->something_died = true;
 }
 
@@ -167,7 +149,8 @@ static enum err header_write(struct spool *spool, int fd, const struct spool_seg
 
 static void segment_ready(struct spool_segment *s, const struct spool_segment_header *header)
 {
-    notes_clear(s);
+    spool_items_clear(s);
+    s->live_bytes = 0;
     s->salt = header->salt;
     s->size = (uint32_t)header->size;
     s->end = SPOOL_HEADER_BYTES;
@@ -180,6 +163,7 @@ static void segment_ready(struct spool_segment *s, const struct spool_segment_he
 enum err spool_segment_renew(struct spool *spool, struct spool_segment *segment)
 {
     ASSERT(segment->live == 0 && atomic_load(&segment->generation) == 0);
+    segment->footer_due = false;
     uint32_t slot = (uint32_t)(segment - spool->slots);
     struct spool_segment_header header = next_header(spool, slot, segment->size);
     enum err err = header_write(spool, segment->fd, &header);
@@ -199,29 +183,32 @@ enum err spool_segment_renew(struct spool *spool, struct spool_segment *segment)
 }
 
 /* 0 when the name is gone for good. */
-static int remove_name(struct spool *spool, const char *name)
+static int remove_name(struct spool *spool, struct spool_segment *segment, const char *name)
 {
     if (spool->io->unlinkat(spool->io, spool->segments_fd, name, 0) != 0 && errno != ENOENT)
         return -1;
     KILL_POINT("spool_segment_unlinked");
+    segment->unlinked = true;
     return spool->io->fsync(spool->io, spool->segments_fd);
 }
 
 void spool_segment_remove(struct spool *spool, struct spool_segment *segment)
 {
     char name[SPOOL_NAME_SIZE];
+    ASSERT(!segment->unlinked);
     atomic_store(&segment->generation, 0);
+    segment->footer_due = false;
     spool_segment_name((uint32_t)(segment - spool->slots), name);
-    if (atomic_load(&segment->readers) != 0 || remove_name(spool, name) != 0) {
+    if (atomic_load(&segment->readers) != 0 || remove_name(spool, segment, name) != 0) {
         LOG(LOG_ERROR, "spool_segment_remove_failed", LOG_STR("path", spool->path),
             LOG_STR("segment", name));
         segment->state = SPOOL_SEGMENT_DOOMED;
     } else {
         (void)spool->io->close(spool->io, segment->fd);
-        notes_clear(segment);
+        spool_items_clear(segment);
         segment->fd = -1;
         segment->disk_generation = 0;
-        segment->poisoned = segment->discard = false;
+        segment->poisoned = segment->discard = segment->unlinked = false;
         segment->state = SPOOL_SEGMENT_NONE;
         generation_vanished(spool);
     }
@@ -245,7 +232,7 @@ void spool_segment_poison(struct spool *spool, struct spool_segment *segment, ui
     if (segment->state != SPOOL_SEGMENT_NONE) {
         struct spool_checkpoint checkpoint = {generation, end, SPOOL_CHECKPOINT_VOID};
         spool_checkpoint_queue(spool, &checkpoint);
-        spool_segment_died(spool, segment);
+        spool_reclaim_consider(spool, segment);
     }
     spool_segments_count(spool);
 }
@@ -264,6 +251,8 @@ static enum err creation_fail(struct spool *spool, enum err err)
         (void)spool->io->unlinkat(spool->io, spool->segments_fd, new_name(c->slot, name), 0);
     }
     *c = (struct spool_creation){.fd = -1, .retry_at_ms = clock_mono_ms() + CREATE_RETRY_MS};
+    /* Others have to make room. */
+    spool->short_of_space = spool->something_died = true;
     return err;
 }
 
@@ -341,10 +330,11 @@ static enum err creation_finish(struct spool *spool)
     KILL_POINT("spool_segment_created");
     struct spool_segment *s = &spool->slots[c->slot];
     s->fd = c->fd;
-    s->poisoned = s->discard = s->unprofitable = false;
+    s->poisoned = s->discard = s->stuck = false;
     segment_ready(s, &header);
     if (spool->slots_used <= c->slot)
         spool->slots_used = c->slot + 1;
+    spool->short_of_space = c->slot + SPOOL_SLOTS_SPARE > SPOOL_SLOTS;
     *c = (struct spool_creation){.fd = -1};
     spool_segments_count(spool);
     return ERR_OK;
@@ -376,15 +366,16 @@ static struct spool_segment *oldest_ready(struct spool *spool)
     return oldest;
 }
 
-static void seal(struct spool *spool)
+void spool_segment_seal(struct spool *spool)
 {
     struct spool_segment *old = spool->active;
     struct spool_checkpoint end = {old->disk_generation, old->end, SPOOL_CHECKPOINT_SEALED};
     spool_checkpoint_queue(spool, &end);
     KILL_POINT("spool_segment_seals");
     old->state = SPOOL_SEGMENT_SEALED;
+    old->footer_due = spool->footers_due = true;
     spool->active = NULL;
-    spool_segment_died(spool, old);
+    spool_reclaim_consider(spool, old);
 }
 
 /* As long as there is no other the active segment stays: what is left of it is room for outcomes,
@@ -400,14 +391,14 @@ enum err spool_segment_rotate(struct spool *spool)
         next = oldest_ready(spool);
     }
     if (!next && spool->active && spool->active->live == 0) {
-        seal(spool);
+        spool_segment_seal(spool);
         if (spool_reclaim_quick(spool))
             next = oldest_ready(spool);
     }
     if (!next)
         return err;
     if (spool->active)
-        seal(spool);
+        spool_segment_seal(spool);
     next->state = SPOOL_SEGMENT_ACTIVE;
     spool->active = next;
     KILL_POINT("spool_segment_activated");

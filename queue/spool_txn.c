@@ -11,7 +11,7 @@
 #include "core/kill_point.h"
 #include "core/mem.h"
 
-enum { BODY_FIRST_BYTES = 8 * 1024, PADDING = 8 };
+enum { BODY_FIRST_BYTES = 8 * 1024, PADDING = 8, PROMISE_MIN = 64 * 1024 };
 
 char *spool_big_name(uint64_t id, char to[SPOOL_NAME_SIZE])
 {
@@ -27,7 +27,19 @@ struct spool_txn *spool_begin(struct spool *spool, struct mailbox *home)
     txn->big_fd = -1;
     txn->id = atomic_fetch_add_explicit(&spool->next_id, 1, memory_order_relaxed);
     arena_init(&txn->arena, 0);
+    spool_txn_expect(txn, 0);
     return txn;
+}
+
+/* In steps, so that most messages touch the counter that all threads share twice only. */
+void spool_txn_expect(struct spool_txn *txn, uint64_t octets)
+{
+    uint64_t wanted = octets > PROMISE_MIN ? octets : PROMISE_MIN;
+    if (wanted <= txn->promised || wanted > SPOOL_PROMISE_MAX)
+        return;
+    atomic_fetch_add_explicit(&txn->spool->promised_bytes, wanted - txn->promised,
+                              memory_order_relaxed);
+    txn->promised = wanted;
 }
 
 uint64_t spool_txn_id(const struct spool_txn *txn)
@@ -46,19 +58,40 @@ void spool_txn_free(struct spool_txn *txn)
         (void)txn->spool->io->close(txn->spool->io, txn->big_fd);
     if (txn->hasher)
         spool_hasher_free(&txn->hasher);
+    atomic_fetch_sub_explicit(&txn->spool->promised_bytes, txn->promised, memory_order_relaxed);
     mem_free(txn->head);
     mem_free(txn->body);
     arena_free(&txn->arena);
     mem_free(txn);
 }
 
+static struct spool_orphan *orphan_new(struct spool *spool, uint64_t id)
+{
+    struct spool_orphan *orphan = MEM_NEW(struct spool_orphan);
+    orphan->spool = spool;
+    orphan->id = id;
+    return orphan;
+}
+
+void spool_orphan_keep(struct spool *spool, uint64_t id)
+{
+    struct spool_orphan *orphan = orphan_new(spool, id);
+    spool_on_orphan(&orphan->item);
+}
+
+/* What cannot be removed now the writer tries to remove later, and at the latest the next start:
+ * it has no record. */
 static void big_remove(struct spool_txn *txn)
 {
     char name[SPOOL_NAME_SIZE];
-    /* A file that stays is removed by the next start: it has no record. */
-    if (txn->big_fd >= 0)
-        (void)txn->spool->io->unlinkat(txn->spool->io, txn->spool->big_fd,
-                                       spool_big_name(txn->id, name), 0);
+    struct spool *spool = txn->spool;
+    if (txn->big_fd < 0 ||
+        spool->io->unlinkat(spool->io, spool->big_fd, spool_big_name(txn->id, name), 0) == 0 ||
+        errno == ENOENT)
+        return;
+    struct spool_orphan *orphan = orphan_new(spool, txn->id);
+    orphan->item.run = spool_on_orphan;
+    mailbox_send(spool->mailbox, &orphan->item);
 }
 
 void spool_abort(struct spool_txn **txn)
@@ -127,6 +160,8 @@ enum err spool_append(struct spool_txn *txn, struct bytes text)
         body_add(txn, text);
     else
         txn->failed = big_write(txn, text);
+    if (txn->octets > txn->promised)
+        spool_txn_expect(txn, txn->octets + txn->octets / 2);
     return txn->failed;
 }
 
@@ -167,7 +202,11 @@ static enum err encode(struct spool_txn *txn, const struct mail_envelope *envelo
     /* Room is left for a checkpoint or two beside it in an empty segment. */
     if (length == 0 || length > txn->spool->settings.segment_size_bytes - 2 * SPOOL_HEADER_BYTES)
         return ERR_LIMIT;
-    txn->head = mem_alloc(SPOOL_RECORD_BYTES + head_len + PADDING);
+    size_t facts_len = spool_facts_encode(envelope, meta, NULL);
+    txn->head = mem_alloc(SPOOL_RECORD_BYTES + head_len + PADDING + facts_len);
+    txn->facts = txn->head + SPOOL_RECORD_BYTES + head_len + PADDING;
+    txn->facts_len = (uint32_t)facts_len;
+    spool_facts_encode(envelope, &head.meta, txn->facts);
     spool_head_encode(&head, txn->head + SPOOL_RECORD_BYTES);
     memset(txn->head + SPOOL_RECORD_BYTES + head_len, 0, PADDING);
     if (body_len > 0)

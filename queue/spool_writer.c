@@ -15,7 +15,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 
-enum { SPACE_EVERY_MS = 500, IDLE_MS = 1000, HEAL_FIRST_MS = 1000, HEAL_MAX_MS = 8000 };
+enum { SPACE_EVERY_MS = 100, IDLE_MS = 500, HEAL_FIRST_MS = 1000, HEAL_MAX_MS = 8000 };
 
 #define CREATE_STEP_BYTES (1024 * 1024)
 
@@ -34,6 +34,13 @@ void spool_on_settle(struct mailbox_item *item)
     s->queued_at_ms = clock_mono_ms();
     *s->spool->settles_end = s;
     s->spool->settles_end = &s->next;
+}
+
+void spool_on_orphan(struct mailbox_item *item)
+{
+    struct spool_orphan *orphan = CONTAINER_OF(item, struct spool_orphan, item);
+    orphan->next = orphan->spool->orphans;
+    orphan->spool->orphans = orphan;
 }
 
 /* Fails closed: what cannot be asked is taken for full. */
@@ -64,14 +71,20 @@ void spool_trouble(struct spool *spool, enum err err)
 }
 
 /* Another segment, in which what failed is void. */
-static bool heal(struct spool *spool)
+static bool write_voids(struct spool *spool)
 {
     struct spool_txn *none;
     enum err err;
-    if (spool_group_run(spool, SPOOL_GROUP_VOIDS, &none, &err) == SPOOL_GROUP_FAILED) {
-        spool_trouble(spool, err);
+    if (spool_group_run(spool, SPOOL_GROUP_VOIDS, &none, &err) != SPOOL_GROUP_FAILED)
+        return true;
+    spool_trouble(spool, err);
+    return false;
+}
+
+static bool heal(struct spool *spool)
+{
+    if (!write_voids(spool))
         return false;
-    }
     KILL_POINT("spool_healed");
     atomic_store(&spool->health, ERR_OK);
     LOG(LOG_WARNING, "spool_healthy_again", LOG_STR("path", spool->path));
@@ -103,13 +116,15 @@ static bool settles_due(const struct spool *spool, uint64_t now_ms)
 
 static bool group_due(const struct spool *spool, bool at_once)
 {
-    if (spool->txns || spool_reclaim_wanted(spool))
+    if (spool->txns || spool->void_count > 0 || spool_reclaim_wanted(spool))
         return true;
     if (spool->settles && at_once)
         return true;
     return settles_due(spool, clock_mono_ms());
 }
 
+/* What is answered 451 must be void on the disk first (P4). Intake reopens at once after the first
+ * failure in a row, and after a growing pause when it fails again. */
 static bool run_group(struct spool *spool)
 {
     struct spool_txn *failed;
@@ -118,11 +133,13 @@ static bool run_group(struct spool *spool)
     if (result == SPOOL_GROUP_WRITTEN)
         spool->failures = 0;
     if (result != SPOOL_GROUP_FAILED)
-        return result == SPOOL_GROUP_WRITTEN;
+        return result == SPOOL_GROUP_WRITTEN || spool->txns;
     bool first = spool->failures == 0;
     spool_trouble(spool, err);
     if (first)
         (void)heal(spool);
+    else
+        (void)write_voids(spool);
     txns_fail(failed, err);
     return true;
 }
@@ -161,8 +178,11 @@ static bool turn(struct spool *spool, bool at_once)
         uint64_t after = atomic_load_explicit(&spool->ready_bytes, memory_order_relaxed);
         filled = before > after ? before - after : 0;
     }
-    if (!unhealthy(spool))
+    if (!unhealthy(spool)) {
         did |= create_ahead(spool, filled);
+        did |= spool_footer_write_next(spool);
+    }
+    did |= spool_reclaim_retry(spool);
     if (unhealthy(spool) && spool->txns) {
         queued_txns_fail(spool);
         did = true;
@@ -200,12 +220,16 @@ static void sleep_until_work(struct spool *spool)
     mailbox_sleep_end(spool->mailbox);
 }
 
-/* What still waits gets one more chance, though it be too early to try again. */
+/* What still waits gets one more chance, though it be too early to try again. Then the footer, for
+ * a quick start. */
 static void finish(struct spool *spool)
 {
     if (unhealthy(spool) && (spool->void_count > 0 || spool->settles) && heal(spool))
         while (spool->settles && run_group(spool) && !unhealthy(spool))
             ;
+    if (!unhealthy(spool) && spool->active && spool->active->end > SPOOL_HEADER_BYTES)
+        spool_segment_seal(spool);
+    spool_footers_write(spool);
     if (spool->settles || spool->void_count > 0)
         LOG(LOG_ERROR, "spool_outcomes_lost", LOG_STR("path", spool->path));
 }
@@ -231,9 +255,6 @@ static void on_stop(struct mailbox_item *item)
 
 enum err spool_start(struct spool *spool, struct err_detail *why)
 {
-    mem_free(spool->found);
-    spool->found = NULL;
-    spool->found_count = 0;
     spool->stopping = false;
     enum err err = thread_start(&spool->thread, "spool", writer_run, spool, why);
     spool->started = err == ERR_OK;

@@ -105,8 +105,7 @@ static struct decide_verdict decide_now(struct inbound *in, enum decide_stage st
     snapshot_read_begin();
     const struct relay_rules *published = relay_rules_get(relay_of(in));
     const struct ruleset *rules = published->rules;
-    inbound_follow_rules(in, published);
-    facts->rights = in->connector->rights;
+    facts->rights = inbound_rights_now(in, published, stage == DECIDE_MAIL);
     facts->principal = in->connector->principal;
     if (stage != DECIDE_RCPT && decide_from_matters(facts->rights))
         facts->sender_entitled = inbound_may_send_as(in, rules, facts->sender);
@@ -150,9 +149,7 @@ static enum smtp_server_verdict on_mail(void *owner, const struct mail_envelope 
         refuse(in, BYTES("MAIL"), envelope->sender, status);
         return SMTP_SERVER_ANSWERED;
     }
-    if (!source_table_message(relay_of(in)->sources, in->connector->source,
-                              in->connector->message_rate_limit,
-                              loop_now_ms(worker_loop(in->worker)))) {
+    if (!inbound_rate_allows(in, envelope->sender)) {
         *status = MAIL_STATUS(421, 4, 4, 2,
                               "Message submission rate for this client has exceeded the configured "
                               "limit");
@@ -177,6 +174,7 @@ static enum smtp_server_verdict on_rcpt(void *owner, const struct mail_rcpt *rcp
         .sender_domain = mail_domain(envelope->sender),
         .rcpt = rcpt->address,
         .rcpt_domain = path_domain,
+        .rejected_domains = in->connector->rejected_domains,
     };
     return ask(in, DECIDE_RCPT, &facts, status);
 }
@@ -217,12 +215,14 @@ static enum smtp_server_verdict on_message_begin(void *owner, struct mail_status
 {
     struct inbound *in = owner;
     struct relay *relay = relay_of(in);
-    if (!spool_accepts(relay->spool, 0, status)) {
+    uint64_t declared = smtp_server_facts(session_of(in))->envelope->size_declared;
+    if (!spool_accepts(relay->spool, declared, status)) {
         in->reason = "the spool takes nothing in now";
         refuse(in, BYTES("DATA"), BYTES_EMPTY, status);
         return SMTP_SERVER_ANSWERED;
     }
     struct spool_txn *txn = spool_begin(relay->spool, loop_mailbox(worker_loop(in->worker)));
+    spool_txn_expect(txn, declared);
     struct inbound_message *m = ARENA_NEW(spool_txn_arena(txn), struct inbound_message);
     m->txn = txn;
     m->id = spool_txn_id(txn);
@@ -233,7 +233,7 @@ static enum smtp_server_verdict on_message_begin(void *owner, struct mail_status
     }
     m->meta.received_at_ms = clock_wall_ms();
     in->message = m;
-    if (!write_trace(in)) {
+    if (!write_trace(in) || inbound_header_begin(in) != ERR_OK) {
         abort_message(in);
         *status = MAIL_STATUS(451, 4, 3, 0, "The message could not be stored, try again later");
         refuse(in, BYTES("DATA"), BYTES_EMPTY, status);
@@ -261,6 +261,23 @@ static bool header_allowed(struct inbound *in, struct mail_status *status)
     return true;
 }
 
+static struct mail_status failed_status(enum err e)
+{
+    if (e == ERR_NOSPACE)
+        return MAIL_STATUS(452, 4, 3, 1, "Insufficient system resources");
+    return MAIL_STATUS(451, 4, 3, 0, "The message could not be stored, try again later");
+}
+
+static bool stored(struct inbound *in, enum err e, struct mail_status *status)
+{
+    if (e == ERR_OK)
+        return true;
+    in->reason = err_name(e);
+    *status = failed_status(e);
+    refuse(in, BYTES("message"), BYTES_EMPTY, status);
+    return false;
+}
+
 static bool on_message_text(void *owner, struct bytes text, struct mail_status *status)
 {
     struct inbound *in = owner;
@@ -270,18 +287,7 @@ static bool on_message_text(void *owner, struct bytes text, struct mail_status *
         if (!header_allowed(in, status))
             return false;
     }
-    enum err e = spool_append(m->txn, text);
-    if (e == ERR_OK) {
-        m->octets += text.len;
-        return true;
-    }
-    in->reason = err_name(e);
-    if (e == ERR_NOSPACE)
-        *status = MAIL_STATUS(452, 4, 3, 1, "Insufficient system resources");
-    else
-        *status = MAIL_STATUS(451, 4, 3, 0, "The message could not be stored, try again later");
-    refuse(in, BYTES("message"), BYTES_EMPTY, status);
-    return false;
+    return stored(in, inbound_text_append(in, text), status);
 }
 
 /* The senders that a reader sees. A code of 4xx or 5xx in STATUS: refused. */
@@ -357,13 +363,6 @@ static struct mail_status accepted_status(const struct inbound *in, const struct
     return status;
 }
 
-static struct mail_status failed_status(enum err e)
-{
-    if (e == ERR_NOSPACE)
-        return MAIL_STATUS(452, 4, 3, 1, "Insufficient system resources");
-    return MAIL_STATUS(451, 4, 3, 0, "The message could not be stored, try again later");
-}
-
 static void on_committed(void *owner, const struct spool_committed *result)
 {
     struct inbound *in = owner;
@@ -406,10 +405,11 @@ static enum smtp_server_verdict on_message_end(void *owner, struct mail_status *
             return verdict;
     }
     const struct smtp_server_facts *facts = smtp_server_facts(session_of(in));
+    if (!stored(in, inbound_text_end(in, facts->data_notes), status))
+        return SMTP_SERVER_ANSWERED;
     mail_envelope_copy(spool_txn_arena(m->txn), facts->envelope, &m->envelope);
     m->meta.session_id = facts->session_id;
     m->meta.octets = m->octets;
-    m->meta.notes = facts->data_notes;
     m->meta.client = facts->client.addr;
     m->meta.connector = in->connector->name;
     m->meta.message_id = bytes_of(m->scan.message_id);

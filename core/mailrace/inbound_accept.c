@@ -72,9 +72,12 @@ static void fill_connector(const struct relay_rules *rules, const struct ruleset
     to->hops_max = c->max_hop_count;
     to->local_hops_max = c->max_local_hop_count;
     to->tarpit_ms = c->tarpit_interval_ms;
+    to->auth_stamps_enabled = c->auth_stamps_enabled;
     to->auth_tarpit_ms = c->auth_tarpit_interval_ms;
     to->count = rules->counts[match->connector_index];
     to->message_rate_limit = c->message_rate_limit;
+    to->message_rate_source = c->message_rate_source;
+    to->rejected_domains = receive_connector_rejected_domains(c);
     to->source = SOURCE_TABLE_NONE;
 }
 

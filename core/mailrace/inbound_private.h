@@ -6,6 +6,7 @@
 
 #include "core/metrics.h"
 #include "core/timer.h"
+#include "net/header_filter.h"
 #include "net/header_scan.h"
 #include "net/smtp_service.h"
 #include "policy/ruleset.h"
@@ -24,15 +25,20 @@ struct inbound_connector {
     uint64_t header_octets_max;
     uint64_t hops_max, local_hops_max;
     uint64_t tarpit_ms, auth_tarpit_ms;
+    bool auth_stamps_enabled;
     struct relay_count *count;
     uint32_t source;             /* slot in the relay's source table */
     uint64_t message_rate_limit; /* a minute and source */
-    char text[];                 /* name, fqdn, banner, range */
+    enum receive_connector_rate_source message_rate_source;
+    unsigned rejected_domains; /* enum decide_domains */
+    char text[];               /* name, fqdn, banner, range */
 };
 
 struct inbound_message {
     struct spool_txn *txn;
-    struct header_scan scan;
+    struct header_scan scan;     /* of the header as it came */
+    struct header_filter filter; /* to the header that is kept */
+    bool stamped;                /* our stamps stand right above the text that comes next */
     uint64_t id;
     uint64_t octets;               /* with our trace header */
     struct mail_envelope envelope; /* a copy that outlives the session */
@@ -66,9 +72,13 @@ static inline uint64_t inbound_message_size(const struct inbound_connector *c)
     return c->rights & RIGHTS_BYPASS_MESSAGE_SIZE_LIMIT ? UINT64_MAX : c->message_octets_max;
 }
 
-/* inbound_rules.c: rights as they are under RULES, the published ones. In a read section. */
+/* inbound_rules.c: the session's rights, RULES being those in force; BEGINS: a transaction does. In
+ * a read section. */
 struct relay_rules;
-void inbound_follow_rules(struct inbound *in, const struct relay_rules *rules);
+rights_mask inbound_rights_now(struct inbound *in, const struct relay_rules *rules, bool begins);
+
+/* inbound_rate.c: one more message of this client or SENDER? */
+bool inbound_rate_allows(struct inbound *in, struct bytes sender);
 
 /* inbound_auth.c */
 enum smtp_server_verdict inbound_on_auth(void *owner, struct bytes user, struct bytes password,
@@ -80,6 +90,11 @@ void inbound_identity_reset(struct inbound *in);
 /* Do the user's allowed senders cover SENDER? In a read section. */
 bool inbound_may_send_as(const struct inbound *in, const struct ruleset *rules,
                          struct bytes sender);
+
+/* inbound_header.c: below our trace header, then the text, then its end. */
+MUST_USE enum err inbound_header_begin(struct inbound *in);
+MUST_USE enum err inbound_text_append(struct inbound *in, struct bytes text);
+MUST_USE enum err inbound_text_end(struct inbound *in, unsigned data_notes);
 
 void inbound_tarpit_over(struct timer *t);
 void inbound_closed(void *owner, enum err reason, const char *text);

@@ -1,7 +1,7 @@
-/* A reload in the middle of a session. Who was let in before it may do what the rules of now allow
- * to the like of him: with rights of then and accepted domains of now a recipient could be refused
- * (or taken) that neither configuration refuses (or takes), and a right that was withdrawn would
- * live as long as the session.
+/* A reload in the middle of a session: each transaction begins with the rights of the rules in
+ * force and keeps them to its end. Rights of then with accepted domains of now could refuse a
+ * recipient that neither configuration refuses, so that within a transaction new rights are added
+ * to what was given. None outlives the next MAIL.
  *
  * Limits and what was said in EHLO stay as they were at connect.
  */
@@ -16,26 +16,34 @@ static rights_mask rights_of_user(const struct ruleset *rules, uint32_t connecto
                                        : 0;
 }
 
-/* No connector for this client any more: no rights, until it connects again and is told so. */
-void inbound_follow_rules(struct inbound *in, const struct relay_rules *rules)
+/* As if the client connected now, and logged on as it has. No connector for it any more: none. */
+static rights_mask rights_under(const struct smtp_server_facts *facts, const struct ruleset *rules,
+                                struct inbound_connector *c)
+{
+    struct ruleset_match match = ruleset_select(rules, &facts->local, &facts->client.addr);
+    c->first_rights = 0;
+    if (!match.connector)
+        return 0;
+    c->first_principal = ruleset_first_principal(match.connector);
+    c->first_rights = ruleset_rights(rules, match.connector_index, c->first_principal);
+    return facts->user.len ? rights_of_user(rules, match.connector_index, facts->user)
+                           : c->first_rights;
+}
+
+rights_mask inbound_rights_now(struct inbound *in, const struct relay_rules *rules, bool begins)
 {
     struct inbound_connector *c = in->connector;
     struct smtp_server *session = smtp_service_session(in->service);
     const struct smtp_server_facts *facts = smtp_server_facts(session);
     if (c->generation == rules->generation)
-        return;
+        return c->rights;
+    rights_mask fresh = rights_under(facts, rules->rules, c);
+    if (!begins)
+        return c->rights | fresh;
     c->generation = rules->generation;
-    c->rights = c->first_rights = 0;
-    struct ruleset_match match = ruleset_select(rules->rules, &facts->local, &facts->client.addr);
-    if (match.connector) {
-        c->first_principal = ruleset_first_principal(match.connector);
-        c->first_rights = ruleset_rights(rules->rules, match.connector_index, c->first_principal);
-        if (facts->user.len) {
-            c->rights = rights_of_user(rules->rules, match.connector_index, facts->user);
-        } else {
-            c->rights = c->first_rights;
-            c->principal = c->first_principal;
-        }
-    }
+    c->rights = fresh;
+    if (!facts->user.len)
+        c->principal = c->first_principal;
     smtp_server_message_size_set(session, inbound_message_size(c));
+    return fresh;
 }

@@ -27,7 +27,8 @@ static void print_help(FILE *to)
     fputs("usage: mailrace COMMAND [OPTION...]\n\n", to);
     for (size_t i = 0; i < ARRAY_SIZE(COMMANDS); i++)
         fprintf(to, "  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].does);
-    fputs("\n`mailrace COMMAND --help` tells more. Exit: 0 done, 1 refused or failed, 2 usage.\n",
+    fputs("\n`mailrace COMMAND --help` tells more. Exit: 0 done, 1 refused or failed, 2 usage,\n"
+          "3 no relay answers.\n",
           to);
 }
 

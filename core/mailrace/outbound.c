@@ -10,7 +10,10 @@
 #include "core/metrics.h"
 #include "net/courier.h"
 #include "net/smtp_data.h"
+#include "policy/header_firewall.h"
 
+#include "message_notes.h"
+#include "outbound_text.h"
 #include "relay.h"
 
 /* A send connector as delivery sees it: points into the rules that it holds, for jobs outlive a
@@ -18,6 +21,7 @@
 struct outbound_route {
     atomic_uint references;
     bool smart_host;
+    unsigned stripped; /* header fields that the next hop does not get to see, by class */
     struct relay_rules *rules;
     struct courier_route route;
     char text[]; /* key and domain */
@@ -52,6 +56,7 @@ struct outbound_job {
     struct sched_job *job;
     struct spool_message message;
     struct mail_envelope envelope; /* only the job's recipients */
+    struct outbound_text text;     /* what is sent, when it is not all of the message */
 };
 
 /* --- Routes: asked by the scheduler, on its thread --- */
@@ -64,6 +69,7 @@ static struct outbound_route *route_new(const struct conf *conf, const struct se
     struct outbound_route *r = mem_zalloc(sizeof *r + key_size + domain.len + 1);
     atomic_init(&r->references, 1);
     r->smart_host = !c->dns_routing_enabled;
+    r->stripped = header_firewall_on_send(send_connector_rights(c));
     struct courier_route *to = &r->route;
     to->connector = c->name;
     to->port = c->dns_routing_enabled ? conf->mx_port : c->port;
@@ -184,6 +190,54 @@ static bool read_text(struct smtp_client_message *m, uint64_t at, char *to, size
     return spool_read_text(&oj->message, at, to, len) == ERR_OK;
 }
 
+static bool read_filtered(struct smtp_client_message *m, uint64_t at, char *to, size_t len)
+{
+    struct courier_job *courier = CONTAINER_OF(m, struct courier_job, message);
+    struct outbound_job *oj = CONTAINER_OF(courier, struct outbound_job, courier);
+    return outbound_text_read(&oj->text, at, to, len) == ERR_OK;
+}
+
+/* The classes that this message may have to lose on this route. Its trace header is always there;
+ * the others only if inbound saw any. */
+static unsigned classes_to_strip(const struct outbound_job *oj)
+{
+    const struct outbound_route *route = oj->job->route.owner_route;
+    unsigned present = HEADER_FIREWALL_ROUTING;
+    if (oj->message.meta.notes & MESSAGE_NOTE_EXCHANGE_FIELDS)
+        present |= HEADER_FIREWALL_ORGANIZATION | HEADER_FIREWALL_FOREST;
+    return route->stripped & present;
+}
+
+/* The text of the message as the next hop may see it; ERR_OK: it can be sent. */
+static enum err prepare_text(struct outbound_job *oj)
+{
+    struct smtp_client_message *m = &oj->courier.message;
+    unsigned classes = classes_to_strip(oj);
+    m->octets = oj->message.meta.octets;
+    m->notes = oj->message.meta.notes;
+    m->read = read_text;
+    if (classes == 0)
+        return ERR_OK;
+    enum err e = outbound_text_make(&oj->text, &oj->message, classes, &oj->job->arena);
+    m->octets = oj->text.octets;
+    m->read = read_filtered;
+    return e;
+}
+
+/* Nobody was asked: the same for all. */
+static void refuse_job(struct outbound_job *oj, enum err e)
+{
+    struct sched_job *job = oj->job;
+    job->results = ARENA_NEW_ARRAY(&job->arena, struct mail_status, job->rcpt_count);
+    for (size_t i = 0; i < job->rcpt_count; i++)
+        job->results[i] =
+            e == ERR_LIMIT
+                ? MAIL_STATUS(554, 5, 6, 0,
+                              "The message's header has too many fields to be left out")
+                : MAIL_STATUS(451, 4, 3, 0, "The message could not be read from the spool");
+    finish(oj);
+}
+
 static void select_rcpts(struct outbound_job *oj)
 {
     const struct mail_envelope *all = &oj->message.envelope;
@@ -228,10 +282,12 @@ static void run_job(struct mailbox_item *item)
         return;
     }
     select_rcpts(oj);
+    enum err e = prepare_text(oj);
+    if (e != ERR_OK) {
+        refuse_job(oj, e);
+        return;
+    }
     oj->courier.message.envelope = &oj->envelope;
-    oj->courier.message.octets = oj->message.meta.octets;
-    oj->courier.message.notes = oj->message.meta.notes;
-    oj->courier.message.read = read_text;
     oj->courier.route = &route->route;
     oj->courier.arena = &job->arena;
     oj->courier.on_done = on_delivered;

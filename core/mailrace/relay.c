@@ -183,13 +183,6 @@ static void sched_run(void *arg)
     loop_run(arg);
 }
 
-static void submit_recovered(void *owner, const struct spool_message *message,
-                             const struct spool_outcome *outcome)
-{
-    struct relay *relay = owner;
-    sched_submit(relay->sched, &message->ref, &message->envelope, &message->meta, outcome);
-}
-
 static const char *postmaster(const struct conf *conf, const struct ruleset *rules,
                               struct arena *arena)
 {
@@ -215,7 +208,7 @@ static enum err start_delivery(struct relay *relay, const struct conf *conf,
     if (e == ERR_OK) {
         relay->sched = sched_new(relay->sched_loop, &settings, relay->spool, &OUTBOUND_SCHED_OPS,
                                  relay->outbound);
-        spool_each_recovered(relay->spool, submit_recovered, relay);
+        requeue_start(&relay->requeue, relay->sched_loop, relay->sched, relay->spool);
         e = spool_start(relay->spool, why);
     }
     if (e == ERR_OK)
@@ -253,6 +246,20 @@ static enum err start_workers(struct relay *relay, struct err_detail *why)
     return ERR_OK;
 }
 
+static enum err recover(struct relay *relay, const struct conf *conf, struct err_detail *why)
+{
+    uint64_t began_ms = clock_mono_ms();
+    struct spool_stats stats;
+    enum err e = spool_open(&conf->spool, io_system, &relay->spool, why);
+    if (e != ERR_OK)
+        return e;
+    spool_stats_read(relay->spool, &stats);
+    LOG(LOG_INFO, "recovered", LOG_STR("path", conf->spool.path),
+        LOG_U64("messages", stats.live_messages), LOG_U64("segments", stats.segments),
+        LOG_U64("set_aside", stats.quarantined), LOG_U64("ms", clock_mono_ms() - began_ms));
+    return ERR_OK;
+}
+
 /* Ports first, as long as we may; then nothing of root is left; then files and threads. */
 static enum err start(struct relay *relay, struct conf *conf, struct ruleset *rules,
                       struct err_detail *why)
@@ -269,7 +276,7 @@ static enum err start(struct relay *relay, struct conf *conf, struct ruleset *ru
     if (e == ERR_OK)
         e = privdrop(conf->user, why);
     if (e == ERR_OK)
-        e = spool_open(&conf->spool, io_system, &relay->spool, why);
+        e = recover(relay, conf, why);
     if (e == ERR_OK)
         e = log_start(why);
     if (e == ERR_OK)
@@ -430,6 +437,7 @@ void relay_stop(struct relay **relay_at, uint64_t timeout_ms)
     if (relay->sched_thread.started)
         loop_stop(relay->sched_loop);
     thread_join(&relay->sched_thread);
+    requeue_stop(&relay->requeue);
     if (relay->spool)
         spool_stop(relay->spool);
     /* Completions of the last group wait in the workers' mailboxes: run by loop_free(). */

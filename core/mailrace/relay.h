@@ -17,6 +17,8 @@
 #include "queue/sched.h"
 #include "queue/spool.h"
 
+#include "requeue.h"
+
 struct auth_pool;
 struct outbound;
 struct worker;
@@ -46,6 +48,7 @@ struct relay {
     struct loop *sched_loop;
     struct sched *sched;
     struct thread sched_thread;
+    struct requeue requeue;
     struct outbound *outbound;
     struct auth_pool *auth_pool;
     struct worker **workers;

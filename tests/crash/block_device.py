@@ -153,6 +153,7 @@ class LoggedDisk:
             raise
 
     def _start(self, disk, log, export, kind, options):
+        said = self.stack.enter_context(open(export + ".said", "w+b"))
         daemon = subprocess.Popen(
             [tool("qemu-storage-daemon"),
              "--blockdev", f"driver=file,node-name=disk,filename={disk}",
@@ -161,13 +162,14 @@ class LoggedDisk:
              f"log-sector-size={SECTOR}",
              "--export", f"type=fuse,id=export,node-name=logged,mountpoint={export},writable=on,"
              "allow-other=off"],
-            stdin=subprocess.DEVNULL)
+            stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         self.stack.callback(self._end, daemon)
         size = os.path.getsize(disk)
         wait_until(lambda: daemon.poll() is not None or os.path.getsize(export) == size,
                    "the export of qemu-storage-daemon", 20)
         if daemon.poll() is not None:
-            raise OSError(f"qemu-storage-daemon ended with {daemon.returncode}")
+            said.seek(0)
+            raise OSError(f"qemu-storage-daemon ended with {daemon.returncode}: {said.read()}")
         self.stack.enter_context(mounted(export, kind, options, self.mnt))
         self.log = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
         self.stack.callback(os.close, self.log)

@@ -92,7 +92,7 @@ class Relay:
             return False
 
     def ended(self):
-        return self.process.poll() is not None
+        return self.process is None or self.process.poll() is not None
 
     def reload(self):
         """SIGHUP, unless it is so young that it would die of it. True if it was sent."""
@@ -111,7 +111,9 @@ class Relay:
         self.process.wait()
 
     def stop(self):
-        """Its exit status after SIGTERM."""
+        """Its exit status after SIGTERM; None if it never ran or does not end."""
+        if self.process is None:
+            return None
         if not self.ended():
             self.process.terminate()
         try:

@@ -1,6 +1,6 @@
-/* A spool in which something is broken: one bit in every 512 octets of every file, and every file cut
- * at every 512 octets. Every message that is whole is found; what is not is set aside and reported,
- * and never taken for a message; the spool goes on working.
+/* A spool in which something is broken: one bit in every 512 octets of every file, and every file
+ * cut at every 512 octets. Every message that is whole is found; what is not is set aside and
+ * reported, and never taken for a message; the spool goes on working.
  */
 #include <dirent.h>
 #include <unistd.h>
@@ -161,7 +161,8 @@ static bool hits(const struct wreck *w, const struct file *file, size_t at, size
 {
     char name[64];
     const struct spool_ref *ref = &w->refs[i];
-    snprintf(name, sizeof name, "/segments/seg-%03x", (unsigned)spool_generation_slot(ref->segment));
+    snprintf(name, sizeof name, "/segments/seg-%03x",
+             (unsigned)spool_generation_slot(ref->segment));
     if (strcmp(file->name, name) == 0)
         return at < (size_t)ref->offset + ref->length && end > ref->offset;
     snprintf(name, sizeof name, "/big/%016llx", (unsigned long long)ref->id);
@@ -185,16 +186,6 @@ static bool readable(struct wreck *w, unsigned i)
     return ok;
 }
 
-/* In the last group of a segment damage looks like a write that the power cut short, and nobody was
- * answered for that: it is set aside without an alarm. */
-static bool in_last_group(const struct wreck *w, unsigned i)
-{
-    for (unsigned k = i + 1; k <= LAST; k++)
-        if (w->refs[k].segment == w->refs[i].segment && k / EACH > i / EACH)
-            return false;
-    return true;
-}
-
 static uint64_t set_aside(const struct bed *b)
 {
     struct spool_stats stats;
@@ -213,7 +204,7 @@ static void check_messages(struct wreck *w, const struct file *file, size_t at, 
         /* One that was done may come back: the word of it was hit, which must be said. */
         if (!w->lives[i] && b->messages[i].found)
             campaign_check(set_aside(b) > 0, "message %u is back and nobody is told", i);
-        gone += w->lives[i] && hit && !w->big[i] && !b->messages[i].found && !in_last_group(w, i);
+        gone += w->lives[i] && hit && !w->big[i] && !b->messages[i].found;
     }
     if (gone > 0)
         campaign_check(set_aside(b) > 0, "%u messages are gone and nobody is told", gone);

@@ -47,7 +47,7 @@ struct trial {
     struct faulty_io *disk;
     bool settling[COUNT + 1]; /* told that it is done, perhaps not on the disk yet */
     bool settled[COUNT + 1];
-    bool unsure[COUNT + 1]; /* the process ended before it could write what became of it */
+    bool unsure[COUNT + 1];       /* the process ended before it could write what became of it */
     uint32_t attempts[COUNT + 1]; /* as given */
     bool outcomes_settled;        /* and on the disk */
     unsigned sent;

@@ -14,6 +14,7 @@
 #include "spool_bed.h"
 
 enum { MESSAGES_MAX = 160, ROUNDS = 14, EXHAUSTIVE_MAX = 12, SAMPLE_FIRST = 12, SAMPLE = 400 };
+enum { SCENARIOS_LEAST = 6 };
 #define NEVER SIZE_MAX
 
 struct history { /* of a message: operations before ... */
@@ -220,13 +221,14 @@ struct search {
     const struct scenario *scenario;
     struct bed *reader;
     uint64_t states, points, whole;
+    unsigned share; /* of the time, in percent: when it is up another scenario has its turn */
 };
 
 static bool check_kept(struct search *search, size_t at, const bool *kept)
 {
     search->states++;
     check_state(search->scenario, search->reader, at, kept);
-    return !campaign_time_is_up();
+    return !campaign_share_is_up(search->share);
 }
 
 static bool all_subsets(struct search *search, size_t at, size_t doubts, bool *kept)
@@ -297,9 +299,12 @@ int main(void)
     struct search search = {.reader = bed_new()};
     search.reader->io = &quick_io;
     uint64_t scenarios = 0;
-    do
+    while (!campaign_time_is_up()) {
+        search.share =
+            scenarios < SCENARIOS_LEAST ? (unsigned)(scenarios + 1) * 100 / SCENARIOS_LEAST : 100;
         search_scenario(&search, scenarios % 2 == 1);
-    while (scenarios++, !campaign_time_is_up());
+        scenarios++;
+    }
     campaign_note("%llu scenarios, %llu moments (%llu with every subset), %llu states",
                   (unsigned long long)scenarios, (unsigned long long)search.points,
                   (unsigned long long)search.whole, (unsigned long long)search.states);

@@ -216,7 +216,10 @@ def campaign_on(campaign, fs, seconds, folder):
     sparse(first, os.path.join(folder, "disk.img"))
     started = time.monotonic()
     recording = Recording(campaign, folder, os.path.join(folder, "disk.img"), fs.kind, fs.options)
-    lives = recording.record(seconds * RECORD_SHARE, WRITES_MAX)
+    try:
+        lives = recording.record(seconds * RECORD_SHARE, WRITES_MAX)
+    finally:
+        recording.disk.close()
     print(f"powercut: {fs.kind} {fs.options}: {len(recording.acknowledged)} acknowledged, "
           f"{len(recording.refused)} refused, {len(recording.arrived)} arrived, in {lives} lives",
           flush=True)

@@ -146,23 +146,25 @@ class Recording:
             wait_until(relay.answers, "the relay's banner")
             for c in clients:
                 c.start()
-            deadline = time.monotonic() + seconds
-            lives = 0
-            while time.monotonic() < deadline and self.disk.watermark() < writes_max:
-                life = time.monotonic() + dice.uniform(0.3, 2)
-                while time.monotonic() < min(life, deadline) and self.disk.watermark() < writes_max:
-                    time.sleep(0.01)
-                if relay.ended():
-                    raise AssertionError(f"the relay ended by itself:\n{relay.tail()}")
-                relay.kill()
-                lives += 1
-                relay.start()
-            return lives
+            return self.live_and_die(relay, dice, time.monotonic() + seconds, writes_max)
         finally:
             self.stopping = True
             if relay.process and not relay.ended():
                 relay.kill()
             for c in clients:
-                c.join(70)
+                if c.is_alive():
+                    c.join(70)
             sink.close()
-            self.disk.close()
+
+    def live_and_die(self, relay, dice, deadline, writes_max):
+        lives = 0
+        while time.monotonic() < deadline and self.disk.watermark() < writes_max:
+            life = time.monotonic() + dice.uniform(0.3, 2)
+            while time.monotonic() < min(life, deadline) and self.disk.watermark() < writes_max:
+                time.sleep(0.01)
+            if relay.ended():
+                raise AssertionError(f"the relay ended by itself:\n{relay.tail()}")
+            relay.kill()
+            lives += 1
+            relay.start()
+        return lives

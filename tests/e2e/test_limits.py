@@ -56,6 +56,32 @@ class Limits(Case):
         self.assertEqual(replies[2], "421 4.3.2 The maximum number of concurrent connections has exceeded a "
                                      "limit, closing transmission channel")
 
+    def counted(self, settings, attempts):
+        """The first digit of the reply to MAIL of each (source, sender)."""
+        port = self.port_with("message_rate_limit = 2; " + settings)
+        replies = []
+        for source, sender in attempts:
+            with self.dialogue(port, source=source) as d:
+                d.read()
+                d.say("EHLO client.test")
+                replies.append(d.say(f"MAIL FROM:<{sender}>")[:1])
+        return "".join(replies)
+
+    def test_messages_a_minute_of_a_sender(self):
+        self.assertEqual(self.counted('message_rate_source = "User";',
+                                      [("127.0.0.1", "a@src.test"), ("127.0.0.2", "A@src.test"),
+                                       ("127.0.0.1", "a@src.test"), ("127.0.0.1", "b@src.test")]),
+                         "2242")
+
+    def test_messages_a_minute_of_all(self):
+        self.assertEqual(self.counted('message_rate_source = "All";',
+                                      [("127.0.0.1", "a@src.test"), ("127.0.0.2", "b@src.test"),
+                                       ("127.0.0.3", "c@src.test")]), "224")
+
+    def test_messages_a_minute_without_a_source(self):
+        self.assertEqual(self.counted('message_rate_source = "None";',
+                                      [("127.0.0.1", "a@src.test")] * 3), "222")
+
     def test_messages_a_minute(self):
         port = self.port_with("message_rate_limit = 2;")
         d = self.dialogue(port)

@@ -65,6 +65,14 @@ class Load(Case):
         links = [f"/proc/{pid}/fd/{n}" for n in os.listdir(f"/proc/{pid}/fd")]
         return any(os.path.islink(l) and os.readlink(l).startswith("socket:") for l in links)
 
+    def test_tree(self):
+        output = self.run_program([LOAD, "tree", "--ranges", "2000", "--connectors", "7", "--seconds", "1"])
+        self.assertRegex(output, r"(?m)^2000 ranges of 7 connectors: built in .*, [1-9]\d*\.\d octets a range$")
+        for family in ("IPv4", "IPv6"):
+            found = re.search(rf"(?m)^{family}: .* million look-ups a second .*, (\d+) % of them hits$", output)
+            self.assertTrue(found and 50 <= int(found.group(1)) < 100, output)
+        self.assertRegex(output, r"(?m)^meanwhile [1-9]\d* new trees were published")
+
     def test_usage(self):
         self.run_program([LOAD, "--help"])
         for args in ([], ["fly"], ["source", "--messages", "none"], ["sink", "--listen", "x"]):

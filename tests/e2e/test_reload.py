@@ -150,19 +150,32 @@ class UnderFire(Case):
             self.exactly(which, sessions)
 
     def test_a_reload_within_a_transaction(self):
-        """What was accepted stays accepted and is delivered; what comes after is decided anew."""
+        """It keeps the rights that it began with, whatever is relayed for by now; the next one does not."""
         self.start()
         d = self.open("127.0.0.10")
         for line, reply in (("MAIL FROM:<a@src.test>", "250"), ("RCPT TO:<one@ext.test>", "250")):
             self.assertEqual(d.say(line)[:3], reply)
         self.load("B")
-        self.assertEqual(d.say("RCPT TO:<two@ext.test>"), "550 5.7.1 Unable to relay")
+        self.assertEqual(d.say("RCPT TO:<two@ext.test>")[:3], "250")
         self.assertEqual(d.say("RCPT TO:<three@b.test>")[:3], "250")
         self.assertEqual(d.say("DATA")[:3], "354")
         self.assertEqual(d.say("Subject: x\r\n\r\nx\r\n.")[:3], "250")
-        wait_until(lambda: sum(len(m["rcpts"]) for m in self.next_hop.messages) >= 2, self.running.output)
+        wait_until(lambda: sum(len(m["rcpts"]) for m in self.next_hop.messages) >= 3, self.running.output)
         self.assertEqual(sorted(r for m in self.next_hop.messages for r in m["rcpts"]),
-                         [b"one@ext.test", b"three@b.test"])
+                         [b"one@ext.test", b"three@b.test", b"two@ext.test"])
+        self.assertEqual(d.say("MAIL FROM:<a@src.test>")[:3], "250")
+        self.assertEqual(d.say("RCPT TO:<b@ext.test>"), "550 5.7.1 Unable to relay")
+
+    def test_no_reply_is_of_neither_within_a_transaction(self):
+        """A relays for a.test, B lets this client relay: both take the recipient."""
+        self.start()
+        d = self.open("127.0.0.11")
+        self.assertEqual(d.say("MAIL FROM:<a@src.test>")[:3], "250")
+        self.load("B")
+        self.assertEqual(d.say("RCPT TO:<b@a.test>")[:3], "250")
+        self.load("A")
+        self.assertEqual(d.say("RCPT TO:<c@a.test>")[:3], "250")
+        self.assertEqual(d.say("RCPT TO:<c@ext.test>"), "550 5.7.1 Unable to relay")
 
 
 class RangesFile(Case):
@@ -232,6 +245,25 @@ class RangesFile(Case):
         """As an editor leaves it for a moment: a connector without a range takes nobody."""
         self.put("")
         self.refused(r"range")
+        self.recovers()
+
+    def test_it_becomes_a_pipe(self):
+        """Opening it must not hold up the thread that reads signals."""
+        os.unlink(self.ranges)
+        os.mkfifo(self.ranges)
+        self.refused(r"hosts\.txt: not a plain file")
+        os.unlink(self.ranges)
+        self.recovers()
+
+    def test_anybody_may_write_to_it(self):
+        self.put("127.0.0.30\n")
+        os.chmod(self.ranges, 0o646)
+        self.refused(r"hosts\.txt: anybody may write")
+        self.recovers()
+
+    def test_it_has_a_NUL_byte(self):
+        self.put("127.0.0.30\0-127.0.0.40\n")
+        self.refused(r"hosts\.txt:1 .*NUL")
         self.recovers()
 
     def test_it_may_not_be_read(self):

@@ -320,7 +320,8 @@ static int faulty_mkdirat(struct io *io, int dirfd, const char *name, mode_t mod
 static int faulty_renameat(struct io *io, int olddir, const char *old, int newdir,
                            const char *new_name)
 {
-    return fails(self(io), FAULTY_OTHERS, "renameat") ? -1 : renameat(olddir, old, newdir, new_name);
+    return fails(self(io), FAULTY_OTHERS, "renameat") ? -1
+                                                      : renameat(olddir, old, newdir, new_name);
 }
 
 static int faulty_unlinkat(struct io *io, int dirfd, const char *name, int flags)

@@ -360,8 +360,8 @@ bool op_log_is_sync(const struct op_log *log, size_t at)
 
 /* --- What a crash leaves --- */
 
-/* Of the operations before END those that no sync covers. The pages of a failed sync count as written
- * from then on: no later one tries again. */
+/* Of the operations before END those that no sync covers. The pages of a failed sync count as
+ * written from then on: no later one tries again. */
 static size_t doubts_mark(const struct op_log *log, size_t end, bool *doubts)
 {
     bool *synced = MEM_NEW_ARRAY(bool, OBJECTS_MAX);

@@ -117,6 +117,26 @@ static void test_faults(void)
         {"timeouts",
          CONNECTOR("connection_timeout = \"10s\"; connection_inactivity_timeout = \"20s\";"),
          "must be less than connection_timeout"},
+        {"usage", CONNECTOR("usage = \"Relay\";"), "usage: one of \"Internet\""},
+        {"usage that needs bindings",
+         HEAD "receive_connectors = ( { name = \"A\"; usage = \"Internet\"; } );\n",
+         "bindings: at least one is needed"},
+        {"inherited open relay",
+         HEAD "server_permissions = ( { user = \"Anonymous\"; allow = [ "
+              "\"Accept-Any-Recipient\" ]; } );\n"
+              "receive_connectors = ( { name = \"A\"; usage = \"Internet\";"
+              " bindings = [ \"0.0.0.0:25\" ]; } );\n",
+         "an open relay"},
+        {"server permission without user",
+         HEAD "server_permissions = ( { allow = [ \"Submit\" ]; } );\n",
+         "server_permissions[0]: `user` is missing"},
+        {"rate source", CONNECTOR("message_rate_source = \"Host\";"),
+         "message_rate_source: one of \"None\""},
+        {"BINARYMIME", CONNECTOR("binary_mime_enabled = true;"), "only false is allowed"},
+        {"a key that waits for certificates", CONNECTOR("domain_secure_enabled = true;"),
+         "domain_secure_enabled: mutual TLS is not available in this version"},
+        {"a key for a farm of servers", CONNECTOR("transport_role = \"HubTransport\";"),
+         "transport_role: does not apply to a stand-alone relay"},
         {"banner", CONNECTOR("banner = \"hello\";"), "begins with 220"},
         {"smart host",
          "send_connectors = ( { name = \"A\"; address_spaces = [ \"*\" ];\n"
@@ -142,6 +162,89 @@ static void test_faults(void)
         if (!CHECK(strstr(reports.text, rows[i].wanted) != NULL))
             fprintf(stderr, "wanted \"%s\" in:\n%s", rows[i].wanted, reports.text);
     }
+}
+
+/* What `usage` sets, and that the connector's own keys come on top in any order. */
+static void test_usage(void)
+{
+    static const struct {
+        const char *name, *keys;
+        unsigned groups, auth;
+        const char *binding, *range, *range6; /* the first ones */
+    } rows[] = {
+        {"Internet", "usage = \"Internet\"; bindings = [ \"0.0.0.0:25\", \"[::]:25\" ];",
+         RIGHTS_GROUP_ANONYMOUS_USERS, RECEIVE_AUTH_TLS, "0.0.0.0:25", "0.0.0.0-255.255.255.255",
+         "::/0"},
+        {"Internet with its own ranges",
+         "remote_ip_ranges = [ \"10.0.0.1\" ]; usage = \"Internet\"; bindings = [ \"0.0.0.0:25\" "
+         "];",
+         RIGHTS_GROUP_ANONYMOUS_USERS, RECEIVE_AUTH_TLS, "0.0.0.0:25", "10.0.0.1", NULL},
+        {"Internal", "usage = \"internal\"; remote_ip_ranges = [ \"10.0.0.1\" ];",
+         RIGHTS_GROUP_EXCHANGE_SERVERS | RIGHTS_GROUP_EXCHANGE_LEGACY_SERVERS, RECEIVE_AUTH_TLS,
+         "0.0.0.0:25", "10.0.0.1", NULL},
+        {"Internal, externally secured",
+         "auth_mechanism = [ \"ExternalAuthoritative\" ]; bindings = [ \"10.0.0.9:2525\" ];"
+         "usage = \"Internal\"; remote_ip_ranges = [ \"10.0.0.1\" ];",
+         RIGHTS_GROUP_EXCHANGE_SERVERS | RIGHTS_GROUP_EXCHANGE_LEGACY_SERVERS,
+         RECEIVE_AUTH_EXTERNAL_AUTHORITATIVE, "10.0.0.9:2525", "10.0.0.1", NULL},
+        {"Client without logging on",
+         "auth_mechanism = [ \"Tls\" ]; usage = \"Client\"; remote_ip_ranges = [ \"10.0.0.1\" ];",
+         RIGHTS_GROUP_EXCHANGE_USERS, RECEIVE_AUTH_TLS, "0.0.0.0:587", "10.0.0.1", NULL},
+        {"Partner",
+         "usage = \"Partner\"; bindings = [ \"0.0.0.0:25\" ]; remote_ip_ranges = [ \"10.0.0.1\" ];",
+         RIGHTS_GROUP_PARTNERS, RECEIVE_AUTH_TLS, "0.0.0.0:25", "10.0.0.1", NULL},
+        {"Custom",
+         "usage = \"Custom\"; bindings = [ \"0.0.0.0:25\" ]; remote_ip_ranges = [ \"10.0.0.1\" ];",
+         0, RECEIVE_AUTH_TLS, "0.0.0.0:25", "10.0.0.1", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct reports reports = {0};
+        struct conf *conf = NULL;
+        struct ruleset *rules = NULL;
+        char text[1024], at[ENDPOINT_TEXT_SIZE];
+        unit_row(rows[i].name);
+        snprintf(text, sizeof text, HEAD "receive_connectors = ( { name = \"A\"; %s } );\n",
+                 rows[i].keys);
+        if (!CHECK(conf_load_text(text, "x.conf", take_report, &reports, &conf, &rules) ==
+                   ERR_OK)) {
+            fputs(reports.text, stderr);
+            continue;
+        }
+        const struct receive_connector *c = &conf->rules.receive[0];
+        CHECK_U64(c->permission_groups, rows[i].groups);
+        CHECK_U64(c->auth_mechanism, rows[i].auth);
+        CHECK_STR(endpoint_format(&c->bindings[0], at), rows[i].binding);
+        CHECK_STR(c->ranges[0].text, rows[i].range);
+        CHECK_U64(c->range_count, rows[i].range6 ? 2 : 1);
+        if (rows[i].range6 && c->range_count == 2)
+            CHECK_STR(c->ranges[1].text, rows[i].range6);
+        ruleset_free(&rules);
+        conf_free(&conf);
+    }
+}
+
+/* What the whole server grants reaches a connector that says nothing of it. */
+static void test_server_permissions(void)
+{
+    struct reports reports = {0};
+    struct conf *conf = NULL;
+    struct ruleset *rules = NULL;
+    const char *text =
+        HEAD "server_permissions = ( { user = \"Anonymous\";\n"
+             "  allow = [ \"Accept-Any-Recipient\" ]; deny = [ \"Accept-Any-Sender\" ]; } "
+             ");\n" CONNECTOR(
+                 "message_rate_source = \"user\"; reject_single_label_recipient_domains = true;");
+    if (!CHECK(conf_load_text(text, "x.conf", take_report, &reports, &conf, &rules) == ERR_OK)) {
+        fputs(reports.text, stderr);
+        return;
+    }
+    rights_mask rights = ruleset_rights(rules, 0, RIGHTS_ANONYMOUS);
+    CHECK(rights & RIGHTS_ACCEPT_ANY_RECIPIENT);
+    CHECK(rights & RIGHTS_ACCEPT_ANY_SENDER); /* the group allows it explicitly */
+    CHECK_U64(conf->rules.receive[0].message_rate_source, RECEIVE_RATE_USER);
+    CHECK_U64(receive_connector_rejected_domains(&conf->rules.receive[0]), 4);
+    ruleset_free(&rules);
+    conf_free(&conf);
 }
 
 static void test_all_faults_in_one_run(void)
@@ -236,6 +339,8 @@ static void test_reference_tells_the_defaults(void)
 }
 
 UNIT_MAIN("config/conf", {"every value reaches its place", test_every_value_reaches_its_place},
-          {"faults", test_faults}, {"all faults in one run", test_all_faults_in_one_run},
+          {"faults", test_faults}, {"usage", test_usage},
+          {"server permissions", test_server_permissions},
+          {"all faults in one run", test_all_faults_in_one_run},
           {"ranges from a file", test_ranges_from_a_file},
           {"the reference tells the defaults", test_reference_tells_the_defaults})

@@ -186,5 +186,29 @@ static void test_name_length(void)
     CHECK(scan.has_from);
 }
 
-UNIT_MAIN("net/header_scan", {"rows", test_rows}, {"no local name", test_no_local_name},
-          {"long", test_long}, {"name length", test_name_length})
+static const struct exchange_row {
+    const char *name, *text;
+    bool seen;
+} exchange_rows[] = {
+    {"none", "X-MS-Has-Attach: 1\r\nX-MS-Exchange-CrossPremises-A: 1\r\n\r\n", false},
+    {"organization", "To: a\r\nx-ms-exchange-organization-SCL: 1\r\n\r\n", true},
+    {"forest", "X-MS-Exchange-Forest-A: 1\r\nTo: a\r\n\r\n", true},
+    {"long name", "X-MS-Exchange-Organization-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: 1\r\n",
+     true},
+    {"in the body", "To: a\r\n\r\nX-MS-Exchange-Forest-A: 1\r\n", false},
+    {"folded", "To: a\r\n X-MS-Exchange-Forest-A: 1\r\n\r\n", false},
+};
+
+static void test_exchange_fields(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(exchange_rows); i++) {
+        struct header_scan scan = {.local_name = BYTES_EMPTY};
+        unit_row(exchange_rows[i].name);
+        feed(&scan, exchange_rows[i].text);
+        CHECK(scan.exchange_fields == exchange_rows[i].seen);
+    }
+}
+
+UNIT_MAIN("net/header_scan", {"exchange fields", test_exchange_fields}, {"rows", test_rows},
+          {"no local name", test_no_local_name}, {"long", test_long},
+          {"name length", test_name_length})

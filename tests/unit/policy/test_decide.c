@@ -257,6 +257,51 @@ static void test_connect(void)
     ruleset_free(&rules);
 }
 
-UNIT_MAIN("policy/decide", {"mail", test_mail}, {"rcpt", test_rcpt},
-          {"open relay battery", test_open_relay_battery},
+/* Exchange: RejectReserved...RecipientDomains, RejectSingleLabelRecipientDomains. */
+static void test_rejected_domains(void)
+{
+    enum {
+        TOP = DECIDE_RESERVED_TOP_LEVEL,
+        SECOND = DECIDE_RESERVED_SECOND_LEVEL,
+        SINGLE = DECIDE_SINGLE_LABEL
+    };
+    static const struct {
+        const char *name, *rcpt;
+        unsigned rejected, detail; /* of 5.1.x; 0: accepted */
+    } rows[] = {
+        {"nothing is rejected", "u@a.test", 0, 0},
+        {"test", "u@a.test", TOP, 4},
+        {"the top level itself", "u@localhost", TOP | SINGLE, 4},
+        {"any case", "u@A.INVALID", TOP, 4},
+        {"only whole labels", "u@contest", TOP, 0},
+        {"second level is not top level", "u@example.com", TOP | SINGLE, 0},
+        {"example.com", "u@example.com", SECOND, 5},
+        {"below example.org", "u@mail.Example.Org", SECOND, 5},
+        {"another name that ends so", "u@myexample.com", SECOND, 0},
+        {"single label", "u@printer", SINGLE, 6},
+        {"an address literal has no labels", "u@[192.0.2.1]", TOP | SECOND | SINGLE, 0},
+        {"two labels", "u@printer.net", SINGLE, 0},
+        {"postmaster", "postmaster", TOP | SECOND | SINGLE, 0},
+    };
+    struct ruleset *rules = rules_of_domains();
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct decide_facts facts = {
+            .rights = RIGHTS_SUBMIT | RIGHTS_ACCEPT_ANY_RECIPIENT,
+            .principal = RIGHTS_ANONYMOUS,
+            .rcpt = bytes_of(rows[i].rcpt),
+            .rcpt_domain = mail_domain(bytes_of(rows[i].rcpt)),
+            .rejected_domains = rows[i].rejected,
+        };
+        unit_row(rows[i].name);
+        struct decide_verdict v = decide(DECIDE_RCPT, &facts, rules);
+        CHECK_U64(v.accepted, rows[i].detail == 0);
+        CHECK_U64(v.status.code, rows[i].detail ? 550 : 250);
+        if (rows[i].detail)
+            CHECK_U64(v.status.enhanced[2], rows[i].detail);
+    }
+    ruleset_free(&rules);
+}
+
+UNIT_MAIN("policy/decide", {"rejected domains", test_rejected_domains}, {"mail", test_mail},
+          {"rcpt", test_rcpt}, {"open relay battery", test_open_relay_battery},
           {"domain apart from address", test_domain_apart_from_address}, {"connect", test_connect})

@@ -48,6 +48,10 @@ static const struct send_connector sends[] = {
 };
 static const struct accepted_domain domain = {.name = "ours.example", .origin = "t.conf:80"};
 
+static const struct rights_entry server[] = {
+    {RIGHTS_USER, "dora", RIGHTS_BYPASS_MESSAGE_SIZE_LIMIT, RIGHTS_ACCEPT_HEADERS_ORGANIZATION},
+};
+
 struct question {
     const char *from, *to, *user;
     bool tls;
@@ -63,6 +67,8 @@ static char *answer(const struct question *q, bool json, bool *accepted)
     r.settings.send_count = ARRAY_SIZE(sends);
     r.settings.domains = &domain;
     r.settings.domain_count = 1;
+    r.settings.server_permissions = server;
+    r.settings.server_permission_count = ARRAY_SIZE(server);
     if (!CHECK(rules_build(&r) == ERR_OK))
         printf("%s", r.text);
     struct explain_query query = {
@@ -135,6 +141,14 @@ static void test_text_says(void)
           "denied      ms-Exch-SMTP-Accept-Authoritative-Domain-Sender   denied by the permissions "
           "entry for Anonymous"},
          "right       ms-Exch-SMTP-Accept-Authoritative"},
+        {"inherited",
+         {.from = "10.9.9.9", .to = "10.0.0.1:587", .user = "dora", .tls = true},
+         true,
+         {"ms-Exch-Bypass-Message-Size-Limit                 from the inherited "
+          "server_permissions entry for user:dora",
+          "denied      ms-Exch-Accept-Headers-Organization               denied by the inherited "
+          "server_permissions entry for user:dora"},
+         NULL},
         {"no relay",
          {.from = "172.16.0.1", .sender = "a@x.example", .rcpt = "u@y.example"},
          false,
@@ -315,6 +329,10 @@ static void test_json(void)
          false,
          {"\"reply\":\"550 5.7.1 Unable to relay\"", "\"tarpit\":true",
           "\"missing\":[\"ms-Exch-SMTP-Accept-Any-Recipient\"]", "\"also\":[]"}},
+        {"inherited",
+         {.from = "10.9.9.9", .to = "10.0.0.1:587", .user = "dora", .tls = true},
+         true,
+         {"{\"inherited\":true,\"entry\":\"user:dora\"}"}},
         {"denied",
          {.from = "192.168.1.100"},
          true,

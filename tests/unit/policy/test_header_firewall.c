@@ -2,8 +2,7 @@
 
 #include "unit.h"
 
-#define ALL                                                                                        \
-    (HEADER_FIREWALL_ORGANIZATION | HEADER_FIREWALL_FOREST | HEADER_FIREWALL_ROUTING)
+#define ALL          (HEADER_FIREWALL_ORGANIZATION | HEADER_FIREWALL_FOREST | HEADER_FIREWALL_ROUTING)
 #define TRUSTED_ONLY (HEADER_FIREWALL_ORGANIZATION | HEADER_FIREWALL_FOREST)
 
 static const struct class_row {

@@ -67,10 +67,12 @@ static void tell(void *owner, const char *where, const char *text)
 static const struct fault_row {
     const char *name, *text, *where, *fault;
 } fault_rows[] = {
-    {"two words", "a\nb c\n", "r.txt:2", "\"b c\": an address or a local part is wanted, one a line"},
+    {"two words", "a\nb c\n", "r.txt:2",
+     "\"b c\": an address or a local part is wanted, one a line"},
     {"no local part", "@x.example", "r.txt:1",
      "\"@x.example\": an address or a local part is wanted, one a line"},
-    {"no domain", "\n\na@\n", "r.txt:3", "\"a@\": an address or a local part is wanted, one a line"},
+    {"no domain", "\n\na@\n", "r.txt:3",
+     "\"a@\": an address or a local part is wanted, one a line"},
     {"control", "a\x01@x\n", "r.txt:1",
      "\"a\\x01@x\": an address or a local part is wanted, one a line"},
 };

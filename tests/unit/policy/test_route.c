@@ -157,6 +157,48 @@ static void test_defaults(void)
     CHECK(ipaddr_equal(&c.source_ip_address, &IPADDR_V4_ANY));
 }
 
-UNIT_MAIN("policy/route", {"address space parse", test_address_space_parse},
-          {"selection", test_selection}, {"nothing matches", test_nothing_matches},
+static const struct rights_entry see_all[] = {
+    {RIGHTS_ANONYMOUS, NULL, RIGHTS_SEND_HEADERS_ORGANIZATION | RIGHTS_SEND_HEADERS_FOREST, 0}};
+static const struct rights_entry see_nothing[] = {
+    {RIGHTS_ANONYMOUS, NULL, RIGHTS_SEND_HEADERS_ROUTING, RIGHTS_SEND_HEADERS_ROUTING}};
+
+static const struct send_rights_row {
+    const char *name;
+    bool secured, mx;
+    const struct rights_entry *entry;
+    enum rights_principal principal;
+    rights_mask rights;
+} send_rights_rows[] = {
+    {"anonymous", false, false, NULL, RIGHTS_ANONYMOUS, RIGHTS_SEND_HEADERS_ROUTING},
+    {"by MX", false, true, NULL, RIGHTS_ANONYMOUS, RIGHTS_SEND_HEADERS_ROUTING},
+    {"secured", true, false, NULL, RIGHTS_EXTERNALLY_SECURED_SERVERS,
+     RIGHTS_SEND_HEADERS_ROUTING | RIGHTS_SEND_EXCH50},
+    {"no smart host is trusted by MX", true, true, NULL, RIGHTS_ANONYMOUS,
+     RIGHTS_SEND_HEADERS_ROUTING},
+    {"allowed", false, false, see_all, RIGHTS_ANONYMOUS,
+     RIGHTS_SEND_HEADERS_ROUTING | RIGHTS_SEND_HEADERS_ORGANIZATION | RIGHTS_SEND_HEADERS_FOREST},
+    {"denied", false, false, see_nothing, RIGHTS_ANONYMOUS, 0},
+    {"denied to somebody else", true, false, see_nothing, RIGHTS_EXTERNALLY_SECURED_SERVERS,
+     RIGHTS_SEND_HEADERS_ROUTING | RIGHTS_SEND_EXCH50},
+};
+
+static void test_send_rights(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(send_rights_rows); i++) {
+        const struct send_rights_row *row = &send_rights_rows[i];
+        struct send_connector c;
+        unit_row(row->name);
+        send_connector_defaults(&c);
+        c.dns_routing_enabled = row->mx;
+        c.externally_secured = row->secured;
+        c.permissions = row->entry;
+        c.permission_count = row->entry != NULL;
+        CHECK_U64(send_connector_principal(&c), row->principal);
+        CHECK_U64(send_connector_rights(&c), row->rights);
+    }
+}
+
+UNIT_MAIN("policy/route", {"send rights", test_send_rights},
+          {"address space parse", test_address_space_parse}, {"selection", test_selection},
+          {"nothing matches", test_nothing_matches},
           {"order is irrelevant", test_order_is_irrelevant}, {"defaults", test_defaults})

@@ -131,6 +131,60 @@ static void test_rights(void)
     ruleset_free(&r.set);
 }
 
+/* Explicit deny, explicit allow, inherited deny, inherited allow: the first that names it. */
+static void test_server_permissions(void)
+{
+    static const struct rights_entry server[] = {
+        {RIGHTS_ANONYMOUS, NULL, RIGHTS_ACCEPT_ANY_RECIPIENT, RIGHTS_ACCEPT_ANY_SENDER},
+        {RIGHTS_USER, "eve", RIGHTS_ACCEPT_ANY_SENDER, RIGHTS_ACCEPT_ANY_RECIPIENT},
+        {RIGHTS_AUTHENTICATED_USERS, NULL, RIGHTS_BYPASS_MESSAGE_SIZE_LIMIT, 0},
+    };
+    static const struct rules_connector two[] = {
+        {.name = "Plain",
+         .bindings = {P25},
+         .ranges = {"10.0.0.1"},
+         .groups = ANON | USERS,
+         .auth = TLS | BASIC},
+        {.name = "Strict",
+         .bindings = {P25},
+         .ranges = {"10.0.0.2"},
+         .groups = ANON,
+         .auth = TLS,
+         .permissions = {{RIGHTS_ANONYMOUS, NULL, 0, RIGHTS_ACCEPT_ANY_RECIPIENT}}},
+    };
+    struct rights_identity eve[] = {{RIGHTS_AUTHENTICATED_USERS, NULL}, {RIGHTS_USER, "eve"}};
+    struct rules r;
+    rules_start_routed(&r, two, 2);
+    r.settings.server_permissions = server;
+    r.settings.server_permission_count = ARRAY_SIZE(server);
+    CHECK(rules_build(&r) == ERR_OK);
+    rights_mask plain = ruleset_rights(r.set, 0, RIGHTS_ANONYMOUS);
+    rights_mask strict = ruleset_rights(r.set, 1, RIGHTS_ANONYMOUS);
+    rights_mask hers = ruleset_identity_rights(r.set, 0, eve, 2);
+    CHECK(plain & RIGHTS_ACCEPT_ANY_RECIPIENT);
+    CHECK(plain & RIGHTS_ACCEPT_ANY_SENDER); /* the group's is explicit */
+    CHECK(!(strict & RIGHTS_ACCEPT_ANY_RECIPIENT));
+    CHECK(hers & RIGHTS_ACCEPT_ANY_SENDER);
+    CHECK(hers & RIGHTS_BYPASS_MESSAGE_SIZE_LIMIT);
+    CHECK(hers & RIGHTS_ACCEPT_ANY_RECIPIENT); /* ExchangeUsers allows it explicitly */
+    ruleset_free(&r.set);
+}
+
+/* An inherited right makes an open relay as its own would. */
+static void test_inherited_open_relay(void)
+{
+    static const struct rights_entry relay = {RIGHTS_ANONYMOUS, NULL, RIGHTS_ACCEPT_ANY_RECIPIENT,
+                                              0};
+    static const struct rules_connector one = {
+        .name = "All", .bindings = {P25}, .ranges = {ALL4}, .groups = ANON, .auth = TLS};
+    struct rules r;
+    rules_start_routed(&r, &one, 1);
+    r.settings.server_permissions = &relay;
+    r.settings.server_permission_count = 1;
+    CHECK(rules_build(&r) == ERR_SYNTAX);
+    CHECK(strstr(r.text, "an open relay") != NULL);
+}
+
 /* Nothing of the settings may be needed after the build. */
 static void test_deep_copy(void)
 {
@@ -204,6 +258,7 @@ static void test_connector_defaults(void)
 }
 
 UNIT_MAIN("policy/ruleset", {"select", test_select}, {"bindings", test_bindings},
-          {"rights", test_rights}, {"deep copy", test_deep_copy},
+          {"rights", test_rights}, {"server permissions", test_server_permissions},
+          {"inherited open relay", test_inherited_open_relay}, {"deep copy", test_deep_copy},
           {"route of postmaster", test_route_of_postmaster},
           {"connector defaults", test_connector_defaults})

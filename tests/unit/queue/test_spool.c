@@ -255,8 +255,9 @@ static void test_failed_sync(void)
     b->io = faulty_io_of(f);
     if (!CHECK(bed_open(b, NULL) == ERR_OK))
         return;
+    /* Large enough for the segment not to be emptied at once. */
     for (unsigned i = 0; i < 3; i++)
-        bed_send(b, i, 500);
+        bed_send(b, i, 8000);
     bed_work(b);
     bed_outcome(b, 0, 1);
     spool_message_done(b->spool, &b->messages[1].ref);

@@ -240,10 +240,12 @@ static struct planted planted_open(struct bed *b, const struct images *images)
     struct planted p = {b, faulty_io_new(b->path), false};
     b->io = faulty_io_of(p.disk);
     p.open = CHECK(bed_open(b, &why) == ERR_OK);
-    if (p.open)
+    if (p.open) {
         bed_recover(b);
-    else
+        bed_work(b); /* what could not be read is set aside */
+    } else {
         fprintf(stderr, "%s\n", why.text);
+    }
     return p;
 }
 
