@@ -53,7 +53,8 @@ SOURCES = [("small", 2500, 8), ("large", 150000, 2)]
 WHEN_WRITES_FAIL = {"spool_group_failed", "spool_segment_poisoned", "spool_unhealthy", "spool_healed",
                     "spool_txn_refused"}
 WHEN_DAMAGED = ["spool_aside_written", "spool_aside_big_moved", "spool_aside_message"]
-WHEN_NEW = ["spool_root_made"]
+WHEN_NEW = ["spool_root_made", "spool_segment_begun", "spool_segment_prewritten",
+            "spool_segment_created", "spool_segment_named"]  # later segments are used again instead
 
 
 class MortalRelay(Relay):

@@ -69,18 +69,18 @@ class Limits(Case):
 
     def test_messages_a_minute_of_a_sender(self):
         self.assertEqual(self.counted('message_rate_source = "User";',
-                                      [("127.0.0.1", "a@src.test"), ("127.0.0.2", "A@src.test"),
-                                       ("127.0.0.1", "a@src.test"), ("127.0.0.1", "b@src.test")]),
+                                      [("127.0.0.2", "a@src.test"), ("127.0.0.3", "A@src.test"),
+                                       ("127.0.0.2", "a@src.test"), ("127.0.0.2", "b@src.test")]),
                          "2242")
 
     def test_messages_a_minute_of_all(self):
         self.assertEqual(self.counted('message_rate_source = "All";',
-                                      [("127.0.0.1", "a@src.test"), ("127.0.0.2", "b@src.test"),
-                                       ("127.0.0.3", "c@src.test")]), "224")
+                                      [("127.0.0.2", "a@src.test"), ("127.0.0.3", "b@src.test"),
+                                       ("127.0.0.4", "c@src.test")]), "224")
 
     def test_messages_a_minute_without_a_source(self):
         self.assertEqual(self.counted('message_rate_source = "None";',
-                                      [("127.0.0.1", "a@src.test")] * 3), "222")
+                                      [("127.0.0.2", "a@src.test")] * 3), "222")
 
     def test_messages_a_minute(self):
         port = self.port_with("message_rate_limit = 2;")
