@@ -156,6 +156,9 @@ static void check_whole(struct conf_reading *r, const struct conf *c)
             conf_fault(
                 r, x->origin, "require_tls",
                 "STARTTLS is impossible without tls.certificate and tls.key: nobody could send");
+        if (x->protocol_logging_verbose && !c->protocol_path)
+            conf_fault(r, x->origin, "protocol_logging_level",
+                       "Verbose needs a place to write to: set log = { protocol_path = \"DIR\"; }");
         check_logon(r, c, x);
     }
 }

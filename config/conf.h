@@ -30,6 +30,7 @@ struct conf { /* immutable once loaded; text lives in arena */
     struct retry_settings retry;
     uint64_t max_per_domain_outbound_connections;
     struct log_settings log;
+    const char *protocol_path; /* directory of the protocol log; NULL: none */
     const char *admin_socket, *admin_listen;
     struct tls_settings tls;
     struct dns_settings dns;

@@ -135,6 +135,17 @@ static void take_rate_source(struct conf_reading *r, const struct conf_option *o
                "one of \"None\", \"IPAddress\", \"User\", \"All\" is allowed");
 }
 
+static void take_protocol_logging(struct conf_reading *r, const struct conf_option *option,
+                                  const struct conf_value *value, const char *path, void *target)
+{
+    struct receive_draft *draft = target;
+    struct bytes text = bytes_of(value->type == CONF_VALUE_TEXT ? value->text : "");
+    (void)option;
+    draft->c.protocol_logging_verbose = bytes_equal_nocase(text, BYTES("Verbose"));
+    if (!draft->c.protocol_logging_verbose && !bytes_equal_nocase(text, BYTES("None")))
+        conf_fault(r, value->where, path, "one of \"None\", \"Verbose\" is allowed");
+}
+
 static void take_size_enabled(struct conf_reading *r, const struct conf_option *option,
                               const struct conf_value *value, const char *path, void *target)
 {
@@ -322,6 +333,12 @@ static const struct conf_option RECEIVE_OPTIONS[] = {
      .standard = "IPAddress",
      .help = "what one source is: IPAddress, User (who logged on, else the sender), All (the "
              "connector) or None (no limit)"},
+    {.key = "protocol_logging_level",
+     .type = CONF_CUSTOM,
+     .custom = take_protocol_logging,
+     .standard = "None",
+     .help = "None or Verbose: every command and reply goes to the protocol log, see "
+             "log.protocol_path"},
     {.key = "connection_timeout",
      .type = CONF_DURATION,
      .min = 1000,

@@ -144,6 +144,10 @@ void conf_take_send(struct conf_reading *r, const struct conf_option *option,
                     const struct conf_value *value, const char *path, void *target);
 void conf_take_domains(struct conf_reading *r, const struct conf_option *option,
                        const struct conf_value *value, const char *path, void *target);
+/* conf_rewrite.c */
+void conf_take_rewrites(struct conf_reading *r, const struct conf_option *option,
+                        const struct conf_value *value, const char *path, void *target);
+extern const struct conf_section CONF_REWRITE;
 extern const struct conf_section CONF_RECEIVE, CONF_SEND, CONF_DOMAIN, CONF_PERMISSION,
     CONF_SERVER_PERMISSION;
 

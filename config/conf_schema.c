@@ -170,6 +170,9 @@ static const struct conf_option LOG_OPTIONS[] = {
      .custom = take_format,
      .standard = "text",
      .help = "text (key=value) or json, one event a line on standard error"},
+    RESTART_ROW(conf, "protocol_path", CONF_TEXT, protocol_path, 1, 4000, "",
+                "directory of the protocol log of connectors with protocol_logging_level "
+                "\"Verbose\": made if it is not there, mode 0750"),
 };
 static const struct conf_section LOG_SECTION = {"log", LOG_OPTIONS, ARRAY_SIZE(LOG_OPTIONS)};
 
@@ -248,6 +251,13 @@ static const struct conf_option ROOT_OPTIONS[] = {
      .section = &CONF_DOMAIN,
      .standard = "()",
      .help = "domains that we take mail for"},
+    {.key = "address_rewrite_entries",
+     .type = CONF_CUSTOM,
+     .custom = conf_take_rewrites,
+     .section = &CONF_REWRITE,
+     .standard = "()",
+     .help = "internal addresses that the outside sees as others: in MAIL FROM and in the header's "
+             "sender and recipient fields, and back in RCPT TO"},
     {.key = "server_permissions",
      .type = CONF_CUSTOM,
      .custom = take_server_permissions,

@@ -201,12 +201,33 @@ void smtp_server_forget(struct smtp_server *s)
 
 /* ---- replies ---------------------------------------------------------------------------- */
 
+void smtp_server_heard(struct smtp_server *s, struct bytes line)
+{
+    if (s->ops->on_protocol)
+        s->ops->on_protocol(s->owner, '<', line);
+}
+
+void smtp_server_said(struct smtp_server *s, size_t before)
+{
+    if (!s->ops->on_protocol)
+        return;
+    struct bytes rest = bytes_from(buf_bytes(&s->output), before), line;
+    while (rest.len) {
+        bytes_split(rest, '\n', &line, &rest);
+        if (line.len && line.ptr[line.len - 1] == '\r')
+            line.len--;
+        s->ops->on_protocol(s->owner, '>', line);
+    }
+}
+
 void smtp_server_reply(struct smtp_server *s, const struct mail_status *status)
 {
+    size_t before = buf_len(&s->output);
     bool enhanced = s->settings.extensions & SMTP_SERVER_ENHANCEDSTATUSCODES;
     /* A peer that fills a megabyte with answers it does not read is past talking to. */
     if (smtp_reply_write(&s->output, status, enhanced) != ERR_OK)
         smtp_server_enter(s, SERVER_CLOSING);
+    smtp_server_said(s, before);
 }
 
 void smtp_server_refuse(struct smtp_server *s, const struct mail_status *status)
@@ -294,6 +315,7 @@ static void handle_line(struct smtp_server *s, struct bytes line)
     s->current = (struct smtp_command){BYTES_EMPTY, smtp_server_auth_shown(s, line)};
     /* RFC 5321 2.3.8: CRLF ends a line, and neither octet stands anywhere else */
     if (line.len < 2 || line.ptr[line.len - 2] != '\r') {
+        smtp_server_heard(s, s->current.argument);
         smtp_server_auth_abandon(s);
         smtp_server_error(s, &MAIL_STATUS(500, 5, 5, 2, "Line does not end in CRLF"));
         return;
@@ -302,9 +324,11 @@ static void handle_line(struct smtp_server *s, struct bytes line)
     s->current.argument = smtp_server_auth_shown(s, line);
     if (bytes_find(line, '\r', 0) != BYTES_NOT_FOUND ||
         bytes_find(line, '\0', 0) != BYTES_NOT_FOUND) {
+        smtp_server_heard(s, s->current.argument);
         smtp_server_auth_abandon(s);
         smtp_server_error(s, &MAIL_STATUS(501, 5, 5, 2, "CR or NUL within a line"));
     } else if (s->state == SERVER_AUTH) {
+        smtp_server_heard(s, s->current.argument);
         smtp_server_auth_response(s, line);
     } else {
         smtp_server_command(s, line);
@@ -320,6 +344,8 @@ static void drop_line(struct smtp_server *s, size_t octets, bool ended)
     s->current = (struct smtp_command){BYTES_EMPTY, BYTES_EMPTY};
     s->dropped_octets += octets + buf_len(&s->line);
     free_line(s);
+    if (ended || s->dropped_octets > SMTP_SERVER_LINE_DROP_MAX)
+        smtp_server_heard(s, BYTES("(a line that is too long)"));
     if (s->dropped_octets > SMTP_SERVER_LINE_DROP_MAX) {
         smtp_server_refuse_close(s, &too_long);
     } else if (ended) {

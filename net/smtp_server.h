@@ -74,6 +74,8 @@ struct smtp_server_facts {
 /* An owner answers at once by filling STATUS, or later with exactly one smtp_server_answer(). */
 enum smtp_server_verdict { SMTP_SERVER_ANSWERED, SMTP_SERVER_LATER };
 
+struct smtp_server;
+
 /* All get the owner given at start. STATUS comes filled with the ordinary success reply. */
 struct smtp_server_ops {
     /* MAIL: ENVELOPE has sender and parameters. A 2xx opens the transaction. To this and all that
@@ -106,6 +108,11 @@ struct smtp_server_ops {
      */
     enum smtp_server_verdict (*on_auth)(void *owner, struct bytes user, struct bytes password,
                                         struct mail_status *status);
+    /* For a protocol log: each command line as it is read ('<') and each line of a reply as it is
+     * queued ('>'), without CRLF (a wrong line end stays). Of AUTH only the mechanism, of its
+     * responses nothing, message text never. May come before smtp_service_start() returns. NULL:
+     * costs nothing. */
+    void (*on_protocol)(void *owner, char direction, struct bytes line);
 };
 
 /* SETTINGS are copied. FACTS' client, local and session_id are taken from FIRST_FACTS. */

@@ -87,9 +87,11 @@ void smtp_server_auth_forget(struct smtp_server *s)
 /* TEXT is base64 already, or empty. */
 static void challenge(struct smtp_server *s, struct bytes text)
 {
+    size_t before = buf_len(&s->output);
     smtp_server_enter(s, SERVER_AUTH);
     if (buf_printf(&s->output, "334 " BYTES_FMT "\r\n", BYTES_ARG(text)) != ERR_OK)
         smtp_server_enter(s, SERVER_CLOSING);
+    smtp_server_said(s, before);
 }
 
 /* Credentials that nobody can have go the same way and take the same time. */

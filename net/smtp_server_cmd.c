@@ -171,14 +171,31 @@ static void show_command(struct smtp_server *s, const struct verb *verb, struct 
     }
 }
 
+/* SHOWN: what handle_line() left to see of LINE. */
+static void hear(struct smtp_server *s, const struct verb *verb, struct bytes line,
+                 struct bytes shown)
+{
+    char text[64];
+    if (!s->ops->on_protocol)
+        return;
+    if (verb && (verb->flags & VERB_AUTH)) {
+        snprintf(text, sizeof text, "AUTH " BYTES_FMT, BYTES_ARG(s->current.argument));
+        smtp_server_heard(s, bytes_of(text));
+    } else {
+        smtp_server_heard(s, verb ? line : shown);
+    }
+}
+
 void smtp_server_command(struct smtp_server *s, struct bytes line)
 {
     struct smtp_command command = {BYTES_EMPTY, BYTES_EMPTY};
     const struct verb *verb = NULL;
+    struct bytes shown = s->current.argument;
     if (smtp_syntax_command(line, &command) == ERR_OK) {
         verb = verb_find(command.verb);
         show_command(s, verb, line, &command);
     }
+    hear(s, verb, line, shown);
     if (looks_foreign(s, verb, line))
         smtp_server_refuse_close(s, &MAIL_STATUS(554, 5, 5, 0, "This is an SMTP service"));
     else if (!verb)
@@ -295,8 +312,10 @@ static void verb_ehlo(struct smtp_server *s, struct bytes argument)
                ipaddr_format(&s->facts.client.addr, client));
     hello_extensions(s, &lines);
     lines.text[lines.last + 3] = ' '; /* "250 " on the last line: RFC 5321 4.2.1 */
+    size_t before = buf_len(&s->output);
     if (buf_append(&s->output, bytes_make(lines.text, lines.len)) != ERR_OK)
         smtp_server_enter(s, SERVER_CLOSING);
+    smtp_server_said(s, before);
 }
 
 /* ---- the short ones --------------------------------------------------------------------- */

@@ -102,6 +102,9 @@ struct smtp_server {
 /* The only writer of the state; from SERVER_CLOSING there is no way out. */
 void smtp_server_enter(struct smtp_server *s, enum smtp_server_state state);
 void smtp_server_reply(struct smtp_server *s, const struct mail_status *status);
+/* For on_protocol: LINE was read; the output behind its octet BEFORE was said. */
+void smtp_server_heard(struct smtp_server *s, struct bytes line);
+void smtp_server_said(struct smtp_server *s, size_t before);
 /* Replies and tells the owner. Policy and size: not counted. */
 void smtp_server_refuse(struct smtp_server *s, const struct mail_status *status);
 /* Unknown, malformed or out of order: counted; 421 and the end once there are too many. */

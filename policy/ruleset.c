@@ -19,6 +19,7 @@ struct ruleset {
     struct arena arena;
     struct ruleset_settings settings; /* ours, in the arena */
     struct domain_set *domains;
+    struct rewrite_set *rewrites; /* NULL: there are no entries */
     rights_mask (*rights)[RIGHTS_PRINCIPAL_COUNT]; /* by connector */
     struct ruleset_binding *bindings;              /* ordered by ruleset_endpoint_compare() */
     size_t binding_count;
@@ -152,6 +153,7 @@ static bool check_all(const struct ruleset_settings *settings, ruleset_report re
     ruleset_check_overlaps(&check);
     ruleset_check_domains(&check);
     ruleset_check_send(&check);
+    ruleset_check_rewrites(&check);
     return !check.faulty;
 }
 
@@ -166,6 +168,10 @@ enum err ruleset_build(const struct ruleset_settings *settings, ruleset_report r
     ruleset_copy_settings(&rules->arena, settings, &rules->settings);
     enum err e = domain_set_build(rules->settings.domains, rules->settings.domain_count,
                                   &rules->domains, NULL);
+    size_t which;
+    if (e == ERR_OK && rules->settings.rewrite_count > 0)
+        e = rewrite_set_build(rules->settings.rewrites, rules->settings.rewrite_count,
+                              &rules->rewrites, &which, NULL);
     if (e != ERR_OK) {
         ruleset_free(&rules);
         return e;
@@ -184,6 +190,7 @@ void ruleset_free(struct ruleset **rules)
         for (size_t i = 0; i < r->binding_count; i++)
             iptree_free(&r->bindings[i].tree);
         domain_set_free(&r->domains);
+        rewrite_set_free(&r->rewrites);
         account_set_unref(&r->settings.accounts);
         for (size_t i = 0; i < r->settings.domain_count; i++) {
             struct recipient_set *recipients = r->settings.domains[i].recipients;
@@ -310,6 +317,11 @@ enum rights_principal ruleset_first_principal(const struct receive_connector *co
 const struct domain_set *ruleset_domains(const struct ruleset *rules)
 {
     return rules->domains;
+}
+
+const struct rewrite_set *ruleset_rewrites(const struct ruleset *rules)
+{
+    return rules->rewrites;
 }
 
 const struct ruleset_settings *ruleset_settings(const struct ruleset *rules)

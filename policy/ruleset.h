@@ -13,6 +13,7 @@
 #include "policy/account.h"
 #include "policy/domain_set.h"
 #include "policy/receive_connector.h"
+#include "policy/rewrite.h"
 #include "policy/route.h"
 
 struct ruleset_settings {
@@ -23,6 +24,8 @@ struct ruleset_settings {
     size_t send_count;
     const struct accepted_domain *domains;
     size_t domain_count;
+    const struct rewrite_entry *rewrites;
+    size_t rewrite_count;
     /* What every receive connector inherits: its own entries come before these. */
     const struct rights_entry *server_permissions;
     size_t server_permission_count;
@@ -81,6 +84,7 @@ size_t ruleset_candidates(const struct ruleset *rules, const struct endpoint *lo
 /* Who a session is from the first byte: externally secured, or anonymous. */
 enum rights_principal ruleset_first_principal(const struct receive_connector *connector);
 const struct domain_set *ruleset_domains(const struct ruleset *rules);
+const struct rewrite_set *ruleset_rewrites(const struct ruleset *rules); /* NULL: no entries */
 const struct ruleset_settings *ruleset_settings(const struct ruleset *rules);
 /* DOMAIN empty (<postmaster>): that of the default accepted domain. */
 struct route ruleset_route(const struct ruleset *rules, struct bytes domain, uint64_t octets);

@@ -68,6 +68,24 @@ static void copy_send(struct arena *arena, const struct send_connector *from,
     to->permissions = copy_permissions(arena, from->permissions, from->permission_count);
 }
 
+static const struct rewrite_entry *copy_rewrites(struct arena *arena,
+                                                 const struct rewrite_entry *from, size_t count)
+{
+    struct rewrite_entry *to = ARENA_NEW_ARRAY(arena, struct rewrite_entry, count);
+    for (size_t i = 0; i < count; i++) {
+        const char **exceptions = ARENA_NEW_ARRAY(arena, const char *, from[i].exception_count);
+        for (size_t j = 0; j < from[i].exception_count; j++)
+            exceptions[j] = copy_text(arena, from[i].exceptions[j]);
+        to[i] = from[i];
+        to[i].name = copy_text(arena, from[i].name);
+        to[i].origin = copy_text(arena, ruleset_text(from[i].origin));
+        to[i].internal_address = copy_text(arena, from[i].internal_address);
+        to[i].external_address = copy_text(arena, from[i].external_address);
+        to[i].exceptions = exceptions;
+    }
+    return to;
+}
+
 void ruleset_copy_settings(struct arena *arena, const struct ruleset_settings *from,
                            struct ruleset_settings *to)
 {
@@ -94,6 +112,8 @@ void ruleset_copy_settings(struct arena *arena, const struct ruleset_settings *f
         .send_count = from->send_count,
         .domains = domains,
         .domain_count = from->domain_count,
+        .rewrites = copy_rewrites(arena, from->rewrites, from->rewrite_count),
+        .rewrite_count = from->rewrite_count,
         .server_permissions =
             copy_permissions(arena, from->server_permissions, from->server_permission_count),
         .server_permission_count = from->server_permission_count,

@@ -44,6 +44,7 @@ void ruleset_check_duplicates(struct ruleset_check *check, const char *kind,
 void ruleset_check_receive(struct ruleset_check *check);
 void ruleset_check_domains(struct ruleset_check *check);
 void ruleset_check_send(struct ruleset_check *check);
+void ruleset_check_rewrites(struct ruleset_check *check);
 void ruleset_check_overlaps(struct ruleset_check *check);
 
 /* May everybody on the Internet bring mail to C without saying who he is? */

@@ -115,13 +115,18 @@
  *   24 u64 hash of the items
  *   32 24 octets 0
  *   56 u64 hash of bytes 0 to 55, seeded with the segment's salt
+ *
  * Item, one a record, in the order of the records:
+ *
  *    0 u32 type   4 u32 offset   8 u32 length, padding included   12 u32 octets that follow
  *   16 u64 message id
  *   MESSAGE, BIG: nothing, or the facts
  *   OUTCOME: u64 generation where the message lives
  *   DONE, CHECKPOINT: the record's head
- * Facts: i64 received at   u64 octets of the text   u32 flags (1: sender is <>, 2: is_dsn)
+ *
+ * Facts, which the scheduler needs and finds here without reading the record:
+ *
+ *   i64 received at   u64 octets of the text   u32 flags (1: sender is <>, 2: is_dsn)
  *   u32 recipients; each: u8 notify, u8 length of the domain, the domain
  *
  *   F1 the trailer's magic, generation and hash are right, the 24 octets are 0, end and length
@@ -129,7 +134,8 @@
  *   F2 the hash of the items fits, and every item is whole and as its type wants it.
  *   F3 the records the items speak of follow each other from 4096 to end without a gap.
  *   F4 no CHECKPOINT says that the segment ends sooner.
- *   A trailer that breaks none of F1 and F4 gives the end even if the items break F2 or F3.
+ *
+ * A trailer that breaks none of F1 and F4 gives the end even if the items break F2 or F3.
  */
 #ifndef QUEUE_SPOOL_FORMAT_H
 #define QUEUE_SPOOL_FORMAT_H

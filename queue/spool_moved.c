@@ -138,8 +138,7 @@ void spool_moved_free(struct spool_moved *moved)
 {
     ASSERT(atomic_load(&moved->readers) == 0);
     retired_free(moved);
-    mem_free(atomic_load(&moved->table));
-    *moved = (struct spool_moved){0};
+    mem_free(atomic_exchange(&moved->table, NULL));
 }
 
 /* --- Readers --- */

@@ -326,6 +326,16 @@ size_t spool_salvage(struct spool *spool, int fd, uint8_t *to, size_t len, uint6
 MUST_USE enum err spool_set_aside_message(struct spool *spool, const struct spool_ref *ref,
                                           struct bytes reason);
 
+/* --- spool_files.c --- */
+struct spool_files {
+    struct spool *spool;
+    uint32_t order[SPOOL_SLOTS]; /* slots, latest generation first */
+    size_t count;
+    uint64_t id_max; /* ids below have been handed out */
+};
+/* Adopts the segment files; sets aside those whose header is damaged. */
+MUST_USE enum err spool_files_find(struct spool_files *files, struct err_detail *why);
+
 /* --- spool_recover.c --- */
 MUST_USE enum err spool_recover(struct spool *spool, struct err_detail *why);
 

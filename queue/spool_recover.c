@@ -9,10 +9,8 @@
 #include "queue/spool_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/kill_point.h"
@@ -35,8 +33,6 @@ struct candidate { /* a message of the segment that is being read */
 
 struct recovery {
     struct spool *spool;
-    uint32_t order[SPOOL_SLOTS]; /* slots, latest generation first */
-    size_t count;
     uint64_t ends[SPOOL_SLOTS]; /* by checkpoint; 0: none seen */
     bool voids[SPOOL_SLOTS];
     struct spool_index done; /* those that a DONE names, with the slot where they live */
@@ -49,152 +45,6 @@ struct recovery {
     uint8_t *buffer;
     size_t buffer_size;
 };
-
-/* --- Finding the files --- */
-
-static void whole_file_aside(struct spool *spool, const char *name)
-{
-    char to[SPOOL_NAME_SIZE];
-    struct io *io = spool->io;
-    snprintf(to, sizeof to, "%s-%llx", name, (unsigned long long)clock_wall_ms());
-    bool ok = io->renameat(io, spool->segments_fd, name, spool->quarantine_fd, to) == 0 &&
-              io->fsync(io, spool->quarantine_fd) == 0 && io->fsync(io, spool->segments_fd) == 0;
-    KILL_POINT("spool_recover_file_aside");
-    atomic_fetch_add_explicit(&spool->quarantined, 1, memory_order_relaxed);
-    LOG(LOG_ERROR, "spool_segment_quarantined", LOG_STR("path", spool->path),
-        LOG_STR("segment", name), LOG_STR("reason", "its header is damaged"),
-        LOG_STR("result", ok ? "moved" : err_name(err_from_errno(errno))));
-}
-
-static enum err check_file(struct spool *spool, int fd, const char *name, struct stat *st,
-                           struct err_detail *why)
-{
-    if (spool->io->fstat(spool->io, fd, st) != 0)
-        return err_set_errno(why, errno, "%s/segments/%s", spool->path, name);
-    if (!S_ISREG(st->st_mode) || st->st_nlink != 1 || st->st_uid != geteuid())
-        return err_set(why, ERR_DENIED,
-                       "%s/segments/%s is not a plain file of ours with one name: move it away",
-                       spool->path, name);
-    return ERR_OK;
-}
-
-static void segment_adopt(struct recovery *r, uint32_t slot, int fd, const struct stat *st,
-                          const struct spool_segment_header *header)
-{
-    struct spool *spool = r->spool;
-    struct spool_segment *s = &spool->slots[slot];
-    s->fd = fd;
-    s->salt = header->salt;
-    s->size = (uint32_t)header->size;
-    s->end = SPOOL_HEADER_BYTES;
-    s->disk_generation = header->generation;
-    s->state = SPOOL_SEGMENT_SEALED;
-    s->discard =
-        (uint64_t)st->st_size < header->size || header->size != spool->settings.segment_size_bytes;
-    atomic_store(&s->generation, header->generation);
-    r->order[r->count++] = slot;
-    if (spool->slots_used <= slot)
-        spool->slots_used = slot + 1;
-    if (header->next_id > r->id_max)
-        r->id_max = header->next_id;
-    uint64_t count = header->generation >> SPOOL_SLOT_BITS;
-    if (count > spool->generation_count)
-        spool->generation_count = count;
-}
-
-static enum err segment_open(struct recovery *r, uint32_t slot, const char *name,
-                             struct err_detail *why)
-{
-    struct spool *spool = r->spool;
-    struct spool_segment_header header;
-    struct stat st;
-    uint8_t block[SPOOL_HEADER_BYTES];
-    size_t unreadable;
-    uint32_t version;
-    int fd = spool->io->openat(spool->io, spool->segments_fd, name,
-                               O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
-    if (fd < 0)
-        return err_set_errno(why, errno, "%s/segments/%s cannot be opened", spool->path, name);
-    enum err err = check_file(spool, fd, name, &st, why);
-    if (err == ERR_OK) {
-        size_t len = spool_salvage(spool, fd, block, sizeof block, 0, &unreadable);
-        err = spool_header_decode(block, len, slot, &header, &version);
-        if (err == ERR_OK) {
-            segment_adopt(r, slot, fd, &st, &header);
-            return ERR_OK;
-        }
-        if (err == ERR_LIMIT)
-            err_set(why, err,
-                    "%s/segments/%s has format version %u, this program knows %u: start the newer "
-                    "program, or give this one another path",
-                    spool->path, name, (unsigned)version, (unsigned)SPOOL_VERSION);
-    }
-    (void)spool->io->close(spool->io, fd);
-    return err;
-}
-
-/* The slot, if NAME is exactly what we call a file with PREFIX. */
-static bool parse_name(const char *name, const char *prefix, uint32_t *slot)
-{
-    char again[SPOOL_NAME_SIZE];
-    size_t len = strlen(prefix);
-    if (strncmp(name, prefix, len) != 0)
-        return false;
-    *slot = (uint32_t)strtoul(name + len, NULL, 16) & (SPOOL_SLOTS - 1);
-    snprintf(again, sizeof again, "%s%03x", prefix, (unsigned)*slot);
-    return strcmp(name, again) == 0;
-}
-
-/* Everything is looked at before anything is changed: a newer version is left as it is. */
-static enum err find_segments(struct recovery *r, struct err_detail *why)
-{
-    struct spool *spool = r->spool;
-    enum err err = ERR_OK;
-    uint32_t slot;
-    /* A file that is not here must stay away, also if the process that removed it saw the sync
-     * fail: what was said about its messages is forgotten from now on. */
-    if (spool->io->fsync(spool->io, spool->segments_fd) != 0)
-        return err_set_errno(why, errno, "%s/segments cannot be synced", spool->path);
-    char **names = spool->io->list(spool->io, spool->segments_fd);
-    if (!names)
-        return err_set_errno(why, errno, "%s/segments cannot be listed", spool->path);
-    bool *damaged = MEM_NEW_ARRAY(bool, SPOOL_SLOTS);
-    for (char **name = names; *name && err == ERR_OK; name++) {
-        if (!parse_name(*name, "seg-", &slot))
-            continue;
-        err = segment_open(r, slot, *name, why);
-        damaged[slot] = err == ERR_CORRUPT;
-        if (err == ERR_CORRUPT)
-            err = ERR_OK;
-    }
-    for (char **name = names; *name && err == ERR_OK; name++) {
-        if (parse_name(*name, "seg-", &slot)) {
-            if (damaged[slot])
-                whole_file_aside(spool, *name);
-        } else if (parse_name(*name, "new-", &slot)) {
-            (void)spool->io->unlinkat(spool->io, spool->segments_fd, *name, 0);
-        } else {
-            LOG(LOG_WARNING, "spool_unknown_file", LOG_STR("path", spool->path),
-                LOG_STR("name", *name));
-        }
-    }
-    mem_free(damaged);
-    io_list_free(&names);
-    return err;
-}
-
-static void sort_latest_first(struct recovery *r)
-{
-    for (size_t i = 1; i < r->count; i++) {
-        uint32_t slot = r->order[i];
-        size_t k = i;
-        for (; k > 0 && r->spool->slots[r->order[k - 1]].disk_generation <
-                            r->spool->slots[slot].disk_generation;
-             k--)
-            r->order[k] = r->order[k - 1];
-        r->order[k] = slot;
-    }
-}
 
 /* --- Records --- */
 
@@ -564,25 +414,27 @@ enum err spool_recover(struct spool *spool, struct err_detail *why)
 {
     struct recovery *r = MEM_NEW(struct recovery);
     r->spool = spool;
-    r->id_max = 1;
-    enum err err = find_segments(r, why);
+    struct spool_files *files = MEM_NEW(struct spool_files);
+    files->spool = spool;
+    enum err err = spool_files_find(files, why);
+    r->id_max = files->id_max > 1 ? files->id_max : 1;
     KILL_POINT("spool_recover_found");
     if (err == ERR_OK) {
-        sort_latest_first(r);
-        for (size_t i = 0; i < r->count; i++)
-            read_segment(r, r->order[i]);
+        for (size_t i = 0; i < files->count; i++)
+            read_segment(r, files->order[i]);
         KILL_POINT("spool_recover_all_read");
         forget_missing(r);
         err = remove_leftovers(r, why);
     }
     KILL_POINT("spool_recover_ends");
-    atomic_store(&spool->next_id, r->count > 0 ? r->id_max + ID_LEAP : r->id_max);
+    atomic_store(&spool->next_id, files->count > 0 ? r->id_max + ID_LEAP : r->id_max);
     atomic_store(&spool->live_messages, spool->index.count);
     spool_recovered_begin(spool);
     spool_index_free(&r->done);
     mem_free(r->candidates);
     mem_free(r->gaps);
     mem_free(r->buffer);
+    mem_free(files);
     mem_free(r);
     return err;
 }

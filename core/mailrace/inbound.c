@@ -136,6 +136,7 @@ static enum smtp_server_verdict ask(struct inbound *in, enum decide_stage stage,
         return SMTP_SERVER_ANSWERED;
     struct loop *loop = worker_loop(in->worker);
     in->tarpitted = verdict.status;
+    inbound_protocol_tarpit(in, in->connector->tarpit_ms);
     timer_set(loop_timers(loop), &in->tarpit, loop_now_ms(loop) + in->connector->tarpit_ms);
     return SMTP_SERVER_LATER;
 }
@@ -425,6 +426,8 @@ static void on_tls(void *owner)
     struct inbound *in = owner;
     inbound_identity_reset(in);
     const struct smtp_server_facts *facts = smtp_server_facts(session_of(in));
+    inbound_protocol_tls(in, facts->tls);
+    inbound_protocol_rights(in);
     LOG(LOG_DEBUG, "tls_started", LOG_ENDPOINT("client", &facts->client),
         LOG_STR("version", facts->tls->version), LOG_STR("cipher", facts->tls->cipher));
 }
@@ -434,6 +437,7 @@ void inbound_closed(void *owner, enum err reason, const char *text)
     struct inbound *in = owner;
     LOG(LOG_DEBUG, "session_closed", LOG_BYTES("connector", in->connector->name),
         LOG_STR("reason", err_name(reason)), LOG_STR("detail", text ? text : ""));
+    inbound_protocol_end(in, reason == ERR_OK || reason == ERR_LIMIT);
     in->service = NULL;
     timer_cancel(&in->tarpit);
     inbound_logon_abandon(in);
@@ -441,17 +445,15 @@ void inbound_closed(void *owner, enum err reason, const char *text)
         free_session(in);
 }
 
-const struct smtp_server_ops INBOUND_SESSION_OPS = {
-    .on_mail = on_mail,
-    .on_rcpt = on_rcpt,
-    .on_message_begin = on_message_begin,
-    .on_message_text = on_message_text,
-    .on_message_end = on_message_end,
-    .on_message_abort = on_message_abort,
-    .on_refused = on_refused,
-    .on_tls = on_tls,
-    .on_auth = inbound_on_auth,
-};
+#define SESSION_OPS                                                                                \
+    .on_mail = on_mail, .on_rcpt = on_rcpt, .on_message_begin = on_message_begin,                  \
+    .on_message_text = on_message_text, .on_message_end = on_message_end,                          \
+    .on_message_abort = on_message_abort, .on_refused = on_refused, .on_tls = on_tls,              \
+    .on_auth = inbound_on_auth
+
+const struct smtp_server_ops INBOUND_SESSION_OPS = {SESSION_OPS};
+const struct smtp_server_ops INBOUND_LOGGED_SESSION_OPS = {SESSION_OPS,
+                                                           .on_protocol = inbound_on_protocol};
 
 void inbound_shutdown(struct inbound *in)
 {

@@ -77,6 +77,7 @@ static void fill_connector(const struct relay_rules *rules, const struct ruleset
     to->count = rules->counts[match->connector_index];
     to->message_rate_limit = c->message_rate_limit;
     to->message_rate_source = c->message_rate_source;
+    to->protocol_logged = c->protocol_logging_verbose;
     to->rejected_domains = receive_connector_rejected_domains(c);
     to->source = SOURCE_TABLE_NONE;
 }
@@ -218,8 +219,9 @@ void inbound_accept(struct worker *worker, int fd, const struct endpoint *peer,
     atomic_fetch_add_explicit(&relay->sessions, 1, memory_order_relaxed);
     struct smtp_server_facts facts = {.session_id = rand_u64(), .client = *peer, .local = *local};
     worker_session_added(worker, in);
-    in->service =
-        smtp_service_start(worker_loop(worker), fd, &chosen.settings, &facts, chosen.tls,
-                           refused ? &refusal : NULL, &INBOUND_SESSION_OPS, in, inbound_closed);
+    inbound_protocol_start(in, &facts);
+    in->service = smtp_service_start(
+        worker_loop(worker), fd, &chosen.settings, &facts, chosen.tls, refused ? &refusal : NULL,
+        in->protocol ? &INBOUND_LOGGED_SESSION_OPS : &INBOUND_SESSION_OPS, in, inbound_closed);
     tls_context_unref(&chosen.tls);
 }

@@ -93,6 +93,7 @@ static void accept_logon(struct inbound *in, struct bytes user)
     struct mail_status status = MAIL_STATUS(235, 2, 7, 0, "Authentication successful");
     char rights[512];
     if (become(in, user)) {
+        inbound_protocol_rights(in);
         metrics_add(inbound_counters.logons, 1);
         log_logon(in, user, "logon", "rights",
                   rights_format_short(in->connector->rights, rights, sizeof rights));
@@ -111,11 +112,13 @@ static void refuse_logon(struct inbound *in, struct bytes user, const char *reas
     metrics_add(inbound_counters.failed_logons, 1);
     log_logon(in, user, "logon_failed", "reason", reason);
     in->tarpitted = status;
-    if (in->connector->auth_tarpit_ms)
+    if (in->connector->auth_tarpit_ms) {
+        inbound_protocol_tarpit(in, in->connector->auth_tarpit_ms);
         timer_set(loop_timers(loop), &in->tarpit,
                   loop_now_ms(loop) + in->connector->auth_tarpit_ms);
-    else
+    } else {
         smtp_service_answer(in->service, &status);
+    }
 }
 
 static void on_done(struct auth_job *job)

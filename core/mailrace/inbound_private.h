@@ -31,7 +31,8 @@ struct inbound_connector {
     uint64_t message_rate_limit; /* a minute and source */
     enum receive_connector_rate_source message_rate_source;
     unsigned rejected_domains; /* enum decide_domains */
-    char text[];               /* name, fqdn, banner, range */
+    bool protocol_logged;
+    char text[]; /* name, fqdn, banner, range */
 };
 
 struct inbound_message {
@@ -50,8 +51,9 @@ struct inbound {
     struct worker *worker;
     struct smtp_service *service; /* NULL once closed */
     struct inbound_connector *connector;
-    struct inbound_message *message; /* in its transaction's arena */
-    struct inbound_logon *logon;     /* under way in the auth pool */
+    struct inbound_message *message;   /* in its transaction's arena */
+    struct inbound_logon *logon;       /* under way in the auth pool */
+    struct inbound_protocol *protocol; /* NULL: no protocol log */
     struct timer tarpit;
     struct mail_status tarpitted; /* static text */
     rights_mask missing;          /* of the last refusal */
@@ -64,7 +66,8 @@ struct inbound_counters {
     metrics_id logons, failed_logons;
 };
 extern struct inbound_counters inbound_counters;
-extern const struct smtp_server_ops INBOUND_SESSION_OPS;
+/* The latter for sessions whose protocol is logged. */
+extern const struct smtp_server_ops INBOUND_SESSION_OPS, INBOUND_LOGGED_SESSION_OPS;
 
 /* What the identity of now may send at once: for smtp_server_message_size_set(). */
 static inline uint64_t inbound_message_size(const struct inbound_connector *c)
@@ -76,6 +79,14 @@ static inline uint64_t inbound_message_size(const struct inbound_connector *c)
  * a read section. */
 struct relay_rules;
 rights_mask inbound_rights_now(struct inbound *in, const struct relay_rules *rules, bool begins);
+
+/* inbound_protocol.c: all but the first do nothing for a session without a protocol log. */
+void inbound_protocol_start(struct inbound *in, const struct smtp_server_facts *facts);
+void inbound_protocol_rights(struct inbound *in); /* the identity has changed */
+void inbound_protocol_tarpit(struct inbound *in, uint64_t ms);
+void inbound_protocol_tls(struct inbound *in, const struct tls_info *tls);
+void inbound_protocol_end(struct inbound *in, bool by_us);
+void inbound_on_protocol(void *owner, char direction, struct bytes line);
 
 /* inbound_rate.c: one more message of this client or SENDER? */
 bool inbound_rate_allows(struct inbound *in, struct bytes sender);

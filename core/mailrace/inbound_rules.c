@@ -37,7 +37,7 @@ rights_mask inbound_rights_now(struct inbound *in, const struct relay_rules *rul
     const struct smtp_server_facts *facts = smtp_server_facts(session);
     if (c->generation == rules->generation)
         return c->rights;
-    rights_mask fresh = rights_under(facts, rules->rules, c);
+    rights_mask before = c->rights, fresh = rights_under(facts, rules->rules, c);
     if (!begins)
         return c->rights | fresh;
     c->generation = rules->generation;
@@ -45,5 +45,7 @@ rights_mask inbound_rights_now(struct inbound *in, const struct relay_rules *rul
     if (!facts->user.len)
         c->principal = c->first_principal;
     smtp_server_message_size_set(session, inbound_message_size(c));
+    if (fresh != before)
+        inbound_protocol_rights(in);
     return fresh;
 }

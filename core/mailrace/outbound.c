@@ -21,6 +21,8 @@
 struct outbound_route {
     atomic_uint references;
     bool smart_host;
+    const struct rewrite_set *rewrites; /* of those who are not ours; NULL: nothing to rewrite */
+    const char *key;                    /* of the jobs: what may not be in one has two */
     unsigned stripped; /* header fields that the next hop does not get to see, by class */
     struct relay_rules *rules;
     struct courier_route route;
@@ -61,14 +63,19 @@ struct outbound_job {
 
 /* --- Routes: asked by the scheduler, on its thread --- */
 
+/* Recipients in accepted domains and others may share a smart host, and its connections; but where
+ * addresses are rewritten they are not sent the same. */
 static struct outbound_route *route_new(const struct conf *conf, const struct send_connector *c,
-                                        struct bytes domain)
+                                        struct bytes domain, const struct rewrite_set *rewrites)
 {
     const char *name = c->dns_routing_enabled ? "" : c->name;
-    size_t key_size = sizeof "smarthost:" + strlen(name) + domain.len;
+    const char *kind = rewrites ? "external:" : "";
+    size_t key_size = sizeof "external:smarthost:" + strlen(name) + domain.len;
     struct outbound_route *r = mem_zalloc(sizeof *r + key_size + domain.len + 1);
     atomic_init(&r->references, 1);
     r->smart_host = !c->dns_routing_enabled;
+    r->rewrites = rewrites;
+    r->key = r->text;
     r->stripped = header_firewall_on_send(send_connector_rights(c));
     struct courier_route *to = &r->route;
     to->connector = c->name;
@@ -83,16 +90,16 @@ static struct outbound_route *route_new(const struct conf *conf, const struct se
         to->tls = SMTP_CLIENT_TLS_NEVER;
     else
         to->tls = c->require_tls ? SMTP_CLIENT_TLS_ENCRYPT : SMTP_CLIENT_TLS_MAY;
-    to->key = r->text;
+    to->key = r->text + strlen(kind);
     if (r->smart_host) {
         to->smart_hosts = c->smart_hosts;
         to->smart_host_count = c->smart_host_count;
-        snprintf(r->text, key_size, "smarthost:%s", name);
+        snprintf(r->text, key_size, "%ssmarthost:%s", kind, name);
         return r;
     }
     memcpy(r->text + key_size, domain.ptr, domain.len);
     to->domain = r->text + key_size;
-    snprintf(r->text, key_size, "mx:" BYTES_FMT, BYTES_ARG(domain));
+    snprintf(r->text, key_size, "%smx:" BYTES_FMT, kind, BYTES_ARG(domain));
     return r;
 }
 
@@ -112,6 +119,14 @@ static void share_connections(struct outbound *o, struct outbound_route *r)
     r->route.connections_max = (r->route.connections_max + threads - 1) / threads;
 }
 
+/* What is rewritten on the way to DOMAIN; empty: <postmaster>, who is ours. */
+static const struct rewrite_set *rewrites_to(const struct ruleset *rules, struct bytes domain)
+{
+    const struct rewrite_set *rewrites = ruleset_rewrites(rules);
+    bool ours = domain.len == 0 || (rewrites && domain_set_find(ruleset_domains(rules), domain));
+    return ours ? NULL : rewrites;
+}
+
 static bool on_route(void *owner, struct bytes domain, uint64_t octets, struct sched_route *route,
                      struct mail_status *status)
 {
@@ -127,10 +142,11 @@ static bool on_route(void *owner, struct bytes domain, uint64_t octets, struct s
         relay_rules_release(&rules);
         return false;
     }
-    struct outbound_route *made = route_new(rules->conf, found.connector, domain);
+    struct outbound_route *made =
+        route_new(rules->conf, found.connector, domain, rewrites_to(rules->rules, domain));
     made->rules = rules;
     share_connections(o, made);
-    route->key = made->route.key;
+    route->key = made->key;
     route->owner_route = made;
     return true;
 }
@@ -212,13 +228,15 @@ static unsigned classes_to_strip(const struct outbound_job *oj)
 static enum err prepare_text(struct outbound_job *oj)
 {
     struct smtp_client_message *m = &oj->courier.message;
+    const struct outbound_route *route = oj->job->route.owner_route;
     unsigned classes = classes_to_strip(oj);
     m->octets = oj->message.meta.octets;
     m->notes = oj->message.meta.notes;
     m->read = read_text;
-    if (classes == 0)
+    if (classes == 0 && !route->rewrites)
         return ERR_OK;
-    enum err e = outbound_text_make(&oj->text, &oj->message, classes, &oj->job->arena);
+    enum err e = outbound_text_make(&oj->text, &oj->message, classes, route->rewrites,
+                                    &oj->job->arena);
     m->octets = oj->text.octets;
     m->read = read_filtered;
     return e;
@@ -252,6 +270,15 @@ static void select_rcpts(struct outbound_job *oj)
     oj->envelope.rcpt_count = job->rcpt_count;
 }
 
+static void rewrite_sender(struct outbound_job *oj, const struct rewrite_set *rewrites)
+{
+    struct rewrite_result new = rewrite_outbound(rewrites, oj->envelope.sender);
+    if (new.entry)
+        oj->envelope.sender =
+            bytes_of(arena_printf(&oj->job->arena, BYTES_FMT "@" BYTES_FMT, BYTES_ARG(new.local),
+                                  BYTES_ARG(new.domain)));
+}
+
 static bool rcpts_exist(const struct outbound_job *oj)
 {
     for (size_t i = 0; i < oj->job->rcpt_count; i++)
@@ -282,6 +309,8 @@ static void run_job(struct mailbox_item *item)
         return;
     }
     select_rcpts(oj);
+    if (route->rewrites)
+        rewrite_sender(oj, route->rewrites);
     enum err e = prepare_text(oj);
     if (e != ERR_OK) {
         refuse_job(oj, e);

@@ -14,6 +14,7 @@
 #include "inbound.h"
 #include "outbound.h"
 #include "privdrop.h"
+#include "protocol_log.h"
 #include "worker.h"
 
 /* How many messages one connection holds in its pipeline: one on its way, one ahead. */
@@ -273,12 +274,17 @@ static enum err start(struct relay *relay, struct conf *conf, struct ruleset *ru
     e = make_workers(relay, conf->workers, why);
     if (e == ERR_OK)
         e = open_bindings(relay, rules, why);
+    if (e == ERR_OK && conf->protocol_path)
+        e = protocol_log_open(conf->protocol_path, conf->user, conf->hostname, &relay->protocol_log,
+                              why);
     if (e == ERR_OK)
         e = privdrop(conf->user, why);
     if (e == ERR_OK)
         e = recover(relay, conf, why);
     if (e == ERR_OK)
         e = log_start(why);
+    if (e == ERR_OK && relay->protocol_log)
+        e = protocol_log_start(relay->protocol_log, why);
     if (e == ERR_OK)
         e = start_delivery(relay, conf, rules, why);
     return e == ERR_OK ? start_workers(relay, why) : e;
@@ -349,6 +355,9 @@ static void warn_fixed_settings(const struct conf *old, const struct conf *new_c
     warn_restart(old->smart_host_threads != new_conf->smart_host_threads,
                  "runtime.smart_host_threads");
     warn_restart(old->mx_threads != new_conf->mx_threads, "runtime.mx_threads");
+    warn_restart(strcmp(old->protocol_path ? old->protocol_path : "",
+                        new_conf->protocol_path ? new_conf->protocol_path : "") != 0,
+                 "log.protocol_path");
     warn_restart(strcmp(old->hostname, new_conf->hostname) != 0, "hostname");
 }
 
@@ -448,6 +457,7 @@ void relay_stop(struct relay **relay_at, uint64_t timeout_ms)
     loop_free(&relay->sched_loop);
     outbound_free(&relay->outbound);
     spool_free(&relay->spool);
+    protocol_log_stop(&relay->protocol_log);
     log_stop();
     snapshot_barrier();
     snapshot_free(&relay->published);

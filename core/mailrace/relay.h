@@ -21,6 +21,7 @@
 
 struct auth_pool;
 struct outbound;
+struct protocol_log;
 struct worker;
 
 /* Sessions on one receive connector: counted by name, so that a reload forgets nothing. */
@@ -57,7 +58,8 @@ struct relay {
     size_t binding_count;
     struct relay_count *counts; /* main thread only */
     struct source_table *sources;
-    atomic_uint_fast64_t sessions; /* in all */
+    struct protocol_log *protocol_log; /* NULL: none */
+    atomic_uint_fast64_t sessions;     /* in all */
 };
 
 /* CONF and RULES are taken over. Binds, opens the spool, drops privileges, starts every thread.

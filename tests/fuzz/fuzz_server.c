@@ -173,7 +173,7 @@ static enum smtp_server_verdict on_auth(void *owner, struct bytes user, struct b
 }
 
 static const struct smtp_server_ops ops = {on_mail,  on_rcpt,    on_begin, on_text, on_end,
-                                           on_abort, on_refused, on_tls,   on_auth};
+                                           on_abort, on_refused, on_tls,   on_auth, NULL};
 
 /* RFC 5321 4.2: code, "-" or blank, text, CRLF, 512 octets, one code a reply. */
 static void check_reply_line(struct owner *o, struct bytes line)

@@ -310,7 +310,8 @@ static void run_probes(void)
             if (spool_open(&sim.settings, &sim.io, &sim.spool, &why))
                 exit(EXIT_FAILURE);
             sim.sched = sched_new(sim.loop, &sim.sched_settings, sim.spool, &ops, NULL);
-            spool_each_recovered(sim.spool, on_recovered, NULL);
+            while (spool_recovered_next(sim.spool, 3, on_recovered, NULL))
+                ;
             continue;
         }
         uint64_t next = timer_wheel_next(loop_timers(sim.loop)), now = clock_mono_ms();

@@ -18,6 +18,8 @@
      SMTP_SERVER_CHUNKING | SMTP_SERVER_SMTPUTF8)
 
 struct rig {
+    char protocol[4096];
+    size_t protocol_len;
     struct smtp_server *s;
     struct smtp_server_settings settings;
     bool later; /* every question is answered by smtp_server_answer() */
@@ -143,9 +145,24 @@ static inline enum smtp_server_verdict rig_on_auth(void *owner, struct bytes use
     return rig_verdict(r, &r->on_auth, status);
 }
 
+/* The beginning of what a protocol log would get, one line each. */
+static void rig_on_protocol(void *owner, char direction, struct bytes line)
+{
+    struct rig *r = owner;
+    CHECK(direction == '<' || bytes_find(line, '\n', 0) == BYTES_NOT_FOUND);
+    if (r->protocol_len + line.len + 2 > sizeof r->protocol - 1)
+        return;
+    r->protocol[r->protocol_len++] = direction;
+    if (line.len)
+        memcpy(r->protocol + r->protocol_len, line.ptr, line.len);
+    r->protocol_len += line.len;
+    r->protocol[r->protocol_len++] = '\n';
+    r->protocol[r->protocol_len] = '\0';
+}
+
 static const struct smtp_server_ops rig_ops = {
     rig_on_mail,  rig_on_rcpt,    rig_on_begin, rig_on_text, rig_on_end,
-    rig_on_abort, rig_on_refused, rig_on_tls,   rig_on_auth,
+    rig_on_abort, rig_on_refused, rig_on_tls,   rig_on_auth, rig_on_protocol,
 };
 
 static inline struct mail_status rig_status(uint16_t code, uint16_t a, uint16_t b, uint16_t c,

@@ -529,8 +529,38 @@ static void test_message_size_follows_identity(void)
     rig_done(r);
 }
 
-UNIT_MAIN("net/smtp_server_auth", {"dialogues", test_dialogues},
-          {"A-02 12,288 octets and no more", test_line_length},
+/* All that a protocol log sees of a session with a logon: neither secrets nor text. */
+static void test_protocol_lines(void)
+{
+    static const char said[] = "EHLO c.example\r\nAUTH LOGIN\r\n" ANN "\r\n" SECRET "\r\n" SECRET
+                               "\r\nmail FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n"
+                               "DATA\r\n";
+    static const char text[] = "not for a log\r\n.\r\n";
+    static const char wanted[] = "<AUTH LOGIN\n>" USER_PROMPT "\n<(hidden)\n>" PASS_PROMPT
+                                 "\n<(hidden)\n>" SUCCESS "\n<(hidden)\n"
+                                 ">500 5.3.3 Unrecognized command\n<mail FROM:<a@b.example>\n";
+    struct rig r;
+    char expected[sizeof wanted];
+    size_t len = 0;
+    for (const char *c = wanted; *c; c++)
+        if (*c != '\r')
+            expected[len++] = *c;
+    expected[len] = '\0';
+    rig_init(&r);
+    r.settings.extensions |= AUTH_BITS;
+    rig_start(&r);
+    rig_send(&r, BYTES(said));
+    rig_send(&r, BYTES(text));
+    CHECK(strstr(r.protocol, expected) != NULL);
+    CHECK(strstr(r.protocol, "<DATA\n>354 ") != NULL);
+    CHECK(strstr(r.protocol, "<EHLO c.example\n>250-relay.example Hello ") != NULL);
+    CHECK(strncmp(r.protocol, ">220 relay.example ", 19) == 0);
+    CHECK(strstr(r.protocol, SECRET) == NULL && strstr(r.protocol, "not for") == NULL);
+    rig_end(&r);
+}
+
+UNIT_MAIN("net/smtp_server_auth", {"A-08 a protocol log", test_protocol_lines},
+          {"dialogues", test_dialogues}, {"A-02 12,288 octets and no more", test_line_length},
           {"A-02 the longest name", test_longest_name},
           {"A-04 any order, 100 times", test_any_order},
           {"A-06 STARTTLS forgets who it was", test_starttls_forgets},

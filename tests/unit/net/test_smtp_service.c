@@ -101,7 +101,7 @@ static void on_closed(void *owner, enum err reason, const char *text)
 }
 
 static const struct smtp_server_ops ops = {on_mail,  on_rcpt, on_begin, on_text, on_end,
-                                           on_abort, NULL,    on_tls,   NULL};
+                                           on_abort, NULL,    on_tls,   NULL,    NULL};
 
 /* Two ends of a TCP connection over loopback. */
 static void connect_pair(int *server, int *client)

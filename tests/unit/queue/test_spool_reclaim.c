@@ -349,7 +349,8 @@ static void test_threads(void)
 static void test_moved_table(void)
 {
     enum { COUNT = 3000 };
-    struct spool_moved moved = {0};
+    struct spool_moved moved;
+    memset(&moved, 0, sizeof moved);
     struct spool_ref ref;
     CHECK(!spool_moved_get(&moved, 1, &ref));
     for (uint32_t i = 1; i <= COUNT; i++)
