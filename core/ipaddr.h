@@ -35,7 +35,7 @@ bool ipaddr_equal(const struct ipaddr *a, const struct ipaddr *b);
 int ipaddr_compare(const struct ipaddr *a, const struct ipaddr *b);
 bool ipaddr_is_loopback(const struct ipaddr *a);
 /* Not for mail learnt from MX records: loopback, link-local, multicast, unspecified, and their
- * mapped and translated forms (spec of hostile targets: RFC 6890). */
+ * mapped and translated forms (RFC 6890). */
 bool ipaddr_is_special(const struct ipaddr *a);
 
 /* "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"; no port, no brackets, no zone. */

@@ -1,7 +1,7 @@
 /* core/log.h - one event a line: a fixed name, then key=value; the same ids everywhere.
  *
  * Bytes from peers are escaped here, values are cut at 1,024 bytes, and a line is never broken
- * (spec: no log injection). Once log_start() has run, lines are handed to the log's own thread,
+ *. Once log_start() has run, lines are handed to the log's own thread,
  * so that a blocked pipe never blocks a worker; beyond 4 MiB waiting, lines are dropped and
  * counted. Before it, and in commands, they are written at once. Any thread.
  */

@@ -1,6 +1,6 @@
 /* net/mx.h - from a domain or a list of smart hosts to the addresses to try, in order.
  *
- * RFC 5321 5.1, RFC 7505; D-02 to D-06 of the reliability catalogue. Ordering is pure; resolving
+ * RFC 5321 5.1, RFC 7505. Ordering is pure; resolving
  * uses net/dns.h.
  */
 #ifndef NET_MX_H
@@ -44,7 +44,7 @@ struct mx_settings {
 struct mx_resolution *mx_resolve_domain(struct dns *dns, const struct mx_settings *settings,
                                         const char *domain, mx_callback cb, void *owner);
 /* HOSTS as in smart_hosts: "name", "name:port", "[ip]", "[ip]:port"; the list starts at FIRST and
- * goes round (exchange.md 6.4). A name is looked up by its addresses, and by MX if it has none. */
+ * goes round, one step for each new connection. A name is looked up by its addresses, and by MX if it has none. */
 struct mx_resolution *mx_resolve_smart_hosts(struct dns *dns, const struct mx_settings *settings,
                                              const char *const *hosts, size_t count, size_t first,
                                              mx_callback cb, void *owner);

@@ -24,7 +24,7 @@
 
 struct smtp_server;
 
-enum smtp_server_extension { /* what EHLO offers, as bits; names in exchange.md 1.3 */
+enum smtp_server_extension { /* what EHLO offers, as bits; each has its switch on a connector */
                              SMTP_SERVER_SIZE = 1,
                              SMTP_SERVER_PIPELINING = 2,
                              SMTP_SERVER_DSN = 4,
@@ -74,8 +74,6 @@ struct smtp_server_facts {
 /* An owner answers at once by filling STATUS, or later with exactly one smtp_server_answer(). */
 enum smtp_server_verdict { SMTP_SERVER_ANSWERED, SMTP_SERVER_LATER };
 
-struct smtp_server;
-
 /* All get the owner given at start. STATUS comes filled with the ordinary success reply. */
 struct smtp_server_ops {
     /* MAIL: ENVELOPE has sender and parameters. A 2xx opens the transaction. To this and all that
@@ -124,6 +122,8 @@ void smtp_server_free(struct smtp_server **s);
 const struct smtp_server_facts *smtp_server_facts(const struct smtp_server *s);
 /* The identity has changed, and with it what it may: for messages from now on. */
 void smtp_server_message_size_set(struct smtp_server *s, uint64_t octets_max);
+/* Within on_rcpt only: the recipient is another one, to the envelope and to all who read it. */
+void smtp_server_rcpt_rewrite(struct smtp_server *s, struct bytes address);
 
 /* Writes the banner; or REFUSAL in its place, and the session closes: at once, but after 554 only
  * at QUIT or 30 s later, and says 503 meanwhile (RFC 5321 3.1). */

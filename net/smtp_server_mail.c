@@ -250,6 +250,12 @@ static void ask_rcpt(struct smtp_server *s, const struct mail_rcpt *from, struct
         smtp_server_answered(s, &status);
 }
 
+void smtp_server_rcpt_rewrite(struct smtp_server *s, struct bytes address)
+{
+    ASSERT(s->state == SERVER_ASK_RCPT);
+    s->envelope.rcpts[s->envelope.rcpt_count].address = arena_bytes(&s->arena, address);
+}
+
 void smtp_server_verb_rcpt(struct smtp_server *s, struct bytes argument)
 {
     struct smtp_path path;

@@ -97,6 +97,30 @@ static void ask(struct explanation *x, struct explain_verdict *v, enum decide_st
     x->accepted = x->accepted && v->verdict.accepted;
 }
 
+static void rewrite_rcpt(struct explanation *x, struct decide_facts *facts)
+{
+    const struct rewrite_set *rewrites = ruleset_rewrites(x->rules);
+    if (!rewrites)
+        return;
+    struct rewrite_result new = rewrite_inbound(rewrites, facts->rcpt);
+    if (!new.entry || new.local.len + 1 + new.domain.len >= sizeof x->rcpt_text)
+        return;
+    snprintf(x->rcpt_text, sizeof x->rcpt_text, BYTES_FMT "@" BYTES_FMT, BYTES_ARG(new.local),
+             BYTES_ARG(new.domain));
+    facts->rcpt = bytes_of(x->rcpt_text);
+    facts->rcpt_domain = mail_domain(facts->rcpt);
+    x->rcpt.rewritten = new;
+}
+
+static void rewrite_sender(struct explanation *x, const struct decide_facts *facts)
+{
+    const struct rewrite_set *rewrites = ruleset_rewrites(x->rules);
+    bool ours = facts->rcpt_domain.len == 0 ||
+                domain_set_find(ruleset_domains(x->rules), facts->rcpt_domain);
+    if (rewrites && !ours)
+        x->mail.rewritten = rewrite_outbound(rewrites, facts->sender);
+}
+
 /* A recipient is only reached through MAIL, so that MAIL is asked for it too. */
 static void find_verdicts(struct explanation *x)
 {
@@ -113,7 +137,11 @@ static void find_verdicts(struct explanation *x)
         facts.rcpt = bare_address(q->rcpt);
         facts.rcpt_domain = mail_domain(facts.rcpt);
         facts.rejected_domains = receive_connector_rejected_domains(x->match.connector);
+        struct bytes asked = facts.rcpt;
+        rewrite_rcpt(x, &facts);
         ask(x, &x->rcpt, DECIDE_RCPT, &facts);
+        x->rcpt.address = asked;
+        rewrite_sender(x, &facts);
         x->route_asked = true;
         x->route_domain = facts.rcpt_domain;
         x->route = ruleset_route(x->rules, facts.rcpt_domain, 0);

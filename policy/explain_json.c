@@ -164,6 +164,20 @@ static void write_identity(const struct explanation *x, FILE *out)
     write_rights(x, out, explain_denied(x), true);
 }
 
+static void write_rewritten(const struct rewrite_result *r, FILE *out)
+{
+    char address[1024];
+    if (!r->entry)
+        return;
+    snprintf(address, sizeof address, BYTES_FMT "@" BYTES_FMT, BYTES_ARG(r->local),
+             BYTES_ARG(r->domain));
+    fputs(",\"rewritten\":{\"address\":", out);
+    write_text(out, address);
+    fputc(',', out);
+    write_member(out, "by", r->entry->name);
+    fputc('}', out);
+}
+
 static void write_verdict(const struct explain_verdict *v, FILE *out, const char *member)
 {
     char reply[512];
@@ -172,6 +186,7 @@ static void write_verdict(const struct explain_verdict *v, FILE *out, const char
         return;
     fprintf(out, "\"%s\":{\"address\":", member);
     write_bytes(out, v->address);
+    write_rewritten(&v->rewritten, out);
     fprintf(out, ",\"accepted\":%s,", v->verdict.accepted ? "true" : "false");
     write_member(out, "reply", mail_status_format(&v->verdict.status, reply, sizeof reply));
     fputc(',', out);

@@ -12,6 +12,8 @@ struct explain_verdict {
     bool implied; /* MAIL with the null sender, because only a recipient was given */
     const char *command;
     struct bytes address;
+    /* A sender leaves as another, a recipient is decided about as another; no entry: he stays. */
+    struct rewrite_result rewritten;
     struct decide_verdict verdict;
 };
 
@@ -28,6 +30,7 @@ struct explanation {
     bool route_asked;
     struct bytes route_domain;
     struct route route;
+    char rcpt_text[1024];                 /* the rewritten one, as it is decided about */
     const char *notes[EXPLAIN_NOTES_MAX]; /* what else stands in the way */
     size_t note_count;
     bool accepted;

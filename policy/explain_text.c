@@ -89,6 +89,16 @@ static void write_identity(const struct explanation *x, FILE *out)
     write_rights(x, out);
 }
 
+static void write_rewritten(const struct rewrite_result *r, FILE *out)
+{
+    char local[SHOWN_SIZE], domain[SHOWN_SIZE];
+    if (!r->entry)
+        return;
+    label(out, "  rewritten");
+    fprintf(out, "<%s@%s> by \"%s\" (%s)\n", bytes_escape(r->local, local, sizeof local),
+            bytes_escape(r->domain, domain, sizeof domain), r->entry->name, r->entry->origin);
+}
+
 static void write_verdict(const struct explain_verdict *v, FILE *out)
 {
     char shown[SHOWN_SIZE];
@@ -100,6 +110,7 @@ static void write_verdict(const struct explain_verdict *v, FILE *out)
     label(out, "  reply");
     fprintf(out, "%s%s\n", mail_status_format(&v->verdict.status, shown, sizeof shown),
             v->verdict.tarpit ? " (after tarpit_interval)" : "");
+    write_rewritten(&v->rewritten, out);
     label(out, "  because");
     fprintf(out, "%s\n", v->verdict.reason);
     for (unsigned i = 0; i < RIGHTS_COUNT; i++) {

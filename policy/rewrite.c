@@ -238,8 +238,8 @@ static struct rewrite_result look_up(const struct table *table, struct bytes add
         result.entry = find_above(table, domain);
     if (!result.entry)
         return result;
-    struct key to = key_of(bytes_of(outbound ? result.entry->external_address
-                                             : result.entry->internal_address));
+    struct key to = key_of(
+        bytes_of(outbound ? result.entry->external_address : result.entry->internal_address));
     result.domain = to.domain;
     if (is_exact)
         result.local = to.local;

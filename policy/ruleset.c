@@ -19,7 +19,7 @@ struct ruleset {
     struct arena arena;
     struct ruleset_settings settings; /* ours, in the arena */
     struct domain_set *domains;
-    struct rewrite_set *rewrites; /* NULL: there are no entries */
+    struct rewrite_set *rewrites;                  /* NULL: there are no entries */
     rights_mask (*rights)[RIGHTS_PRINCIPAL_COUNT]; /* by connector */
     struct ruleset_binding *bindings;              /* ordered by ruleset_endpoint_compare() */
     size_t binding_count;

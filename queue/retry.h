@@ -1,4 +1,4 @@
-/* queue/retry.h - when to try again (exchange.md 7.3). Pure.
+/* queue/retry.h - when to try again, by the names of Exchange's settings. Pure.
  *
  * A destination that cannot be reached: glitch_retry_count times every glitch_retry_interval, then
  * transient_failure_retry_count times every transient_failure_retry_interval, then every

@@ -109,6 +109,8 @@ static struct decide_verdict decide_now(struct inbound *in, enum decide_stage st
     facts->principal = in->connector->principal;
     if (stage != DECIDE_RCPT && decide_from_matters(facts->rights))
         facts->sender_entitled = inbound_may_send_as(in, rules, facts->sender);
+    if (stage == DECIDE_RCPT && ruleset_rewrites(rules))
+        inbound_rcpt_rewrite(in, ruleset_rewrites(rules), facts);
     struct decide_verdict verdict = decide(stage, facts, rules);
     snapshot_read_end();
     return verdict;

@@ -88,8 +88,10 @@ struct selection {
     uint64_t connections_max, per_source_max, percentage_per_source, rate_per_minute;
     struct smtp_server_settings settings;
     struct tls_context *tls;
-    struct inbound_connector connector;
-    char text[CONNECTOR_TEXT_BYTES];
+    union {
+        struct inbound_connector connector;
+        char room[sizeof(struct inbound_connector) + CONNECTOR_TEXT_BYTES];
+    };
 };
 
 /* Everything that the session needs, copied out inside one read section. */
@@ -101,7 +103,7 @@ static void select_connector(struct relay *relay, const struct endpoint *peer,
     struct ruleset_match match = ruleset_select(rules->rules, local, &peer->addr);
     if (match.connector) {
         out->found = true;
-        fill_connector(rules, &match, &out->connector, out->text);
+        fill_connector(rules, &match, &out->connector, out->connector.text);
         fill_settings(match.connector, rules->tls_server != NULL, &out->settings);
         out->settings.message_size_max = inbound_message_size(&out->connector);
         out->connections_max = match.connector->max_inbound_connection;
@@ -118,13 +120,13 @@ static void select_connector(struct relay *relay, const struct endpoint *peer,
 static struct inbound_connector *keep_connector(const struct selection *chosen)
 {
     const struct inbound_connector *from = &chosen->connector;
-    size_t size = (size_t)(from->range.ptr + from->range.len - chosen->text) + 1;
+    size_t size = (size_t)(from->range.ptr + from->range.len - from->text) + 1;
     struct inbound_connector *c = mem_alloc(sizeof *c + size);
     *c = *from;
-    memcpy(c->text, chosen->text, size);
+    memcpy(c->text, from->text, size);
     struct bytes *texts[] = {&c->name, &c->fqdn, &c->banner, &c->range};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-        texts[i]->ptr = c->text + (texts[i]->ptr - chosen->text);
+        texts[i]->ptr = c->text + (texts[i]->ptr - from->text);
     return c;
 }
 
@@ -201,7 +203,7 @@ void inbound_accept(struct worker *worker, int fd, const struct endpoint *peer,
 {
     struct relay *relay = worker_relay(worker);
     struct selection chosen;
-    memset(&chosen, 0, offsetof(struct selection, text));
+    memset(&chosen, 0, offsetof(struct selection, room) + sizeof chosen.connector);
     select_connector(relay, peer, local, &chosen);
     if (!chosen.found) {
         refuse_unmatched(fd, peer, local);

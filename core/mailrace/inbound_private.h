@@ -9,6 +9,7 @@
 #include "net/header_filter.h"
 #include "net/header_scan.h"
 #include "net/smtp_service.h"
+#include "policy/decide.h"
 #include "policy/ruleset.h"
 #include "queue/spool.h"
 
@@ -87,6 +88,11 @@ void inbound_protocol_tarpit(struct inbound *in, uint64_t ms);
 void inbound_protocol_tls(struct inbound *in, const struct tls_info *tls);
 void inbound_protocol_end(struct inbound *in, bool by_us);
 void inbound_on_protocol(void *owner, char direction, struct bytes line);
+
+/* Whom the recipient that FACTS ask about stands for inside, by the address rewriting entries: from
+ * then on he is the recipient. In a read section, within on_rcpt. */
+void inbound_rcpt_rewrite(struct inbound *in, const struct rewrite_set *rewrites,
+                          struct decide_facts *facts);
 
 /* inbound_rate.c: one more message of this client or SENDER? */
 bool inbound_rate_allows(struct inbound *in, struct bytes sender);

@@ -49,3 +49,21 @@ rights_mask inbound_rights_now(struct inbound *in, const struct relay_rules *rul
         inbound_protocol_rights(in);
     return fresh;
 }
+
+void inbound_rcpt_rewrite(struct inbound *in, const struct rewrite_set *rewrites,
+                          struct decide_facts *facts)
+{
+    struct smtp_server *session = smtp_service_session(in->service);
+    const struct mail_envelope *envelope = smtp_server_facts(session)->envelope;
+    struct rewrite_result new = rewrite_inbound(rewrites, facts->rcpt);
+    char address[1024]; /* beyond what a path or a domain may be */
+    size_t len = new.local.len + 1 + new.domain.len;
+    if (!new.entry || len > sizeof address)
+        return;
+    memcpy(address, new.local.ptr, new.local.len);
+    address[new.local.len] = '@';
+    memcpy(address + new.local.len + 1, new.domain.ptr, new.domain.len);
+    smtp_server_rcpt_rewrite(session, bytes_make(address, len));
+    facts->rcpt = envelope->rcpts[envelope->rcpt_count].address;
+    facts->rcpt_domain = mail_domain(facts->rcpt);
+}

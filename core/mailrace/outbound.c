@@ -235,8 +235,8 @@ static enum err prepare_text(struct outbound_job *oj)
     m->read = read_text;
     if (classes == 0 && !route->rewrites)
         return ERR_OK;
-    enum err e = outbound_text_make(&oj->text, &oj->message, classes, route->rewrites,
-                                    &oj->job->arena);
+    enum err e =
+        outbound_text_make(&oj->text, &oj->message, classes, route->rewrites, &oj->job->arena);
     m->octets = oj->text.octets;
     m->read = read_filtered;
     return e;
@@ -274,9 +274,8 @@ static void rewrite_sender(struct outbound_job *oj, const struct rewrite_set *re
 {
     struct rewrite_result new = rewrite_outbound(rewrites, oj->envelope.sender);
     if (new.entry)
-        oj->envelope.sender =
-            bytes_of(arena_printf(&oj->job->arena, BYTES_FMT "@" BYTES_FMT, BYTES_ARG(new.local),
-                                  BYTES_ARG(new.domain)));
+        oj->envelope.sender = bytes_of(arena_printf(&oj->job->arena, BYTES_FMT "@" BYTES_FMT,
+                                                    BYTES_ARG(new.local), BYTES_ARG(new.domain)));
 }
 
 static bool rcpts_exist(const struct outbound_job *oj)
