@@ -16,6 +16,8 @@ static const struct {
     {"audit", "compares their journals: was anything lost, damaged or invented?", load_audit},
     {"queue", "fills a spool with messages that wait for delivery", load_queue},
     {"spool", "lists the source's messages that are queued in the spool of a relay", load_spool},
+    {"files", "makes, syncs and closes one file a message: what such a queue costs here",
+     load_files},
     {"tree", "looks clients up among a million ranges while the rules are replaced", load_tree},
 };
 

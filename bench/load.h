@@ -10,6 +10,7 @@ int load_source(int argc, char **argv);
 int load_sink(int argc, char **argv);
 int load_audit(int argc, char **argv);
 int load_spool(int argc, char **argv);
+int load_files(int argc, char **argv);
 int load_queue(int argc, char **argv);
 int load_tree(int argc, char **argv);
 

@@ -1,5 +1,8 @@
-/* mailrace-load source: closed loop. Each session sends the next message when the last one has been
- * answered; what is timed is a whole transaction, MAIL to the answer to the final dot.
+/* mailrace-load source: closed loop, in which each session sends the next message when the last one
+ * has been answered; or, with a rate, open loop, in which messages are started when they are meant
+ * to be, whatever was answered, and one that finds no session free waits, its clock running. What
+ * is timed is a whole transaction, intended start or MAIL to the answer to the final dot, and of it
+ * the part from that dot on.
  *
  * A session is a destination of its own to the courier that delivers for the relay as well: the
  * generator speaks with the client that is measured elsewhere.
@@ -18,8 +21,9 @@
 #include "core/thread.h"
 #include "net/courier.h"
 
-#include "load_histogram.h"
 #include "load_journal.h"
+#include "load_source_pace.h"
+#include "load_source_totals.h"
 #include "load_text.h"
 
 /* Between two tries while nobody is there: short, since a relay is back in a moment. */
@@ -30,8 +34,9 @@ struct source {
     struct mail_envelope envelope;
     struct load_text text;
     uint64_t run;
-    int journal;                   /* -1: none */
-    uint64_t until_ms;             /* then nothing more is begun */
+    int journal; /* -1: none */
+    uint64_t start_ns;
+    uint64_t until_ns;             /* then nothing more is begun */
     atomic_uint_fast64_t left;     /* messages that nobody has begun */
     atomic_uint_fast64_t next_seq; /* a message that is tried again is another one */
     const char *hosts[1];
@@ -44,9 +49,12 @@ struct source_thread {
     struct thread thread;
     unsigned first, count; /* of its sessions */
     unsigned under_way;    /* jobs */
-    uint64_t begun, accepted, refused, failed;
+    struct source_counts counts;
     char first_failure[256];
-    struct load_histogram latency;
+    struct source_pace pace; /* open loop; and the sessions that wait for a message's time, */
+    struct source_job *idle; /* first the one that has waited longest: all take their turn */
+    struct source_job **idle_end;
+    bool over; /* open loop: no more messages */
 };
 
 struct source_job {
@@ -56,7 +64,8 @@ struct source_job {
     struct arena arena;
     struct load_tag tag;
     struct timer timer;
-    uint64_t started_ns;
+    struct source_job *next_idle;
+    uint64_t started_ns; /* open loop: when it was meant to start */
     char key[32];
     char top[LOAD_TEXT_TOP_BYTES];
 };
@@ -90,7 +99,8 @@ static void job_send(struct source_job *j)
 {
     struct source_thread *t = j->thread;
     struct source *s = t->source;
-    if (loop_now_ms(t->loop) >= s->until_ms) {
+    uint64_t now_ns = clock_mono_ns();
+    if (now_ns >= s->until_ns) {
         job_end(j);
         return;
     }
@@ -102,17 +112,84 @@ static void job_send(struct source_job *j)
     load_text_top(&s->text, &j->tag, j->top);
     arena_reset(&j->arena);
     j->job.results = ARENA_NEW_ARRAY(&j->arena, struct mail_status, s->envelope.rcpt_count);
-    j->started_ns = clock_mono_ns();
-    t->begun++;
+    if (s->args->rate == 0)
+        j->started_ns = now_ns;
+    t->counts.begun++;
     courier_deliver(t->courier, &j->job);
 }
 
+/* --- Open loop --- */
+
+static void idle_push(struct source_thread *t, struct source_job *j)
+{
+    j->next_idle = NULL;
+    if (!t->idle)
+        t->idle_end = &t->idle;
+    *t->idle_end = j;
+    t->idle_end = &j->next_idle;
+}
+
+static struct source_job *idle_pop(struct source_thread *t)
+{
+    struct source_job *j = t->idle;
+    t->idle = j->next_idle;
+    return j;
+}
+
+static void pace_end(struct source_thread *t, bool time_over)
+{
+    t->over = true;
+    for (; time_over && t->pace.due_ns < t->source->until_ns; source_pace_advance(&t->pace))
+        t->counts.unstarted++;
+}
+
+/* Begins every message whose time has come while a session is there for it. WAITED: none was until
+ * one came free just now, so that the first message to begin, whose time had passed, is late. */
+static void pace_run(struct source_thread *t, bool waited)
+{
+    struct source *s = t->source;
+    while (t->idle) {
+        uint64_t now_ns = clock_mono_ns();
+        if (!t->over && (t->pace.due_ns >= s->until_ns || now_ns >= s->until_ns))
+            pace_end(t, true);
+        if (!t->over && t->pace.due_ns > now_ns) {
+            source_pace_wait(&t->pace);
+            return;
+        }
+        if (!t->over && !take_one(s))
+            pace_end(t, false);
+        struct source_job *j = idle_pop(t);
+        if (t->over) {
+            job_end(j);
+            continue;
+        }
+        j->started_ns = t->pace.due_ns;
+        source_pace_advance(&t->pace);
+        t->counts.late += waited;
+        waited = false;
+        job_send(j);
+    }
+}
+
+static void on_pace_due(struct source_pace *p)
+{
+    pace_run(CONTAINER_OF(p, struct source_thread, pace), false);
+}
+
+/* --- What a session does next --- */
+
 static void job_start(struct source_job *j)
 {
-    if (take_one(j->thread->source))
+    struct source_thread *t = j->thread;
+    if (t->source->args->rate > 0) {
+        bool waited = !t->idle;
+        idle_push(t, j);
+        pace_run(t, waited);
+    } else if (take_one(t->source)) {
         job_send(j);
-    else
+    } else {
         job_end(j);
+    }
 }
 
 static void on_pause_over(struct timer *t)
@@ -135,14 +212,16 @@ static void count_result(struct source_job *j)
     struct source_thread *t = j->thread;
     const struct mail_status *status = &j->job.results[0];
     if (mail_status_ok(status)) {
-        t->accepted++;
-        load_histogram_add(&t->latency, (clock_mono_ns() - j->started_ns) / 1000);
+        uint64_t now_ns = clock_mono_ns();
+        t->counts.accepted++;
+        load_histogram_add(&t->counts.latency, (now_ns - j->started_ns) / 1000);
+        load_histogram_add(&t->counts.ack, (now_ns - j->job.message.dot_at_ns) / 1000);
         return;
     }
     if (j->job.host_failed)
-        t->failed++;
+        t->counts.failed++;
     else
-        t->refused++;
+        t->counts.refused++;
     if (!t->first_failure[0])
         mail_status_format(status, t->first_failure, sizeof t->first_failure);
 }
@@ -184,6 +263,7 @@ static void job_prepare(struct source_job *j, struct source_thread *t, unsigned 
         .envelope = &t->source->envelope,
         .octets = t->source->text.octets,
         .read = read_text,
+        .timed = true,
     };
     j->timer.on_due = on_pause_over;
 }
@@ -197,8 +277,15 @@ static void thread_run(void *arg)
     t->under_way = jobs;
     for (unsigned i = 0; i < jobs; i++)
         job_prepare(&list[i], t, t->first + i / each);
+    if (t->source->args->rate > 0)
+        source_pace_start(&t->pace, t->source->start_ns,
+                          (double)t->first / (double)t->source->args->sessions);
     for (unsigned i = 0; i < jobs; i++)
-        job_start(&list[i]);
+        if (t->source->args->rate > 0)
+            idle_push(t, &list[i]);
+        else
+            job_start(&list[i]);
+    pace_run(t, false);
     loop_run(t->loop);
     while (!courier_drain(t->courier))
         loop_turn(t->loop, 100);
@@ -229,13 +316,6 @@ static void make_envelope(const struct source_args *args, struct arena *arena,
 
 /* --- Totals --- */
 
-struct source_totals {
-    uint64_t begun, accepted, refused, failed;
-    double seconds, cpu_seconds;
-    struct load_histogram latency;
-    const char *first_failure;
-};
-
 static double cpu_seconds(void)
 {
     struct rusage usage;
@@ -245,34 +325,11 @@ static double cpu_seconds(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static void print_totals(const struct source_totals *t, bool json)
-{
-    static const double percents[] = {50, 90, 99, 99.9};
-    static const char *const names[] = {"p50", "p90", "p99", "p99.9"};
-    double rate = t->seconds > 0 ? (double)t->accepted / t->seconds : 0;
-    printf(
-        json ? "{\"accepted\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"failed\": %" PRIu64
-               ", \"seconds\": %.3f, \"per_second\": %.1f, \"cpu_seconds\": %.3f, \"latency_us\": {"
-             : "accepted %" PRIu64 ", refused %" PRIu64 ", failed %" PRIu64
-               " in %.3f s: %.1f messages/s, own CPU %.3f s\nlatency us:",
-        t->accepted, t->refused, t->failed, t->seconds, rate, t->cpu_seconds);
-    for (size_t i = 0; i < ARRAY_SIZE(percents); i++)
-        printf(json ? "\"%s\": %" PRIu64 ", " : " %s %" PRIu64, names[i],
-               load_histogram_percentile(&t->latency, percents[i]));
-    printf(json ? "\"max\": %" PRIu64 "}}\n" : " max %" PRIu64 "\n", t->latency.max_us);
-    if (t->first_failure && !json)
-        printf("first failure: %s\n", t->first_failure);
-}
-
 static void add_up(const struct source_thread *threads, unsigned long count,
                    struct source_totals *total)
 {
     for (unsigned long i = 0; i < count; i++) {
-        total->begun += threads[i].begun;
-        total->accepted += threads[i].accepted;
-        total->refused += threads[i].refused;
-        total->failed += threads[i].failed;
-        load_histogram_merge(&total->latency, &threads[i].latency);
+        source_counts_merge(&total->counts, &threads[i].counts);
         if (threads[i].first_failure[0])
             total->first_failure = threads[i].first_failure;
     }
@@ -295,15 +352,22 @@ static enum err thread_prepare(struct source_thread *t, struct source *s, unsign
     t->first = (unsigned)(args->sessions * number / args->threads);
     t->count = (unsigned)(args->sessions * (number + 1) / args->threads) - t->first;
     enum err e = loop_new(&t->loop, why);
-    return e == ERR_OK ? courier_new(t->loop, &settings, &t->courier, why) : e;
+    if (e == ERR_OK)
+        e = courier_new(t->loop, &settings, &t->courier, why);
+    if (e == ERR_OK && args->rate > 0 && t->count) {
+        double share = (double)t->count / (double)args->sessions;
+        t->pace.on_due = on_pace_due;
+        e = source_pace_init(&t->pace, t->loop, (double)args->rate * share, args->poisson, why);
+    }
+    return e;
 }
 
 /* All that was wanted; or, when it was a time that ran out, all that was begun. */
-static bool succeeded(const struct source_args *args, const struct source_totals *total)
+static bool succeeded(const struct source_args *args, const struct source_counts *counts)
 {
     if (args->seconds == 0)
-        return total->accepted == args->messages;
-    return total->accepted > 0 && (args->persist || total->accepted == total->begun);
+        return counts->accepted == args->messages;
+    return counts->accepted > 0 && (args->persist || counts->accepted == counts->begun);
 }
 
 static int run(struct source *s)
@@ -315,23 +379,25 @@ static int run(struct source *s)
     enum err e = ERR_OK;
     for (unsigned long i = 0; i < args->threads && e == ERR_OK; i++)
         e = thread_prepare(&threads[i], s, i, &why);
-    uint64_t started_ns = clock_mono_ns();
-    s->until_ms = args->seconds ? started_ns / 1000000 + args->seconds * 1000 : UINT64_MAX;
+    s->start_ns = clock_mono_ns();
+    s->until_ns = args->seconds ? s->start_ns + args->seconds * 1000000000u : UINT64_MAX;
     for (unsigned long i = 0; i < args->threads && e == ERR_OK; i++)
         if (threads[i].count)
             e = thread_start(&threads[i].thread, "source", thread_run, &threads[i], &why);
     for (unsigned long i = 0; i < args->threads; i++)
         thread_join(&threads[i].thread);
-    total->seconds = (double)(clock_mono_ns() - started_ns) / 1e9;
+    total->seconds = (double)(clock_mono_ns() - s->start_ns) / 1e9;
     total->cpu_seconds = cpu_seconds();
+    total->open_loop = args->rate > 0;
     add_up(threads, args->threads, total);
     if (e == ERR_OK)
-        print_totals(total, args->json);
+        source_totals_print(total, args->json);
     else
         fprintf(stderr, "mailrace-load source: %s\n", why.text);
-    bool ok = e == ERR_OK && succeeded(args, total);
+    bool ok = e == ERR_OK && succeeded(args, &total->counts);
     for (unsigned long i = 0; i < args->threads; i++) {
         courier_free(&threads[i].courier);
+        source_pace_free(&threads[i].pace);
         loop_free(&threads[i].loop);
     }
     mem_free(threads);

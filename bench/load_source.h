@@ -9,8 +9,9 @@
 struct source_args {
     struct endpoint to;
     unsigned long sessions, messages, length, rcpts, threads, seconds; /* seconds 0: no end */
+    unsigned long rate; /* messages a second; 0: closed loop */
     const char *from, *rcpt, *journal;
-    bool reconnect, ahead, persist, json;
+    bool reconnect, ahead, persist, poisson, json;
 };
 
 /* Sends, prints totals, and returns the program's exit status. */

@@ -9,12 +9,15 @@
 static const char HELP[] =
     "usage: mailrace-load source [OPTION...]\n"
     "\n"
-    "Sends messages in a closed loop and prints totals, rate and latencies.\n"
+    "Sends messages and prints totals, rate and latencies: in a closed loop, or, with --rate, at\n"
+    "their intended times whatever is answered (latency then counts from the intended time).\n"
     "\n"
     "  --to IP:PORT      default 127.0.0.1:2525\n"
     "  --sessions N      default 50\n"
     "  --messages N      in all; default 10000, or without end when --seconds is given\n"
     "  --seconds S       nothing more is begun then\n"
+    "  --rate N          messages a second, evenly spaced; one that finds no session free waits\n"
+    "  --poisson         with --rate: at random times, as from many senders\n"
     "  --length OCTETS   of a message; default 4096\n"
     "  --rcpts N         recipients of a message; default 1\n"
     "  --from ADDRESS    default a@src.test\n"
@@ -65,6 +68,11 @@ static int take_option(struct source_args *args, int opt, const char *name, cons
     case 'J':
         args->journal = value;
         return LOAD_DONE;
+    case 'n':
+        return take_number(name, value, 1, 10000000, &args->rate);
+    case 'P':
+        args->poisson = true;
+        return LOAD_DONE;
     case 'c':
         args->reconnect = true;
         return LOAD_DONE;
@@ -92,6 +100,7 @@ int load_source(int argc, char **argv)
         {"rcpt", required_argument, NULL, 'R'},     {"journal", required_argument, NULL, 'J'},
         {"reconnect", no_argument, NULL, 'c'},      {"ahead", no_argument, NULL, 'a'},
         {"persist", no_argument, NULL, 'p'},        {"json", no_argument, NULL, 'j'},
+        {"rate", required_argument, NULL, 'n'},     {"poisson", no_argument, NULL, 'P'},
         {"help", no_argument, NULL, 'h'},           {0},
     };
     struct source_args args = {
@@ -116,6 +125,8 @@ int load_source(int argc, char **argv)
     }
     if (optind != argc)
         return load_usage("source", "it takes no argument");
+    if (args.rate ? args.ahead : args.poisson)
+        return load_usage("source", "--rate goes without --ahead, --poisson only with --rate");
     if (args.messages == 0)
         args.messages = args.seconds ? MESSAGES_MAX : MESSAGES_DEFAULT;
     if (args.persist) /* failures are what it expects */

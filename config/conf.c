@@ -152,6 +152,14 @@ static void check_whole(struct conf_reading *r, const struct conf *c)
         if (x->connection_inactivity_timeout_ms >= x->connection_timeout_ms)
             conf_fault(r, x->origin, "connection_inactivity_timeout",
                        "must be less than connection_timeout");
+        const unsigned tls =
+            RECEIVE_AUTH_TLS | RECEIVE_AUTH_BASIC_REQUIRE_TLS; /* the latter: conf_users.c */
+        if (x->auth_mechanism_written && (x->auth_mechanism & tls) == RECEIVE_AUTH_TLS &&
+            !x->require_tls && !c->tls.certificate)
+            conf_warn(
+                r, x->origin, "auth_mechanism",
+                "STARTTLS is asked for and cannot be offered: tls.certificate and tls.key are "
+                "not set");
         if (x->require_tls && !c->tls.certificate)
             conf_fault(
                 r, x->origin, "require_tls",

@@ -100,6 +100,7 @@ static void take_auth(struct conf_reading *r, const struct conf_option *option,
 {
     struct receive_draft *draft = target;
     (void)option;
+    draft->c.auth_mechanism_written = true;
     draft->c.auth_mechanism =
         take_bits(r, value, path, receive_connector_auth_parse,
                   "None, Tls, BasicAuth, BasicAuthRequireTLS, Integrated, ExchangeServer, "

@@ -30,9 +30,11 @@ struct smtp_client_message {
     /* Copies LEN bytes of the text from AT; false: could not be read (the session closes, 4.3.0).
      */
     bool (*read)(struct smtp_client_message *m, uint64_t at, char *to, size_t len);
+    bool timed; /* measure: DOT_AT_NS is wanted, which costs a look at the clock */
     /* Filled by the session: how many the peer answered at RCPT, and with 2xx; the text is in
      * on_rcpt only. */
     size_t rcpts_answered, rcpts_accepted;
+    uint64_t dot_at_ns; /* if TIMED: monotonic, when the final dot went into the output */
 };
 
 /* Called from inside input, fill, tls_done, lost, timeout and free; they may kick and quit the

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "core/clock.h"
 #include "net/smtp_client_private.h"
 
 /* What goes out: command lines, and the text of a message. Nothing here waits or decides. */
@@ -274,6 +275,8 @@ static void write_dot(struct smtp_client *c, struct smtp_client_transaction *t, 
     struct bytes end = line_ended ? BYTES(".\r\n") : BYTES("\r\n.\r\n");
     ASSERT(buf_append(out, end) == ERR_OK);
     t->dot_sent = true;
+    if (t->message->timed)
+        t->message->dot_at_ns = clock_mono_ns();
     c->sent = (struct smtp_client_cursor){SMTP_CLIENT_STATE_READY, 0};
     c->answered.state = SMTP_CLIENT_STATE_END;
     c->unanswered++;

@@ -47,8 +47,9 @@ struct receive_connector {
     size_t binding_count;
     const struct receive_connector_range *ranges;
     size_t range_count;
-    unsigned permission_groups; /* enum rights_group */
-    unsigned auth_mechanism;    /* enum receive_connector_auth */
+    unsigned permission_groups;  /* enum rights_group */
+    unsigned auth_mechanism;     /* enum receive_connector_auth */
+    bool auth_mechanism_written; /* not the default: somebody counts on it */
     const struct rights_entry *permissions;
     size_t permission_count;
     bool open_relay;          /* allow anonymous relay for the whole Internet */

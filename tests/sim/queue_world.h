@@ -62,8 +62,8 @@ struct message {
 struct dest {
     bool down;
     int64_t flip_at_ms;
-    int64_t failed_at_ms; /* 0: reached since */
-    int64_t reached_at_ms;
+    int64_t failed_at_ms;  /* 0: reached since */
+    int64_t reached_at_ms; /* the first time after a failure */
 };
 
 struct transfer { /* a job on its way */
@@ -306,11 +306,28 @@ static void transfer_report(struct sched_job *job, const struct spool_message *m
         refused ? MAIL_STATUS(550, 5, 1, 1, "Unknown user") : MAIL_STATUS(250, 2, 0, 0, "Taken");
 }
 
-/* A failure of what began before the destination was last reached, or last failed, says nothing. */
+/* What is under way together fails together, which is one failure: it counts from the first, even
+ * if others got through after the failed one began. What began before the last failure, or before
+ * the destination was reached again, says nothing. Whoever waited for that begins at that very
+ * moment, and does count. */
 static void dest_failed(struct dest *dest, int64_t begun_at_ms)
 {
-    if (begun_at_ms > dest->reached_at_ms && begun_at_ms > dest->failed_at_ms)
+    if (begun_at_ms >= dest->reached_at_ms && begun_at_ms > dest->failed_at_ms)
         dest->failed_at_ms = clock_wall_ms();
+}
+
+static void dest_reached(struct dest *dest)
+{
+    if (dest->failed_at_ms > 0)
+        dest->reached_at_ms = clock_wall_ms();
+    dest->failed_at_ms = 0;
+}
+
+/* The scheduler hears of a failure one turn later, which is not yet later on the clock. */
+static bool must_rest(const struct dest *dest)
+{
+    return dest->failed_at_ms > 0 && clock_wall_ms() > dest->failed_at_ms &&
+           clock_wall_ms() < dest->failed_at_ms + MINUTE;
 }
 
 static void transfer_end(struct timer *timer)
@@ -340,12 +357,10 @@ static void transfer_end(struct timer *timer)
         bytes_to_cstr(bytes_of(job->route.key), job->host, sizeof job->host);
         (m.meta.is_dsn ? transfer_report : transfer_mail)(job, &m);
         spool_message_close(&m);
-        if (job->host_failed) {
+        if (job->host_failed)
             dest_failed(dest, begun_at_ms);
-        } else {
-            dest->failed_at_ms = 0;
-            dest->reached_at_ms = clock_wall_ms();
-        }
+        else
+            dest_reached(dest);
     }
     sched_finished(sim.sched, job);
 }
@@ -359,7 +374,7 @@ static void on_deliver(void *owner, struct sched_job *job)
     int number, rcpt;
     (void)owner;
     sim.jobs++;
-    if (dest->failed_at_ms > 0 && clock_wall_ms() < dest->failed_at_ms + MINUTE && sim.crashes == 0)
+    if (must_rest(dest) && sim.crashes == 0)
         wrong("a dead destination is not left alone", -1, -1);
     arena_init(&arena, 0);
     if (!spool_read(sim.spool, &job->ref, &arena, &m, NULL)) {

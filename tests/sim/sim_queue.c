@@ -41,7 +41,9 @@ static void make_rcpts(struct message *m, int number, struct arena *arena, struc
                                        MAIL_NOTIFY_SUCCESS,
                                        MAIL_NOTIFY_FAILURE,
                                        MAIL_NOTIFY_SUCCESS | MAIL_NOTIFY_FAILURE};
-    m->rcpt_count = chance(70) ? 1 : 1 + (size_t)rand_below(RCPTS_MAX);
+    /* The schedule of one host: a message for several would have a schedule at each. */
+    bool one = sim.scenario->messages == 1 || chance(70);
+    m->rcpt_count = one ? 1 : 1 + (size_t)rand_below(RCPTS_MAX);
     for (size_t i = 0; i < m->rcpt_count; i++) {
         struct rcpt *r = &m->rcpts[i];
         r->dest = (int)rand_below(DESTS);

@@ -278,6 +278,33 @@ static void test_facts(void)
     buf_free(&out);
 }
 
+/* When the dot went out, not when it was answered; and only for who asked. */
+static void test_dot_time(void)
+{
+    static const struct {
+        const char *name;
+        bool timed;
+    } rows[] = {{"timed", true}, {"not timed", false}};
+    struct buf out;
+    buf_init(&out, 65536);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct world w;
+        unit_row(rows[i].name);
+        start_at(&w, &(struct row){.id = "", MAIL1}, &out, TO_ENVELOPE);
+        w.mails[0].message.timed = rows[i].timed;
+        clock_virtual_advance(7);
+        uint64_t dot_at_ns = clock_mono_ns();
+        smtp_client_input(w.client, bytes_of(ACCEPTED));
+        smtp_client_fill(w.client, &out);
+        clock_virtual_advance(5);
+        smtp_client_input(w.client, BYTES("250 ok\r\n"));
+        CHECK_U64(w.mails[0].done, 1);
+        CHECK_U64(w.mails[0].message.dot_at_ns, rows[i].timed ? dot_at_ns : 0);
+        smtp_client_free(&w.client);
+    }
+    buf_free(&out);
+}
+
 #define VIRTUAL(name)                                                                              \
     static void name##_at_rest(void)                                                               \
     {                                                                                              \
@@ -288,8 +315,10 @@ static void test_facts(void)
 VIRTUAL(test_timeouts)
 VIRTUAL(test_flood)
 VIRTUAL(test_total_deadline)
+VIRTUAL(test_dot_time)
 
 UNIT_MAIN("net/smtp_client limits", {"C-072 C-073", test_timeouts_at_rest}, {"C-115", test_window},
           {"H-01 flood", test_flood_at_rest}, {"H-01 total deadline", test_total_deadline_at_rest},
           {"H-02 text", test_reply_text}, {"large text", test_large_text},
-          {"T-07 codes", test_stripping}, {"free", test_free}, {"facts", test_facts})
+          {"T-07 codes", test_stripping}, {"free", test_free}, {"facts", test_facts},
+          {"time of the final dot", test_dot_time_at_rest})
