@@ -189,8 +189,12 @@ static bool maybe_crash(bool quiet)
 static bool is_over(void)
 {
     struct sched_stats stats;
+    struct spool_stats spool;
     sched_stats_read(sim.sched, &stats);
-    return sim.sent >= sim.scenario->messages && stats.messages == 0;
+    spool_stats_read(sim.spool, &spool);
+    /* What was done last while the disk was full is noted when there is room again. */
+    bool noted = sim.scenario->disk_full_percent == 0 || spool.live_messages == 0;
+    return sim.sent >= sim.scenario->messages && stats.messages == 0 && noted;
 }
 
 static void run_weeks(void)
