@@ -125,6 +125,9 @@ static const struct conf_option SPOOL_OPTIONS[] = {
                 "larger messages get a file of their own"),
     RESTART_ROW(conf, "min_free", CONF_SIZE, spool.min_free_bytes, 0, 1ull << 50, "256MB",
                 "with less free space on the spool's disk, MAIL is answered 452"),
+    RESTART_ROW(
+        conf, "writers", CONF_UINT, spool.writers, 1, 16, "1",
+        "logs side by side, each with a thread that writes and syncs for its share of workers"),
     {.key = "durability",
      .type = CONF_CUSTOM,
      .custom = take_durability,

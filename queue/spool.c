@@ -1,11 +1,14 @@
+/* The spool as others see it: one log or several, and which of them is meant. Log 0 lives in the
+ * spool's directory itself, log n in log-n/ with directories of its own.
+ */
 #include "queue/spool.h"
 
+#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/kill_point.h"
-#include "core/log.h"
 #include "core/mem.h"
 #include "queue/spool_private.h"
 
@@ -16,6 +19,7 @@ void spool_settings_defaults(struct spool_settings *s)
         .segment_size_bytes = 32 * 1024 * 1024,
         .inline_max_bytes = 128 * 1024,
         .min_free_bytes = 256 * 1024 * 1024,
+        .writers = 1,
     };
 }
 
@@ -33,41 +37,55 @@ static enum err check_settings(const struct spool_settings *s, struct err_detail
         return err_set(why, ERR_LIMIT,
                        "%s: inline limit %" PRIu64 " is more than a quarter of the segment size",
                        s->path, s->inline_max_bytes);
+    if (s->writers > SPOOL_LOGS)
+        return err_set(why, ERR_LIMIT, "%s: %u writers are more than %u", s->path, s->writers,
+                       (unsigned)SPOOL_LOGS);
     return ERR_OK;
 }
 
-static struct spool *spool_new(const struct spool_settings *settings, struct io *io)
+/* Is NAME exactly what we call a log's directory? */
+static bool parse_name(const char *name, unsigned *number)
 {
-    struct spool *spool = MEM_NEW(struct spool);
-    spool->settings = *settings;
-    spool->path = mem_strdup(settings->path);
-    /* With a slash at its end a symbolic link would be followed. */
-    for (size_t len = strlen(spool->path); len > 1 && spool->path[len - 1] == '/'; len--)
-        spool->path[len - 1] = '\0';
-    spool->settings.path = spool->path;
-    spool->io = io;
-    spool->root_fd = spool->segments_fd = spool->big_fd = -1;
-    spool->quarantine_fd = spool->lock_fd = spool->creation.fd = -1;
-    for (size_t i = 0; i < SPOOL_SLOTS; i++)
-        spool->slots[i].fd = -1;
-    spool->txns_end = &spool->txns;
-    spool->settles_end = &spool->settles;
-    spool->mailbox = mailbox_new();
-    return spool;
+    char again[SPOOL_NAME_SIZE];
+    if (strncmp(name, "log-", 4) != 0)
+        return false;
+    *number = (unsigned)strtoul(name + 4, NULL, 10);
+    return strcmp(name, spool_log_name(*number, again)) == 0;
 }
 
-/* What is queued must go out even when nothing can come in: a full disk is no reason not to
- * start. */
-static enum err first_segment(struct spool *spool, struct err_detail *why)
+/* What earlier starts left behind, with more writers perhaps. */
+static enum err logs_find(const struct spool_log *first, bool wanted[SPOOL_LOGS],
+                          struct err_detail *why)
 {
-    enum err err = spool_segment_rotate(spool);
+    enum err err = ERR_OK;
+    unsigned number;
+    char **names = first->io->list(first->io, first->root_fd);
+    if (!names)
+        return err_set_errno(why, errno, "%s cannot be listed", first->path);
+    for (char **name = names; *name && err == ERR_OK; name++) {
+        if (!parse_name(*name, &number))
+            continue;
+        if (number > 0 && number < SPOOL_LOGS)
+            wanted[number] = true;
+        else
+            err = err_set(why, ERR_LIMIT, "%s/%s: logs have numbers from 1 to %u", first->path,
+                          *name, (unsigned)SPOOL_LOGS - 1);
+    }
+    io_list_free(&names);
+    return err;
+}
+
+static enum err logs_open(struct spool *spool, const struct spool_settings *settings, struct io *io,
+                          struct err_detail *why)
+{
+    bool wanted[SPOOL_LOGS] = {false};
+    enum err err = spool_log_open(settings, io, NULL, 0, &spool->logs[0], why);
     if (err == ERR_OK)
-        return ERR_OK; /* the writer makes the next one ready */
-    if (err != ERR_NOSPACE)
-        return err_set(why, err, "%s/segments: no segment can be made (%s)", spool->path,
-                       err_name(err));
-    spool_trouble(spool, err);
-    return ERR_OK;
+        err = logs_find(spool->logs[0], wanted, why);
+    for (unsigned i = 1; i < SPOOL_LOGS && err == ERR_OK; i++)
+        if (wanted[i] || i < spool->writers)
+            err = spool_log_open(settings, io, spool->logs[0], i, &spool->logs[i], why);
+    return err;
 }
 
 enum err spool_open(const struct spool_settings *settings, struct io *io, struct spool **out,
@@ -77,38 +95,16 @@ enum err spool_open(const struct spool_settings *settings, struct io *io, struct
     enum err err = check_settings(settings, why);
     if (err != ERR_OK)
         return err;
-    struct spool *spool = spool_new(settings, io);
-    err = spool_directories_open(spool, why);
-    if (err == ERR_OK)
-        err = spool_recover(spool, why);
-    if (err == ERR_OK)
-        err = first_segment(spool, why);
+    struct spool *spool = MEM_NEW(struct spool);
+    spool->writers = settings->writers > 0 ? settings->writers : 1;
+    err = logs_open(spool, settings, io, why);
     if (err != ERR_OK) {
         spool_free(&spool);
         return err;
     }
-    spool_segments_count(spool);
-    spool_space_refresh(spool);
     KILL_POINT("spool_opened");
     *out = spool;
     return ERR_OK;
-}
-
-/* What was queued and not written is gone, as in a crash: spool_stop() first. */
-static void drop_queued(struct spool *spool)
-{
-    for (struct spool_txn *txn = spool->txns, *next; txn; txn = next) {
-        next = txn->next;
-        spool_txn_free(txn);
-    }
-    for (struct spool_settle *s = spool->settles, *next; s; s = next) {
-        next = s->next;
-        mem_free(s);
-    }
-    for (struct spool_orphan *o = spool->orphans, *next; o; o = next) {
-        next = o->next;
-        mem_free(o);
-    }
 }
 
 void spool_free(struct spool **spool)
@@ -116,109 +112,193 @@ void spool_free(struct spool **spool)
     struct spool *s = *spool;
     if (!s)
         return;
-    ASSERT(!s->started);
-    mailbox_free(&s->mailbox);
-    drop_queued(s);
-    spool_recovered_free(s);
-    for (size_t i = 0; i < SPOOL_SLOTS; i++) {
-        if (s->slots[i].fd >= 0)
-            (void)s->io->close(s->io, s->slots[i].fd);
-        spool_items_clear(&s->slots[i]);
-    }
-    if (s->creation.fd >= 0)
-        (void)s->io->close(s->io, s->creation.fd);
-    spool_directories_close(s);
-    spool_index_free(&s->index);
-    mem_free(s->checkpoints);
-    mem_free(s->moved_dones);
-    mem_free(s->emptying.items);
-    spool_moved_free(&s->moved);
-    mem_free(s->path);
+    /* The first last: its lock is the whole spool's. */
+    for (unsigned i = SPOOL_LOGS; i-- > 0;)
+        spool_log_free(&s->logs[i]);
     mem_free(s);
     *spool = NULL;
 }
 
-/* --- Settling --- */
-
-static void settle_send(struct spool *spool, enum spool_settle_kind kind,
-                        const struct spool_ref *ref, struct spool_settle *s)
+static bool recovered_next(struct spool *spool, size_t max, spool_each each, void *owner)
 {
-    s->spool = spool;
-    s->kind = kind;
-    s->ref = *ref;
-    s->item.run = spool_on_settle;
-    mailbox_send(spool->mailbox, &s->item);
+    struct spool_log *log = spool->logs[spool->recovered];
+    if (log && spool_log_recovered_next(log, max, each, owner))
+        return true;
+    spool->recovered++;
+    return false;
 }
 
-static struct spool_settle *settle_new(size_t head_len)
+bool spool_recovered_next(struct spool *spool, size_t max, spool_each each, void *owner)
 {
-    struct spool_settle *s = mem_zalloc(sizeof *s + head_len);
-    s->head_len = (uint32_t)head_len;
-    return s;
+    if (spool->recovered < SPOOL_LOGS && recovered_next(spool, max, each, owner))
+        return true;
+    while (spool->recovered < SPOOL_LOGS && !spool->logs[spool->recovered])
+        spool->recovered++;
+    return spool->recovered < SPOOL_LOGS;
+}
+
+void spool_each_recovered(struct spool *spool, spool_each each, void *owner)
+{
+    for (; spool->recovered < SPOOL_LOGS; spool->recovered++)
+        if (spool->logs[spool->recovered])
+            spool_log_each_recovered(spool->logs[spool->recovered], each, owner);
+}
+
+/* --- The writers --- */
+
+enum err spool_start(struct spool *spool, struct err_detail *why)
+{
+    for (unsigned i = 0; i < SPOOL_LOGS; i++) {
+        enum err err = spool->logs[i] ? spool_log_start(spool->logs[i], why) : ERR_OK;
+        if (err == ERR_OK)
+            continue;
+        while (i-- > 0)
+            if (spool->logs[i])
+                spool_log_stop(spool->logs[i]);
+        return err;
+    }
+    return ERR_OK;
+}
+
+bool spool_step(struct spool *spool)
+{
+    bool did = false;
+    for (unsigned i = 0; i < SPOOL_LOGS; i++)
+        did |= spool->logs[i] && spool_log_step(spool->logs[i]);
+    return did;
+}
+
+void spool_stop(struct spool *spool)
+{
+    for (unsigned i = 0; i < SPOOL_LOGS; i++)
+        if (spool->logs[i])
+            spool_log_stop(spool->logs[i]);
+}
+
+/* --- Which log --- */
+
+/* The place of HOME in the order of arrival; when there are too many, any, but always the same. */
+static size_t place_of(struct spool *spool, struct mailbox *home)
+{
+    for (size_t i = 0; i < SPOOL_HOMES; i++) {
+        struct mailbox *there = atomic_load_explicit(&spool->homes[i], memory_order_relaxed);
+        if (!there &&
+            atomic_compare_exchange_strong_explicit(&spool->homes[i], &there, home,
+                                                    memory_order_relaxed, memory_order_relaxed))
+            return i;
+        if (there == home)
+            return i;
+    }
+    return (size_t)((uintptr_t)home / 64);
+}
+
+struct spool_txn *spool_begin(struct spool *spool, struct mailbox *home)
+{
+    size_t number = spool->writers > 1 ? place_of(spool, home) % spool->writers : 0;
+    return spool_log_begin(spool->logs[number], home);
+}
+
+/* NULL: the id names a log that is not there. */
+static struct spool_log *log_of(const struct spool *spool, const struct spool_ref *ref)
+{
+    unsigned number = spool_log_of(ref->id);
+    return number < SPOOL_LOGS ? spool->logs[number] : NULL;
+}
+
+enum err spool_read(struct spool *spool, const struct spool_ref *ref, struct arena *arena,
+                    struct spool_message *out, struct err_detail *why)
+{
+    struct spool_log *log = log_of(spool, ref);
+    if (log)
+        return spool_log_read(log, ref, arena, out, why);
+    *out = (struct spool_message){.ref = *ref, .segment_fd = -1, .big_fd = -1};
+    return err_set(why, ERR_NOTFOUND, "message %" PRIu64 ": there is no such log", ref->id);
 }
 
 void spool_outcome_write(struct spool *spool, const struct spool_ref *ref,
                          const struct spool_outcome *outcome)
 {
-    size_t len = spool_outcome_encode(ref->segment, outcome, NULL);
-    if (len == 0 || spool_record_length(len, 0) > spool->settings.segment_size_bytes / 2) {
-        /* The message will be tried again for all its recipients after a restart. */
-        LOG(LOG_ERROR, "spool_outcome_too_large", LOG_U64("id", ref->id),
-            LOG_U64("recipients", outcome->rcpt_count));
-        return;
-    }
-    struct spool_settle *s = settle_new(len);
-    spool_outcome_encode(ref->segment, outcome, s->head);
-    KILL_POINT("spool_outcome_given");
-    settle_send(spool, SPOOL_SETTLE_OUTCOME, ref, s);
+    struct spool_log *log = log_of(spool, ref);
+    if (log)
+        spool_log_outcome(log, ref, outcome);
 }
 
 void spool_message_done(struct spool *spool, const struct spool_ref *ref)
 {
-    KILL_POINT("spool_done_given");
-    settle_send(spool, SPOOL_SETTLE_DONE, ref, settle_new(0));
+    struct spool_log *log = log_of(spool, ref);
+    if (log)
+        spool_log_done(log, ref);
 }
 
 void spool_message_quarantine(struct spool *spool, const struct spool_ref *ref, const char *why)
 {
-    struct spool_settle *s = settle_new(strlen(why));
-    memcpy(s->head, why, strlen(why));
-    settle_send(spool, SPOOL_SETTLE_QUARANTINE, ref, s);
+    struct spool_log *log = log_of(spool, ref);
+    if (log)
+        spool_log_quarantine(log, ref, why);
 }
 
 /* --- Asking --- */
 
+/* All that take messages in must be well: whose the next one is nobody knows here. */
+static enum err health_of(const struct spool *spool)
+{
+    enum err err = ERR_OK;
+    for (unsigned i = 0; i < spool->writers; i++) {
+        int one = atomic_load_explicit(&spool->logs[i]->health, memory_order_relaxed);
+        if (one != ERR_OK && (err == ERR_OK || err == ERR_NOSPACE))
+            err = (enum err)one;
+    }
+    return err;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 bool spool_accepts(const struct spool *spool, uint64_t want, struct mail_status *status)
 {
-    enum err health = (enum err)atomic_load_explicit(&spool->health, memory_order_relaxed);
+    enum err health = health_of(spool);
     if (health != ERR_OK && health != ERR_NOSPACE) {
         *status = MAIL_STATUS(451, 4, 3, 0, "Local error in processing, try again later");
         return false;
     }
-    uint64_t room = atomic_load_explicit(&spool->disk_free_bytes, memory_order_relaxed), need;
+    uint64_t room = UINT64_MAX, ready = UINT64_MAX, promised = 0, need;
+    for (unsigned i = 0; i < spool->writers; i++) {
+        const struct spool_log *log = spool->logs[i];
+        room = least(room, atomic_load_explicit(&log->disk_free_bytes, memory_order_relaxed));
+        ready = least(ready, atomic_load_explicit(&log->ready_bytes, memory_order_relaxed));
+        promised += atomic_load_explicit(&log->promised_bytes, memory_order_relaxed);
+    }
+    const struct spool_settings *s = &spool->logs[0]->settings;
     /* A big body needs a file: what is ready in segments is of no use to it. */
-    if (want <= spool->settings.inline_max_bytes)
-        room += atomic_load_explicit(&spool->ready_bytes, memory_order_relaxed);
-    uint64_t promised = atomic_load_explicit(&spool->promised_bytes, memory_order_relaxed);
+    if (want <= s->inline_max_bytes)
+        room += ready;
     if (health == ERR_OK && !__builtin_add_overflow(want, promised, &want) &&
         !__builtin_add_overflow(want, want / 2, &need) &&
-        !__builtin_add_overflow(need, spool->settings.min_free_bytes, &need) && need <= room)
+        !__builtin_add_overflow(need, s->min_free_bytes, &need) && need <= room)
         return true;
     *status = MAIL_STATUS(452, 4, 3, 1, "Insufficient system storage, try again later");
     return false;
 }
 
+static void stats_add(const struct spool_log *log, struct spool_stats *out)
+{
+    out->live_messages += atomic_load_explicit(&log->live_messages, memory_order_relaxed);
+    out->segments += atomic_load_explicit(&log->segments, memory_order_relaxed);
+    out->segments_free += atomic_load_explicit(&log->segments_free, memory_order_relaxed);
+    out->segments_poisoned += atomic_load_explicit(&log->segments_poisoned, memory_order_relaxed);
+    out->quarantined += atomic_load_explicit(&log->quarantined, memory_order_relaxed);
+    out->syncs += atomic_load_explicit(&log->syncs, memory_order_relaxed);
+    out->groups += atomic_load_explicit(&log->groups, memory_order_relaxed);
+    out->records += atomic_load_explicit(&log->records, memory_order_relaxed);
+    out->healthy &= atomic_load_explicit(&log->health, memory_order_relaxed) == ERR_OK;
+}
+
 void spool_stats_read(const struct spool *spool, struct spool_stats *out)
 {
-    *out = (struct spool_stats){
-        .live_messages = atomic_load_explicit(&spool->live_messages, memory_order_relaxed),
-        .segments = atomic_load_explicit(&spool->segments, memory_order_relaxed),
-        .segments_free = atomic_load_explicit(&spool->segments_free, memory_order_relaxed),
-        .segments_poisoned = atomic_load_explicit(&spool->segments_poisoned, memory_order_relaxed),
-        .quarantined = atomic_load_explicit(&spool->quarantined, memory_order_relaxed),
-        .syncs = atomic_load_explicit(&spool->syncs, memory_order_relaxed),
-        .groups = atomic_load_explicit(&spool->groups, memory_order_relaxed),
-        .records = atomic_load_explicit(&spool->records, memory_order_relaxed),
-        .healthy = atomic_load_explicit(&spool->health, memory_order_relaxed) == ERR_OK,
-    };
+    *out = (struct spool_stats){.healthy = true};
+    for (unsigned i = 0; i < SPOOL_LOGS; i++)
+        if (spool->logs[i])
+            stats_add(spool->logs[i], out);
 }

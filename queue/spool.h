@@ -1,10 +1,11 @@
 /* queue/spool.h - the only door to the disk: a message is committed here before anyone says 250,
  * read back for delivery, and let go when every recipient is settled.
  *
- * Append-only segments, preallocated and recycled (queue/spool_format.h has the bytes). One writer
- * thread gathers everything handed over, writes once, syncs once and then completes the whole
- * group. A failed write or sync poisons its segment for ever and fails the whole group: the same
- * sync is never tried twice. Every file operation goes through core/io.h.
+ * Append-only segments, preallocated and recycled (queue/spool_format.h has the bytes). A
+ * spool is one log or several side by side; the writer thread of each gathers everything handed
+ * over to it, writes once, syncs once and then completes the whole group. A failed write or sync
+ * poisons its segment for ever and fails the whole group: the same sync is never tried twice. Every
+ * file operation goes through core/io.h.
  *
  * Promises: durable before ERR_OK; an aborted or failed transaction leaves nothing that recovery
  * could take for a message; when in doubt nothing is taken in.
@@ -29,6 +30,7 @@ struct spool_settings { /* copied */
     uint64_t segment_size_bytes; /* 32 MiB */
     uint64_t inline_max_bytes;   /* 128 KiB: larger bodies get a file of their own */
     uint64_t min_free_bytes;     /* below: intake stops (452 4.3.1) */
+    unsigned writers;            /* logs that take messages in, 1 to 16; 0 is 1 */
 };
 void spool_settings_defaults(struct spool_settings *s);
 
@@ -36,7 +38,7 @@ void spool_settings_defaults(struct spool_settings *s);
  * may write a message again elsewhere; the reference stays good all the same, whatever it is used
  * for (docs/adr/0005). */
 struct spool_ref {
-    uint64_t id;      /* InternalId: unique in this spool for ever, also across restarts */
+    uint64_t id;      /* InternalId: unique in this spool for ever; its top 8 bits: which log */
     uint64_t segment; /* the segment's generation */
     uint32_t offset, length;
 };
@@ -69,38 +71,41 @@ struct spool_outcome {
 };
 
 struct spool;
+struct spool_log;
 
 /* Opens or creates, takes the lock, and recovers: reads footers, and of segments without one every
  * record; sets malformed records aside (spool_quarantined). Refuses a directory that is not ours,
  * world-writable, a symbolic link, or locked; names it in WHY. Bodies in big files without a record
- * are removed. */
+ * are removed. A log beyond settings->writers that is there is opened too: it takes no new messages
+ * and drains. */
 MUST_USE enum err spool_open(const struct spool_settings *settings, struct io *io,
                              struct spool **out, struct err_detail *why);
-/* Live messages found by spool_open(), about in the order they came; OUTCOME has the latest state.
- * Each once, from one thread, also after spool_start() while others come in; before spool_stop().
- * Until the last is handed over their segments are not used again. Memory is valid during the
- * call. */
+/* Live messages found by spool_open(), log by log about in the order they came; OUTCOME has the
+ * latest state. Each once, from one thread, also after spool_start() while others come in; before
+ * spool_stop(). Until the last is handed over their segments are not used again. Memory is valid
+ * during the call. */
 struct spool_message;
 typedef void (*spool_each)(void *owner, const struct spool_message *message,
                            const struct spool_outcome *outcome);
-/* At most MAX of them. False: that was the last. For scheduling, and no more: of the envelope
- * whether there is a sender, and of the recipients "@domain" and notify; of meta received_at_ms,
- * octets and is_dsn; no text. */
+/* At most MAX of them, or none. False: that was the last. For scheduling, and no more: of the
+ * envelope whether there is a sender, and of the recipients "@domain" and notify; of meta
+ * received_at_ms, octets and is_dsn; no text. */
 bool spool_recovered_next(struct spool *spool, size_t max, spool_each each, void *owner);
 /* All that are left, read and checked to the last octet. */
 void spool_each_recovered(struct spool *spool, spool_each each, void *owner);
-/* Starts the writer thread. In the simulation spool_step() is called instead. */
+/* Starts the writer threads. In the simulation spool_step() is called instead. */
 MUST_USE enum err spool_start(struct spool *spool, struct err_detail *why);
-/* One group: takes what is queued, writes, syncs, completes. False if there was nothing. */
+/* One group of each log: takes what is queued, writes, syncs, completes. False if there was
+ * nothing. */
 bool spool_step(struct spool *spool);
-/* Completes what is queued, seals the segment under way, and ends the writer. */
+/* Completes what is queued, seals the segments under way, and ends the writers. */
 void spool_stop(struct spool *spool);
 void spool_free(struct spool **spool);
 
 /* --- In: one transaction, on one thread (a worker, or the scheduler for a DSN) --- */
 
 struct spool_txn;
-/* HOME: where the completion runs. */
+/* HOME: where the completion runs. What comes from one home goes to one log. */
 struct spool_txn *spool_begin(struct spool *spool, struct mailbox *home);
 uint64_t spool_txn_id(const struct spool_txn *txn);
 /* OCTETS are announced (SIZE=): spool_accepts() keeps room for them. */
@@ -132,7 +137,7 @@ struct spool_message {
     struct mail_envelope envelope;
     struct spool_meta meta;
     /* private: where the text is */
-    struct spool *spool;
+    struct spool_log *spool;
     int segment_fd;
     uint64_t body_at;
     int big_fd;       /* -1: inline */

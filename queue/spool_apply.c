@@ -31,7 +31,7 @@ static void txn_item(struct spool_group *g, const struct spool_txn *txn)
  * own. */
 static void apply_txns(struct spool_group *g)
 {
-    struct spool *spool = g->spool;
+    struct spool_log *spool = g->spool;
     while (g->txns) {
         struct spool_txn *txn = g->txns;
         g->txns = txn->next;
@@ -47,7 +47,7 @@ static void apply_txns(struct spool_group *g)
 
 /* --- Small records --- */
 
-static void outcome_overtaken(struct spool *spool, const struct spool_entry *e)
+static void outcome_overtaken(struct spool_log *spool, const struct spool_entry *e)
 {
     if (e->outcome_at == 0)
         return;
@@ -68,7 +68,7 @@ static void apply_outcome(struct spool_group *g, const struct spool_small *s, ui
     g->segment->outcomes_latest++;
 }
 
-static void live_less(struct spool *spool, struct spool_segment *s, uint32_t length)
+static void live_less(struct spool_log *spool, struct spool_segment *s, uint32_t length)
 {
     ASSERT(s->live > 0);
     s->live--;
@@ -76,7 +76,7 @@ static void live_less(struct spool *spool, struct spool_segment *s, uint32_t len
     spool_reclaim_consider(spool, s);
 }
 
-static void moved_done_keep(struct spool *spool, uint64_t generation, uint64_t id)
+static void moved_done_keep(struct spool_log *spool, uint64_t generation, uint64_t id)
 {
     if (spool->moved_done_count == spool->moved_done_capacity) {
         spool->moved_done_capacity = spool->moved_done_capacity * 2 + 64;
@@ -88,7 +88,7 @@ static void moved_done_keep(struct spool *spool, uint64_t generation, uint64_t i
 
 static void apply_move(struct spool_group *g, const struct spool_small *s, uint32_t offset)
 {
-    struct spool *spool = g->spool;
+    struct spool_log *spool = g->spool;
     struct spool_entry *e = spool_index_find(&spool->index, s->id);
     ASSERT(e && e->moving);
     struct spool_segment *from = &spool->slots[e->slot];
@@ -129,7 +129,7 @@ static void apply_smalls(struct spool_group *g)
     }
 }
 
-static void big_gone(struct spool *spool, uint64_t id)
+static void big_gone(struct spool_log *spool, uint64_t id)
 {
     char name[SPOOL_NAME_SIZE];
     struct io *io = spool->io;
@@ -137,7 +137,7 @@ static void big_gone(struct spool *spool, uint64_t id)
         spool_orphan_keep(spool, id);
 }
 
-static void apply_done(struct spool *spool, const struct spool_ref *ref)
+static void apply_done(struct spool_log *spool, const struct spool_ref *ref)
 {
     struct spool_entry *e = spool_index_find(&spool->index, ref->id);
     if (!e)
@@ -165,7 +165,7 @@ static void apply_settles(struct spool_group *g)
     }
 }
 
-static void checkpoints_written(struct spool *spool, size_t count)
+static void checkpoints_written(struct spool_log *spool, size_t count)
 {
     spool->void_count -= count < spool->void_count ? count : spool->void_count;
     spool->checkpoint_count -= count;
@@ -174,7 +174,7 @@ static void checkpoints_written(struct spool *spool, size_t count)
                 spool->checkpoint_count * sizeof *spool->checkpoints);
 }
 
-static void moved_dones_written(struct spool *spool, size_t count)
+static void moved_dones_written(struct spool_log *spool, size_t count)
 {
     spool->moved_done_count -= count;
     if (spool->moved_done_count > 0)
@@ -184,7 +184,7 @@ static void moved_dones_written(struct spool *spool, size_t count)
 
 void spool_group_apply(struct spool_group *g)
 {
-    struct spool *spool = g->spool;
+    struct spool_log *spool = g->spool;
     g->segment->end += g->used;
     spool->last_group_bytes = g->txn_bytes;
     atomic_fetch_add_explicit(&spool->groups, 1, memory_order_relaxed);
@@ -206,7 +206,7 @@ void spool_group_apply(struct spool_group *g)
 
 void spool_group_undo(struct spool_group *g, struct spool_txn **failed)
 {
-    struct spool *spool = g->spool;
+    struct spool_log *spool = g->spool;
     if (g->settles) {
         *g->settles_end = spool->settles;
         if (!spool->settles)

@@ -10,7 +10,8 @@
 
 enum { OPEN_DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
 
-static enum err check_owner(struct spool *spool, int fd, const char *name, struct err_detail *why)
+static enum err check_owner(struct spool_log *spool, int fd, const char *name,
+                            struct err_detail *why)
 {
     struct stat st;
     if (spool->io->fstat(spool->io, fd, &st) != 0)
@@ -27,7 +28,7 @@ static enum err check_owner(struct spool *spool, int fd, const char *name, struc
 }
 
 /* Whoever may rename in the parent can put another directory in our place. */
-static enum err check_parent(struct spool *spool, bool sync, struct err_detail *why)
+static enum err check_parent(struct spool_log *spool, bool sync, struct err_detail *why)
 {
     struct io *io = spool->io;
     struct stat st;
@@ -45,7 +46,7 @@ static enum err check_parent(struct spool *spool, bool sync, struct err_detail *
     return err;
 }
 
-static enum err open_error(struct spool *spool, const char *name, struct err_detail *why)
+static enum err open_error(struct spool_log *spool, const char *name, struct err_detail *why)
 {
     if (errno == ENOTDIR || errno == ELOOP)
         return err_set(why, ERR_DENIED,
@@ -54,19 +55,23 @@ static enum err open_error(struct spool *spool, const char *name, struct err_det
     return err_set_errno(why, errno, "%s%s cannot be opened", spool->path, name);
 }
 
-static enum err open_root(struct spool *spool, struct err_detail *why)
+static enum err open_root(struct spool_log *spool, struct err_detail *why)
 {
     struct io *io = spool->io;
-    bool made = false;
-    int fd = io->openat(io, AT_FDCWD, spool->path, OPEN_DIRECTORY, 0);
+    char log_name[SPOOL_NAME_SIZE];
+    const char *name = spool->first ? spool_log_name(spool->number, log_name) : spool->path;
+    int parent = spool->first ? spool->first->root_fd : AT_FDCWD;
+    /* The entry of a log that an earlier start made may not be on the disk yet. */
+    bool made = spool->first != NULL;
+    int fd = io->openat(io, parent, name, OPEN_DIRECTORY, 0);
     if (fd < 0 && errno == ENOENT) {
-        if (io->mkdirat(io, AT_FDCWD, spool->path, 0700) != 0)
+        if (io->mkdirat(io, parent, name, 0700) != 0)
             return err_set_errno(why, errno,
                                  "%s cannot be created: the directory that holds it must exist",
                                  spool->path);
         made = true;
         KILL_POINT("spool_root_made");
-        fd = io->openat(io, AT_FDCWD, spool->path, OPEN_DIRECTORY, 0);
+        fd = io->openat(io, parent, name, OPEN_DIRECTORY, 0);
     }
     if (fd < 0)
         return open_error(spool, "", why);
@@ -76,7 +81,7 @@ static enum err open_root(struct spool *spool, struct err_detail *why)
 }
 
 /* NAME begins with a slash, for messages. */
-static enum err open_sub(struct spool *spool, const char *name, int *fd, struct err_detail *why)
+static enum err open_sub(struct spool_log *spool, const char *name, int *fd, struct err_detail *why)
 {
     struct io *io = spool->io;
     if (io->mkdirat(io, spool->root_fd, name + 1, 0700) != 0 && errno != EEXIST)
@@ -88,7 +93,7 @@ static enum err open_sub(struct spool *spool, const char *name, int *fd, struct 
     return check_owner(spool, *fd, name, why);
 }
 
-static enum err lock(struct spool *spool, struct err_detail *why)
+static enum err lock(struct spool_log *spool, struct err_detail *why)
 {
     struct io *io = spool->io;
     spool->lock_fd = io->openat(io, spool->root_fd, "lock",
@@ -103,7 +108,7 @@ static enum err lock(struct spool *spool, struct err_detail *why)
     return err_set_errno(why, errno, "%s/lock cannot be locked", spool->path);
 }
 
-enum err spool_directories_open(struct spool *spool, struct err_detail *why)
+enum err spool_directories_open(struct spool_log *spool, struct err_detail *why)
 {
     enum err err = open_root(spool, why);
     if (err == ERR_OK)
@@ -120,7 +125,7 @@ enum err spool_directories_open(struct spool *spool, struct err_detail *why)
     return err;
 }
 
-void spool_directories_close(struct spool *spool)
+void spool_directories_close(struct spool_log *spool)
 {
     int *fds[] = {&spool->segments_fd, &spool->big_fd, &spool->quarantine_fd, &spool->lock_fd,
                   &spool->root_fd};

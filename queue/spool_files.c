@@ -13,7 +13,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 
-static void whole_file_aside(struct spool *spool, const char *name)
+static void whole_file_aside(struct spool_log *spool, const char *name)
 {
     char to[SPOOL_NAME_SIZE];
     struct io *io = spool->io;
@@ -27,7 +27,7 @@ static void whole_file_aside(struct spool *spool, const char *name)
         LOG_STR("result", ok ? "moved" : err_name(err_from_errno(errno))));
 }
 
-static enum err check_file(struct spool *spool, int fd, const char *name, struct stat *st,
+static enum err check_file(struct spool_log *spool, int fd, const char *name, struct stat *st,
                            struct err_detail *why)
 {
     if (spool->io->fstat(spool->io, fd, st) != 0)
@@ -42,7 +42,7 @@ static enum err check_file(struct spool *spool, int fd, const char *name, struct
 static void segment_adopt(struct spool_files *r, uint32_t slot, int fd, const struct stat *st,
                           const struct spool_segment_header *header)
 {
-    struct spool *spool = r->spool;
+    struct spool_log *spool = r->spool;
     struct spool_segment *s = &spool->slots[slot];
     s->fd = fd;
     s->salt = header->salt;
@@ -66,7 +66,7 @@ static void segment_adopt(struct spool_files *r, uint32_t slot, int fd, const st
 static enum err segment_open(struct spool_files *r, uint32_t slot, const char *name,
                              struct err_detail *why)
 {
-    struct spool *spool = r->spool;
+    struct spool_log *spool = r->spool;
     struct spool_segment_header header;
     struct stat st;
     uint8_t block[SPOOL_HEADER_BYTES];
@@ -80,6 +80,10 @@ static enum err segment_open(struct spool_files *r, uint32_t slot, const char *n
     if (err == ERR_OK) {
         size_t len = spool_salvage(spool, fd, block, sizeof block, 0, &unreadable);
         err = spool_header_decode(block, len, slot, &header, &version);
+        if (err == ERR_OK && spool_log_of(header.next_id) != spool->number)
+            err = err_set(why, ERR_DENIED,
+                          "%s/segments/%s is of log %u, this is log %u: move it back", spool->path,
+                          name, spool_log_of(header.next_id), spool->number);
         if (err == ERR_OK) {
             segment_adopt(r, slot, fd, &st, &header);
             return ERR_OK;
@@ -122,7 +126,7 @@ static void sort_latest_first(struct spool_files *r)
 /* Everything is looked at before anything is changed: a newer version is left as it is. */
 enum err spool_files_find(struct spool_files *r, struct err_detail *why)
 {
-    struct spool *spool = r->spool;
+    struct spool_log *spool = r->spool;
     enum err err = ERR_OK;
     uint32_t slot;
     /* A file that is not here must stay away, also if the process that removed it saw the sync

@@ -103,7 +103,7 @@ static void add_done(struct spool_group *g, uint64_t generation, uint64_t id)
  * whatever else is to be said of any message. */
 static bool add_moved_dones(struct spool_group *g)
 {
-    struct spool *spool = g->spool;
+    struct spool_log *spool = g->spool;
     while (g->moved_done_count < spool->moved_done_count &&
            spool_group_room(g) >= SPOOL_SMALL_COST) {
         const struct spool_done_id *d = &spool->moved_dones[g->moved_done_count++];
@@ -138,7 +138,7 @@ static bool add_settle(struct spool_group *g, struct spool_settle *s)
 }
 
 /* A message that has gone needs no outcome; one that could not be set aside stays. */
-static bool settle_counts(struct spool *spool, struct spool_settle *s)
+static bool settle_counts(struct spool_log *spool, struct spool_settle *s)
 {
     const struct spool_entry *e = spool_index_find(&spool->index, s->ref.id);
     if (!e)
@@ -153,7 +153,7 @@ static bool settle_counts(struct spool *spool, struct spool_settle *s)
 
 static void add_settles(struct spool_group *g)
 {
-    struct spool *spool = g->spool;
+    struct spool_log *spool = g->spool;
     while (spool->settles) {
         struct spool_settle *s = spool->settles;
         bool counts = settle_counts(spool, s);
@@ -200,7 +200,7 @@ static void add_dones(struct spool_group *g)
     mem_free(head);
 }
 
-static struct spool_txn *pop_txn(struct spool *spool)
+static struct spool_txn *pop_txn(struct spool_log *spool)
 {
     struct spool_txn *txn = spool->txns;
     spool->txns = txn->next;
@@ -211,7 +211,7 @@ static struct spool_txn *pop_txn(struct spool *spool)
 }
 
 /* The big file is on the disk before the record that speaks of it. */
-static bool big_synced(struct spool *spool, struct spool_txn *txn)
+static bool big_synced(struct spool_log *spool, struct spool_txn *txn)
 {
     if (txn->big_fd < 0)
         return true;
@@ -224,7 +224,7 @@ static bool big_synced(struct spool *spool, struct spool_txn *txn)
 
 /* While no other segment is ready messages leave an end of this one to small records: on a full
  * disk nothing but a DONE makes room again. An empty segment may be filled by one message. */
-uint64_t spool_group_kept(const struct spool *spool)
+uint64_t spool_group_kept(const struct spool_log *spool)
 {
     const struct spool_segment *s = spool->active;
     return s && s->end > SPOOL_HEADER_BYTES && spool_segments_ready(spool) == 0
@@ -239,7 +239,7 @@ static uint32_t txn_cost(const struct spool_txn *txn)
 
 static void add_txns(struct spool_group *g)
 {
-    struct spool *spool = g->spool;
+    struct spool_log *spool = g->spool;
     uint64_t kept = spool_group_kept(spool), left = spool_segment_room(g->segment);
     g->reserved = 0;
     while (spool->txns && g->txn_count < SPOOL_GROUP_TXNS &&
@@ -347,7 +347,7 @@ static void finish_records(struct spool_group *g)
 }
 
 /* A write cut short on a regular file is a disk in trouble: as bad as none. */
-static enum err write_piece(struct spool *spool, int fd, const struct iovec *iov, int count,
+static enum err write_piece(struct spool_log *spool, int fd, const struct iovec *iov, int count,
                             uint32_t *at)
 {
     size_t wanted = 0;
@@ -365,7 +365,7 @@ static enum err write_piece(struct spool *spool, int fd, const struct iovec *iov
 
 static enum err store(struct spool_group *g)
 {
-    struct spool *spool = g->spool;
+    struct spool_log *spool = g->spool;
     uint32_t at = g->start;
     for (size_t i = 0; i < g->iov_count;) {
         size_t left = g->iov_count - i;
@@ -384,14 +384,14 @@ static enum err store(struct spool_group *g)
 
 /* --- All together --- */
 
-static bool has_room(const struct spool *spool, uint64_t need)
+static bool has_room(const struct spool_log *spool, uint64_t need)
 {
     const struct spool_segment *s = spool->active;
     return s && spool_segment_room(s) >= need + spool->void_count * SPOOL_SMALL_COST;
 }
 
 /* Enough room for what must go first, or ERR_LIMIT if not even an empty segment has it. */
-static enum err make_room(struct spool *spool, enum spool_group_kind kind)
+static enum err make_room(struct spool_log *spool, enum spool_group_kind kind)
 {
     uint64_t need = 0, kept = 0;
     if (kind == SPOOL_GROUP_ALL && spool->txns) {
@@ -411,7 +411,7 @@ static enum err make_room(struct spool *spool, enum spool_group_kind kind)
     return has_room(spool, need) ? ERR_OK : ERR_LIMIT;
 }
 
-static void begin(struct spool *spool, struct spool_group *g)
+static void begin(struct spool_log *spool, struct spool_group *g)
 {
     *g = (struct spool_group){.spool = spool, .segment = spool->active};
     g->start = spool->active->end;
@@ -436,7 +436,7 @@ static void end(struct spool_group *g)
 
 static void gather(struct spool_group *g, enum spool_group_kind kind)
 {
-    struct spool *spool = g->spool;
+    struct spool_log *spool = g->spool;
     if (kind == SPOOL_GROUP_VOIDS) {
         add_checkpoints(g, spool->void_count);
         return;
@@ -453,7 +453,7 @@ static void gather(struct spool_group *g, enum spool_group_kind kind)
     sync_big_names(g);
 }
 
-enum spool_group_result spool_group_run(struct spool *spool, enum spool_group_kind kind,
+enum spool_group_result spool_group_run(struct spool_log *spool, enum spool_group_kind kind,
                                         struct spool_txn **failed, enum err *err)
 {
     struct spool_group g;

@@ -18,7 +18,7 @@ struct spool_small {
 };
 
 struct spool_group {
-    struct spool *spool;
+    struct spool_log *spool;
     struct spool_segment *segment;
     uint32_t start, room; /* offset in the segment; bytes, also for the footer's items */
     uint32_t used;        /* by records */
@@ -59,7 +59,7 @@ void spool_group_add_again(struct spool_group *group, const struct spool_record 
                            const uint8_t *bytes, const struct spool_item *item);
 uint32_t spool_group_room(const struct spool_group *group);
 /* What messages must leave of the segment, see there. */
-uint64_t spool_group_kept(const struct spool *spool);
+uint64_t spool_group_kept(const struct spool_log *spool);
 
 /* --- spool_apply.c --- */
 void spool_group_apply(struct spool_group *group);

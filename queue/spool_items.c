@@ -95,7 +95,7 @@ enum err spool_footer_read(struct io *io, int fd, const struct spool_segment_hea
     return ERR_NOTFOUND;
 }
 
-bool spool_items_load(struct spool *spool, const struct spool_segment *segment, uint8_t **items,
+bool spool_items_load(struct spool_log *spool, const struct spool_segment *segment, uint8_t **items,
                       size_t *len)
 {
     if (!segment->footer_written) {
@@ -113,7 +113,7 @@ bool spool_items_load(struct spool *spool, const struct spool_segment *segment, 
 
 /* --- Writing --- */
 
-static enum err footer_write(struct spool *spool, struct spool_segment *s)
+static enum err footer_write(struct spool_log *spool, struct spool_segment *s)
 {
     uint8_t block[SPOOL_TRAILER_BYTES];
     struct spool_trailer trailer = {
@@ -139,7 +139,7 @@ static bool footer_possible(const struct spool_segment *s)
            spool_items_valid(s->items, s->items_len, s->end);
 }
 
-bool spool_footer_write_next(struct spool *spool)
+bool spool_footer_write_next(struct spool_log *spool)
 {
     struct spool_segment *s = NULL;
     if (!spool->footers_due)
@@ -171,7 +171,7 @@ bool spool_footer_write_next(struct spool *spool)
     return true;
 }
 
-void spool_footers_write(struct spool *spool)
+void spool_footers_write(struct spool_log *spool)
 {
     while (spool_footer_write_next(spool))
         ;

@@ -1,7 +1,11 @@
 /* queue/spool_private.h - what the files of the spool share.
  *
+ * A spool is one log or several; each has a writer, directories and ids of its own and knows
+ * nothing of the others. Below spool.c, which picks the log, what is called the spool is one of
+ * them.
+ *
  * Who owns what: a transaction belongs to its thread until spool_commit(), then to the writer,
- * then to its thread again. All of struct spool is the writer's but for what is marked atomic
+ * then to its thread again. All of struct spool_log is the writer's but for what is marked atomic
  * and what never changes after spool_open(). Before spool_start() the opener is the writer; in the
  * simulation whoever calls spool_step().
  */
@@ -27,6 +31,9 @@
 #define SPOOL_SLOTS_SPARE    16            /* with fewer free slots segments are emptied sooner */
 #define SPOOL_PROMISE_MAX    (1ULL << 40)
 #define SPOOL_NAME_SIZE      64
+#define SPOOL_LOGS           16
+#define SPOOL_LOG_SHIFT      56  /* the bits of an id above: the number of its log */
+#define SPOOL_HOMES          512 /* that are told apart */
 
 /* --- Segments --- */
 
@@ -126,7 +133,7 @@ void spool_moved_free(struct spool_moved *moved);
 struct spool_txn {
     struct mailbox_item item;
     struct spool_txn *next;
-    struct spool *spool;
+    struct spool_log *spool;
     struct mailbox *home;
     struct arena arena;
     uint64_t id, octets;
@@ -151,7 +158,7 @@ enum spool_settle_kind { SPOOL_SETTLE_OUTCOME, SPOOL_SETTLE_DONE, SPOOL_SETTLE_Q
 struct spool_settle {
     struct mailbox_item item;
     struct spool_settle *next;
-    struct spool *spool;
+    struct spool_log *spool;
     enum spool_settle_kind kind;
     struct spool_ref ref;
     uint64_t queued_at_ms;
@@ -177,7 +184,7 @@ struct spool_found_segment {
 struct spool_orphan {
     struct mailbox_item item;
     struct spool_orphan *next;
-    struct spool *spool;
+    struct spool_log *spool;
     uint64_t id;
 };
 
@@ -194,7 +201,9 @@ struct spool_done_id {
     uint64_t generation, id;
 };
 
-struct spool {
+struct spool_log {
+    unsigned number;
+    const struct spool_log *first; /* NULL: this is it */
     struct spool_settings settings;
     char *path;
     struct io *io;
@@ -242,35 +251,71 @@ struct spool {
     struct spool_segment slots[SPOOL_SLOTS];
 };
 
+/* --- The logs of a spool --- */
+
+struct spool {
+    struct spool_log *logs[SPOOL_LOGS]; /* by number; NULL: there is none */
+    unsigned writers;                   /* the first so many take messages in */
+    unsigned recovered;                 /* the log that hands over what it found */
+    /* In the order they came, and their logs in turn. NULL: free, and so are all behind it. */
+    struct mailbox *_Atomic homes[SPOOL_HOMES];
+};
+
+static inline unsigned spool_log_of(uint64_t id)
+{
+    return (unsigned)(id >> SPOOL_LOG_SHIFT);
+}
+
+/* --- spool_log.c, and what one log does of spool.h --- */
+char *spool_log_name(unsigned number, char to[SPOOL_NAME_SIZE]);
+/* FIRST: log 0, in whose directory the others live; NULL for itself. */
+MUST_USE enum err spool_log_open(const struct spool_settings *settings, struct io *io,
+                                 const struct spool_log *first, unsigned number,
+                                 struct spool_log **out, struct err_detail *why);
+void spool_log_free(struct spool_log **spool);
+bool spool_log_recovered_next(struct spool_log *spool, size_t max, spool_each each, void *owner);
+void spool_log_each_recovered(struct spool_log *spool, spool_each each, void *owner);
+MUST_USE enum err spool_log_start(struct spool_log *spool, struct err_detail *why);
+bool spool_log_step(struct spool_log *spool);
+void spool_log_stop(struct spool_log *spool);
+struct spool_txn *spool_log_begin(struct spool_log *spool, struct mailbox *home);
+MUST_USE enum err spool_log_read(struct spool_log *spool, const struct spool_ref *ref,
+                                 struct arena *arena, struct spool_message *out,
+                                 struct err_detail *why);
+void spool_log_outcome(struct spool_log *spool, const struct spool_ref *ref,
+                       const struct spool_outcome *outcome);
+void spool_log_done(struct spool_log *spool, const struct spool_ref *ref);
+void spool_log_quarantine(struct spool_log *spool, const struct spool_ref *ref, const char *why);
+
 /* --- spool_directory.c --- */
 /* Opens or makes them, checks them, takes the lock. */
-MUST_USE enum err spool_directories_open(struct spool *spool, struct err_detail *why);
-void spool_directories_close(struct spool *spool);
+MUST_USE enum err spool_directories_open(struct spool_log *spool, struct err_detail *why);
+void spool_directories_close(struct spool_log *spool);
 
 /* --- spool_segment.c --- */
 char *spool_segment_name(uint32_t slot, char to[SPOOL_NAME_SIZE]);
-bool spool_generation_exists(const struct spool *spool, uint64_t generation);
+bool spool_generation_exists(const struct spool_log *spool, uint64_t generation);
 /* For reading: counted, to be given back. NULL: that generation is gone. Any thread. */
-struct spool_segment *spool_segment_hold(struct spool *spool, uint64_t generation);
+struct spool_segment *spool_segment_hold(struct spool_log *spool, uint64_t generation);
 void spool_segment_release(struct spool_segment *segment);
 /* Room for records and their items. */
 uint32_t spool_segment_room(const struct spool_segment *segment);
 /* Gives a dead segment a new generation, synced: it is READY. A failure dooms it. */
-MUST_USE enum err spool_segment_renew(struct spool *spool, struct spool_segment *segment);
+MUST_USE enum err spool_segment_renew(struct spool_log *spool, struct spool_segment *segment);
 /* Removes the file of a segment nobody needs; DOOMED if that fails. */
-void spool_segment_remove(struct spool *spool, struct spool_segment *segment);
+void spool_segment_remove(struct spool_log *spool, struct spool_segment *segment);
 /* Writes at least BYTES more of the segment under way, starting one if there is none. ERR_AGAIN:
  * more to do. ERR_OK: one more is READY. */
-MUST_USE enum err spool_segment_create(struct spool *spool, uint64_t bytes);
+MUST_USE enum err spool_segment_create(struct spool_log *spool, uint64_t bytes);
 /* Seals the active one and activates the oldest READY one; recycles or makes one if need be. */
-MUST_USE enum err spool_segment_rotate(struct spool *spool);
+MUST_USE enum err spool_segment_rotate(struct spool_log *spool);
 /* Nothing more goes into the active one. */
-void spool_segment_seal(struct spool *spool);
+void spool_segment_seal(struct spool_log *spool);
 /* Never again: everything at or after END is void. */
-void spool_segment_poison(struct spool *spool, struct spool_segment *segment, uint32_t end);
-unsigned spool_segments_ready(const struct spool *spool);
-void spool_segments_count(struct spool *spool); /* for the statistics */
-void spool_checkpoint_queue(struct spool *spool, const struct spool_checkpoint *checkpoint);
+void spool_segment_poison(struct spool_log *spool, struct spool_segment *segment, uint32_t end);
+unsigned spool_segments_ready(const struct spool_log *spool);
+void spool_segments_count(struct spool_log *spool); /* for the statistics */
+void spool_checkpoint_queue(struct spool_log *spool, const struct spool_checkpoint *checkpoint);
 
 /* --- spool_items.c: the footer while a segment lives --- */
 /* Accounts for a record that stands in SEGMENT, and keeps its item. */
@@ -279,7 +324,7 @@ void spool_items_add(struct spool_segment *segment, const struct spool_item *ite
 void spool_items_account(struct spool_segment *segment, const struct spool_item *item);
 void spool_items_clear(struct spool_segment *segment);
 /* A copy, from memory or from the disk. False: they cannot be read, or are not right. */
-bool spool_items_load(struct spool *spool, const struct spool_segment *segment, uint8_t **items,
+bool spool_items_load(struct spool_log *spool, const struct spool_segment *segment, uint8_t **items,
                       size_t *len);
 /* Reads the footer of a segment; ERR_NOTFOUND: there is none (END is 0), or only its end is known.
  * ITEMS is the caller's. */
@@ -287,48 +332,48 @@ MUST_USE enum err spool_footer_read(struct io *io, int fd,
                                     const struct spool_segment_header *header, uint8_t **items,
                                     size_t *len, uint32_t *end);
 /* Writes one that is due. False: none is. */
-bool spool_footer_write_next(struct spool *spool);
+bool spool_footer_write_next(struct spool_log *spool);
 /* Everything that is due. */
-void spool_footers_write(struct spool *spool);
+void spool_footers_write(struct spool_log *spool);
 
 /* --- spool_group.c --- */
 enum spool_group_kind { SPOOL_GROUP_ALL, SPOOL_GROUP_VOIDS };
 enum spool_group_result { SPOOL_GROUP_EMPTY, SPOOL_GROUP_WRITTEN, SPOOL_GROUP_FAILED };
 /* One group from what is queued. A failure is dealt with when it returns, but for health and the
  * transactions in FAILED, which still wait to be told so. */
-enum spool_group_result spool_group_run(struct spool *spool, enum spool_group_kind kind,
+enum spool_group_result spool_group_run(struct spool_log *spool, enum spool_group_kind kind,
                                         struct spool_txn **failed, enum err *err);
 
 /* --- spool_reclaim.c --- */
 struct spool_group;
 /* A batch of what others need of a segment that is being emptied, into GROUP. False: nothing to
  * do now. */
-bool spool_reclaim_batch(struct spool *spool, struct spool_group *group);
+bool spool_reclaim_batch(struct spool_log *spool, struct spool_group *group);
 /* The group was synced, or failed. */
-void spool_reclaim_end(struct spool *spool, bool synced);
+void spool_reclaim_end(struct spool_log *spool, bool synced);
 /* Renews a segment of which nobody needs anything. False: there is none. */
-bool spool_reclaim_quick(struct spool *spool);
-bool spool_reclaim_wanted(const struct spool *spool);
+bool spool_reclaim_quick(struct spool_log *spool);
+bool spool_reclaim_wanted(const struct spool_log *spool);
 /* SEGMENT has lost something: is it worth a look now? */
-void spool_reclaim_consider(struct spool *spool, const struct spool_segment *segment);
+void spool_reclaim_consider(struct spool_log *spool, const struct spool_segment *segment);
 /* Removes again what could not be removed before. */
-bool spool_reclaim_retry(struct spool *spool);
+bool spool_reclaim_retry(struct spool_log *spool);
 
 /* --- spool_quarantine.c --- */
 /* Copies LEN bytes to quarantine/NAME, synced. Once for a name. */
-MUST_USE enum err spool_set_aside(struct spool *spool, const char *name, const uint8_t *data,
+MUST_USE enum err spool_set_aside(struct spool_log *spool, const char *name, const uint8_t *data,
                                   size_t len);
 /* Reads what can be read; blocks the disk refuses are zeros. Returns the bytes up to the file's
  * end; UNREADABLE counts refused blocks. */
-size_t spool_salvage(struct spool *spool, int fd, uint8_t *to, size_t len, uint64_t at,
+size_t spool_salvage(struct spool_log *spool, int fd, uint8_t *to, size_t len, uint64_t at,
                      size_t *unreadable);
 /* The message REF, unreadable as it may be: its record and its big file. */
-MUST_USE enum err spool_set_aside_message(struct spool *spool, const struct spool_ref *ref,
+MUST_USE enum err spool_set_aside_message(struct spool_log *spool, const struct spool_ref *ref,
                                           struct bytes reason);
 
 /* --- spool_files.c --- */
 struct spool_files {
-    struct spool *spool;
+    struct spool_log *spool;
     uint32_t order[SPOOL_SLOTS]; /* slots, latest generation first */
     size_t count;
     uint64_t id_max; /* ids below have been handed out */
@@ -337,26 +382,26 @@ struct spool_files {
 MUST_USE enum err spool_files_find(struct spool_files *files, struct err_detail *why);
 
 /* --- spool_recover.c --- */
-MUST_USE enum err spool_recover(struct spool *spool, struct err_detail *why);
+MUST_USE enum err spool_recover(struct spool_log *spool, struct err_detail *why);
 
 /* --- spool_recovered.c --- */
-void spool_recovered_free(struct spool *spool);
+void spool_recovered_free(struct spool_log *spool);
 /* Takes MESSAGES over; the segment is kept from being used again until they were asked for. */
-void spool_recovered_add(struct spool *spool, const struct spool_found_segment *found);
+void spool_recovered_add(struct spool_log *spool, const struct spool_found_segment *found);
 /* The outcome in ENTRY was found after its message. */
-void spool_recovered_late(struct spool *spool, const struct spool_entry *entry);
+void spool_recovered_late(struct spool_log *spool, const struct spool_entry *entry);
 /* Those with the latest generation were added first; they are handed over last. */
-void spool_recovered_begin(struct spool *spool);
+void spool_recovered_begin(struct spool_log *spool);
 
 /* --- spool_txn.c --- */
-void spool_orphan_keep(struct spool *spool, uint64_t id); /* the writer's */
+void spool_orphan_keep(struct spool_log *spool, uint64_t id); /* the writer's */
 char *spool_big_name(uint64_t id, char to[SPOOL_NAME_SIZE]);
 void spool_txn_complete(struct spool_txn *txn, enum err err); /* to its home */
 void spool_txn_free(struct spool_txn *txn);
 
 /* --- spool_read.c --- */
 /* As spool_read(), without checking a text that did not come along with the envelope. */
-MUST_USE enum err spool_read_record(struct spool *spool, const struct spool_ref *ref,
+MUST_USE enum err spool_read_record(struct spool_log *spool, const struct spool_ref *ref,
                                     struct arena *arena, struct spool_message *out,
                                     struct spool_head *head, struct err_detail *why);
 
@@ -364,8 +409,8 @@ MUST_USE enum err spool_read_record(struct spool *spool, const struct spool_ref 
 void spool_on_orphan(struct mailbox_item *item);
 void spool_on_commit(struct mailbox_item *item);
 void spool_on_settle(struct mailbox_item *item);
-void spool_space_refresh(struct spool *spool);
+void spool_space_refresh(struct spool_log *spool);
 /* Takes nothing in until it has been mended; tried again in a while. */
-void spool_trouble(struct spool *spool, enum err err);
+void spool_trouble(struct spool_log *spool, enum err err);
 
 #endif

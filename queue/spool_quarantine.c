@@ -11,7 +11,7 @@
 
 enum { SALVAGE_CHUNK = 1024 * 1024, SALVAGE_BLOCK = 4096 };
 
-enum err spool_set_aside(struct spool *spool, const char *name, const uint8_t *data, size_t len)
+enum err spool_set_aside(struct spool_log *spool, const char *name, const uint8_t *data, size_t len)
 {
     struct io *io = spool->io;
     int fd = io->openat(io, spool->quarantine_fd, name,
@@ -37,7 +37,7 @@ enum err spool_set_aside(struct spool *spool, const char *name, const uint8_t *d
 }
 
 /* LEN or less, to the file's end; -1: the disk refuses. */
-static ssize_t read_some(struct spool *spool, int fd, uint8_t *to, size_t len, uint64_t at)
+static ssize_t read_some(struct spool_log *spool, int fd, uint8_t *to, size_t len, uint64_t at)
 {
     size_t got = 0;
     while (got < len) {
@@ -53,7 +53,7 @@ static ssize_t read_some(struct spool *spool, int fd, uint8_t *to, size_t len, u
     return (ssize_t)got;
 }
 
-size_t spool_salvage(struct spool *spool, int fd, uint8_t *to, size_t len, uint64_t at,
+size_t spool_salvage(struct spool_log *spool, int fd, uint8_t *to, size_t len, uint64_t at,
                      size_t *unreadable)
 {
     size_t done = 0;
@@ -77,7 +77,7 @@ size_t spool_salvage(struct spool *spool, int fd, uint8_t *to, size_t len, uint6
     return done;
 }
 
-static enum err big_set_aside(struct spool *spool, uint64_t id)
+static enum err big_set_aside(struct spool_log *spool, uint64_t id)
 {
     char from[SPOOL_NAME_SIZE], to[SPOOL_NAME_SIZE];
     struct io *io = spool->io;
@@ -90,7 +90,7 @@ static enum err big_set_aside(struct spool *spool, uint64_t id)
     return ERR_OK;
 }
 
-static enum err record_set_aside(struct spool *spool, const struct spool_segment *s,
+static enum err record_set_aside(struct spool_log *spool, const struct spool_segment *s,
                                  const struct spool_ref *ref)
 {
     char name[SPOOL_NAME_SIZE];
@@ -106,7 +106,7 @@ static enum err record_set_aside(struct spool *spool, const struct spool_segment
     return err;
 }
 
-enum err spool_set_aside_message(struct spool *spool, const struct spool_ref *ref,
+enum err spool_set_aside_message(struct spool_log *spool, const struct spool_ref *ref,
                                  struct bytes reason)
 {
     const struct spool_entry *e = spool_index_find(&spool->index, ref->id);

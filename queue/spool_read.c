@@ -15,7 +15,7 @@ static enum err damaged(struct err_detail *why, const struct spool_ref *ref, con
 }
 
 /* Record header and head of REF, in ARENA; GOT bytes of the record are there. */
-static enum err read_head(struct spool *spool, const struct spool_segment *s,
+static enum err read_head(struct spool_log *spool, const struct spool_segment *s,
                           const struct spool_ref *ref, struct arena *arena,
                           struct spool_record *record, size_t *got, struct err_detail *why)
 {
@@ -49,7 +49,7 @@ static enum err read_head(struct spool *spool, const struct spool_segment *s,
     return ERR_OK;
 }
 
-static enum err big_attach(struct spool *spool, const struct spool_head *head,
+static enum err big_attach(struct spool_log *spool, const struct spool_head *head,
                            struct spool_message *out, struct err_detail *why)
 {
     char name[SPOOL_NAME_SIZE];
@@ -64,7 +64,7 @@ static enum err big_attach(struct spool *spool, const struct spool_head *head,
     return ERR_OK;
 }
 
-static enum err decode(struct spool *spool, struct spool_segment *s, struct arena *arena,
+static enum err decode(struct spool_log *spool, struct spool_segment *s, struct arena *arena,
                        struct spool_message *out, struct spool_head *head, struct err_detail *why)
 {
     struct spool_record record;
@@ -92,7 +92,7 @@ static enum err decode(struct spool *spool, struct spool_segment *s, struct aren
 }
 
 /* Where it is now, if it has moved; it may move again while we look. */
-static struct spool_segment *hold(struct spool *spool, struct spool_ref *ref)
+static struct spool_segment *hold(struct spool_log *spool, struct spool_ref *ref)
 {
     for (;;) {
         struct spool_segment *s = spool_segment_hold(spool, ref->segment);
@@ -103,8 +103,8 @@ static struct spool_segment *hold(struct spool *spool, struct spool_ref *ref)
     }
 }
 
-enum err spool_read_record(struct spool *spool, const struct spool_ref *ref, struct arena *arena,
-                           struct spool_message *out, struct spool_head *head,
+enum err spool_read_record(struct spool_log *spool, const struct spool_ref *ref,
+                           struct arena *arena, struct spool_message *out, struct spool_head *head,
                            struct err_detail *why)
 {
     *out = (struct spool_message){.ref = *ref, .segment_fd = -1, .big_fd = -1};
@@ -143,8 +143,8 @@ static enum err text_verify(const struct spool_message *m, uint64_t hash, struct
     return err;
 }
 
-enum err spool_read(struct spool *spool, const struct spool_ref *ref, struct arena *arena,
-                    struct spool_message *out, struct err_detail *why)
+enum err spool_log_read(struct spool_log *spool, const struct spool_ref *ref, struct arena *arena,
+                        struct spool_message *out, struct err_detail *why)
 {
     struct spool_head head = {0};
     enum err err = spool_read_record(spool, ref, arena, out, &head, why);

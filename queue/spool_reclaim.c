@@ -24,21 +24,21 @@ enum {
     RETRY_MS = 5000,
 };
 
-static uint32_t slot_of(const struct spool *spool, const struct spool_segment *s)
+static uint32_t slot_of(const struct spool_log *spool, const struct spool_segment *s)
 {
     return (uint32_t)(s - spool->slots);
 }
 
 /* --- Which --- */
 
-static bool about_counts(const struct spool *spool, const struct spool_segment *s,
+static bool about_counts(const struct spool_log *spool, const struct spool_segment *s,
                          uint64_t generation)
 {
     return generation != s->disk_generation && spool_generation_exists(spool, generation);
 }
 
 /* The small records that would have to be written again. */
-static uint64_t carried_bytes(const struct spool *spool, const struct spool_segment *s)
+static uint64_t carried_bytes(const struct spool_log *spool, const struct spool_segment *s)
 {
     uint64_t bytes = s->outcomes ? s->outcome_bytes / s->outcomes * s->outcomes_latest : 0;
     for (size_t i = 0; i < s->about_count; i++)
@@ -47,20 +47,20 @@ static uint64_t carried_bytes(const struct spool *spool, const struct spool_segm
     return bytes;
 }
 
-static uint64_t limit_of(const struct spool *spool, const struct spool_segment *s)
+static uint64_t limit_of(const struct spool_log *spool, const struct spool_segment *s)
 {
     if (spool->short_of_space)
         return s->size / 4 * 3;
     return s->live == 0 ? s->size / 2 : s->size / 4;
 }
 
-void spool_reclaim_consider(struct spool *spool, const struct spool_segment *segment)
+void spool_reclaim_consider(struct spool_log *spool, const struct spool_segment *segment)
 {
     if (segment->state == SPOOL_SEGMENT_SEALED && segment->live_bytes < limit_of(spool, segment))
         spool->something_died = true;
 }
 
-static struct spool_segment *pick(struct spool *spool)
+static struct spool_segment *pick(struct spool_log *spool)
 {
     struct spool_segment *best = NULL;
     uint64_t best_cost = 0;
@@ -80,14 +80,14 @@ static struct spool_segment *pick(struct spool *spool)
     return best;
 }
 
-bool spool_reclaim_wanted(const struct spool *spool)
+bool spool_reclaim_wanted(const struct spool_log *spool)
 {
     return spool->something_died && spool_segments_ready(spool) < SPOOL_READY_MIN;
 }
 
 /* --- The end of a segment --- */
 
-static void retired(struct spool *spool, struct spool_segment *s)
+static void retired(struct spool_log *spool, struct spool_segment *s)
 {
     if (atomic_load(&s->readers) != 0)
         return;
@@ -98,7 +98,7 @@ static void retired(struct spool *spool, struct spool_segment *s)
 }
 
 /* From here on nobody new reads it. */
-static void retire(struct spool *spool, struct spool_segment *s)
+static void retire(struct spool_log *spool, struct spool_segment *s)
 {
     s->state = SPOOL_SEGMENT_RETIRING;
     atomic_store(&s->generation, 0);
@@ -106,13 +106,13 @@ static void retire(struct spool *spool, struct spool_segment *s)
     retired(spool, s);
 }
 
-static void emptying_end(struct spool *spool)
+static void emptying_end(struct spool_log *spool)
 {
     mem_free(spool->emptying.items);
     spool->emptying = (struct spool_emptying){0};
 }
 
-bool spool_reclaim_quick(struct spool *spool)
+bool spool_reclaim_quick(struct spool_log *spool)
 {
     for (uint32_t i = 0; i < spool->slots_used; i++) {
         struct spool_segment *s = &spool->slots[i];
@@ -130,7 +130,7 @@ bool spool_reclaim_quick(struct spool *spool)
     return false;
 }
 
-static bool doomed_retry(struct spool *spool)
+static bool doomed_retry(struct spool_log *spool)
 {
     bool did = false;
     for (uint32_t i = 0; i < spool->slots_used; i++) {
@@ -143,7 +143,7 @@ static bool doomed_retry(struct spool *spool)
     return did;
 }
 
-static void orphans_retry(struct spool *spool)
+static void orphans_retry(struct spool_log *spool)
 {
     char name[SPOOL_NAME_SIZE];
     struct io *io = spool->io;
@@ -159,7 +159,7 @@ static void orphans_retry(struct spool *spool)
     }
 }
 
-bool spool_reclaim_retry(struct spool *spool)
+bool spool_reclaim_retry(struct spool_log *spool)
 {
     uint64_t now_ms = clock_mono_ms();
     bool did = false;
@@ -192,7 +192,7 @@ struct found_record {
     uint32_t length;
 };
 
-static enum err read_rest(struct spool *spool, const struct spool_segment *s, uint32_t offset,
+static enum err read_rest(struct spool_log *spool, const struct spool_segment *s, uint32_t offset,
                           uint32_t got, struct found_record *f)
 {
     f->length = spool_record_length(f->record.head_len, f->record.body_len);
@@ -210,7 +210,7 @@ static enum err read_rest(struct spool *spool, const struct spool_segment *s, ui
 }
 
 /* Its bytes are the caller's, also after a failure. */
-static enum err read_record(struct spool *spool, const struct spool_segment *s, uint32_t offset,
+static enum err read_record(struct spool_log *spool, const struct spool_segment *s, uint32_t offset,
                             uint64_t id, struct found_record *f)
 {
     struct spool_segment_header header = {.generation = s->disk_generation, .salt = s->salt};
@@ -224,7 +224,7 @@ static enum err read_record(struct spool *spool, const struct spool_segment *s, 
     return read_rest(spool, s, offset, len, f);
 }
 
-static void unreadable(struct spool *spool, const struct spool_segment *s, uint32_t offset,
+static void unreadable(struct spool_log *spool, const struct spool_segment *s, uint32_t offset,
                        enum err err)
 {
     /* The segment is kept as it is: what recovery can still read of it counts. */
@@ -237,7 +237,7 @@ static void unreadable(struct spool *spool, const struct spool_segment *s, uint3
 enum taken { TAKEN, TAKEN_NOTHING, TAKEN_NO_ROOM };
 
 struct batch {
-    struct spool *spool;
+    struct spool_log *spool;
     struct spool_group *group;
     struct spool_segment *from;
     uint64_t room, left; /* what is meant for it, what there is */
@@ -345,7 +345,7 @@ static enum taken take_message(struct batch *b, const struct spool_item *item)
         unreadable(b->spool, b->from, item->offset, err);
         struct spool_ref ref = {item->id, b->from->disk_generation, item->offset, item->length};
         if (err == ERR_CORRUPT)
-            spool_message_quarantine(b->spool, &ref, "it is damaged");
+            spool_log_quarantine(b->spool, &ref, "it is damaged");
     }
     mem_free(f.bytes);
     return taken;
@@ -368,7 +368,7 @@ static enum taken take(struct batch *b, const struct spool_item *item)
 
 /* --- Batches --- */
 
-static bool emptying_begin(struct spool *spool)
+static bool emptying_begin(struct spool_log *spool)
 {
     struct spool_emptying *e = &spool->emptying;
     for (struct spool_segment *s; (s = pick(spool));) {
@@ -385,7 +385,7 @@ static bool emptying_begin(struct spool *spool)
 
 /* Faster than new messages fill the segment under way: else the next would have to be made before
  * this one is empty. */
-static struct batch batch_begin(struct spool *spool, struct spool_group *group)
+static struct batch batch_begin(struct spool_log *spool, struct spool_group *group)
 {
     uint64_t room = spool_group_room(group), wanted = spool->last_group_bytes;
     uint64_t taken = group->cost + group->reserved + spool_group_kept(spool);
@@ -401,7 +401,7 @@ static struct batch batch_begin(struct spool *spool, struct spool_group *group)
                           .left = left};
 }
 
-bool spool_reclaim_batch(struct spool *spool, struct spool_group *group)
+bool spool_reclaim_batch(struct spool_log *spool, struct spool_group *group)
 {
     struct spool_emptying *e = &spool->emptying;
     struct spool_item item;
@@ -426,7 +426,7 @@ bool spool_reclaim_batch(struct spool *spool, struct spool_group *group)
     return true;
 }
 
-void spool_reclaim_end(struct spool *spool, bool synced)
+void spool_reclaim_end(struct spool_log *spool, bool synced)
 {
     struct spool_emptying *e = &spool->emptying;
     KILL_POINT("spool_reclaim_ends");

@@ -32,7 +32,7 @@ struct candidate { /* a message of the segment that is being read */
 };
 
 struct recovery {
-    struct spool *spool;
+    struct spool_log *spool;
     uint64_t ends[SPOOL_SLOTS]; /* by checkpoint; 0: none seen */
     bool voids[SPOOL_SLOTS];
     struct spool_index done; /* those that a DONE names, with the slot where they live */
@@ -72,7 +72,7 @@ static void on_message(struct recovery *r, const struct spool_item *item, size_t
 static void on_outcome(struct recovery *r, const struct spool_item *item, uint32_t slot,
                        uint64_t generation)
 {
-    struct spool *spool = r->spool;
+    struct spool_log *spool = r->spool;
     saw_id(r, item->id);
     if (spool_index_find_in(&r->done, item->id, spool_generation_slot(generation)))
         return;
@@ -248,7 +248,7 @@ static void walk_segment(struct recovery *r, uint32_t slot, uint64_t len, uint64
 /* Into the index; true: it lives. */
 static bool message_lives(struct recovery *r, uint32_t slot, const struct candidate *c)
 {
-    struct spool *spool = r->spool;
+    struct spool_log *spool = r->spool;
     if (spool_index_find_in(&r->done, c->id, slot))
         return false;
     struct spool_entry *e = spool_index_find(&spool->index, c->id);
@@ -290,7 +290,7 @@ static void keep_live(struct recovery *r, uint32_t slot, bool has_footer)
 
 static void seal(struct recovery *r, struct spool_segment *s, uint64_t end)
 {
-    struct spool *spool = r->spool;
+    struct spool_log *spool = r->spool;
     /* What a killed process wrote and never synced is now taken for written: so let it be. */
     if (end == 0 && spool->io->fdatasync(spool->io, s->fd) != 0) {
         LOG(LOG_ERROR, "spool_segment_sync_failed", LOG_STR("path", spool->path),
@@ -388,7 +388,7 @@ static void forget_missing(struct recovery *r)
 /* A body without a record belongs to a transaction that came to nothing. */
 static enum err remove_leftovers(struct recovery *r, struct err_detail *why)
 {
-    struct spool *spool = r->spool;
+    struct spool_log *spool = r->spool;
     char again[SPOOL_NAME_SIZE];
     char **names = spool->io->list(spool->io, spool->big_fd);
     if (!names)
@@ -410,14 +410,15 @@ static enum err remove_leftovers(struct recovery *r, struct err_detail *why)
     return ERR_OK;
 }
 
-enum err spool_recover(struct spool *spool, struct err_detail *why)
+enum err spool_recover(struct spool_log *spool, struct err_detail *why)
 {
     struct recovery *r = MEM_NEW(struct recovery);
     r->spool = spool;
     struct spool_files *files = MEM_NEW(struct spool_files);
     files->spool = spool;
     enum err err = spool_files_find(files, why);
-    r->id_max = files->id_max > 1 ? files->id_max : 1;
+    uint64_t id_first = (uint64_t)spool->number << SPOOL_LOG_SHIFT | 1;
+    r->id_max = files->id_max > id_first ? files->id_max : id_first;
     KILL_POINT("spool_recover_found");
     if (err == ERR_OK) {
         for (size_t i = 0; i < files->count; i++)

@@ -28,7 +28,7 @@ struct spool_recovered {
     uint8_t *window;
 };
 
-static struct spool_recovered *recovered_of(struct spool *spool)
+static struct spool_recovered *recovered_of(struct spool_log *spool)
 {
     if (!spool->recovered) {
         spool->recovered = MEM_NEW(struct spool_recovered);
@@ -37,7 +37,7 @@ static struct spool_recovered *recovered_of(struct spool *spool)
     return spool->recovered;
 }
 
-void spool_recovered_add(struct spool *spool, const struct spool_found_segment *found)
+void spool_recovered_add(struct spool_log *spool, const struct spool_found_segment *found)
 {
     struct spool_recovered *r = recovered_of(spool);
     if (found->count == 0) {
@@ -51,7 +51,7 @@ void spool_recovered_add(struct spool *spool, const struct spool_found_segment *
     r->segments[r->count++] = *found;
 }
 
-void spool_recovered_late(struct spool *spool, const struct spool_entry *entry)
+void spool_recovered_late(struct spool_log *spool, const struct spool_entry *entry)
 {
     struct spool_index *late = &recovered_of(spool)->late;
     struct spool_entry *e = spool_index_find(late, entry->id);
@@ -60,7 +60,7 @@ void spool_recovered_late(struct spool *spool, const struct spool_entry *entry)
     *e = *entry;
 }
 
-void spool_recovered_begin(struct spool *spool)
+void spool_recovered_begin(struct spool_log *spool)
 {
     struct spool_recovered *r = recovered_of(spool);
     r->held = MEM_NEW_ARRAY(uint32_t, spool->slots_used);
@@ -73,7 +73,7 @@ void spool_recovered_begin(struct spool *spool)
     }
 }
 
-void spool_recovered_free(struct spool *spool)
+void spool_recovered_free(struct spool_log *spool)
 {
     struct spool_recovered *r = spool->recovered;
     if (!r)
@@ -95,7 +95,7 @@ void spool_recovered_free(struct spool *spool)
 /* --- Outcomes --- */
 
 /* LEN bytes at AT of SLOT; NULL: they cannot be read. */
-static const uint8_t *window(struct spool *spool, uint32_t slot, uint32_t at, size_t len)
+static const uint8_t *window(struct spool_log *spool, uint32_t slot, uint32_t at, size_t len)
 {
     struct spool_recovered *r = spool->recovered;
     const struct spool_segment *s = &spool->slots[slot];
@@ -122,7 +122,7 @@ static const uint8_t *window(struct spool *spool, uint32_t slot, uint32_t at, si
 }
 
 /* Without it the message is taken for untouched. */
-static bool read_outcome(struct spool *spool, uint64_t id, uint32_t slot, uint32_t at,
+static bool read_outcome(struct spool_log *spool, uint64_t id, uint32_t slot, uint32_t at,
                          const struct spool_message *m, struct spool_outcome *out)
 {
     const struct spool_segment *s = &spool->slots[slot];
@@ -146,7 +146,7 @@ static bool read_outcome(struct spool *spool, uint64_t id, uint32_t slot, uint32
     return ok;
 }
 
-static struct spool_outcome outcome_of(struct spool *spool, const struct spool_found *found,
+static struct spool_outcome outcome_of(struct spool_log *spool, const struct spool_found *found,
                                        const struct spool_message *m)
 {
     struct spool_outcome outcome = {0};
@@ -169,7 +169,7 @@ static struct spool_outcome outcome_of(struct spool *spool, const struct spool_f
 /* --- Messages --- */
 
 /* Without a footer: from the record itself. */
-static bool ref_from_record(struct spool *spool, const struct spool_found_segment *segment,
+static bool ref_from_record(struct spool_log *spool, const struct spool_found_segment *segment,
                             uint32_t at, struct spool_ref *ref)
 {
     const struct spool_segment *s = &spool->slots[segment->slot];
@@ -184,7 +184,7 @@ static bool ref_from_record(struct spool *spool, const struct spool_found_segmen
     return true;
 }
 
-static bool load(struct spool *spool, const struct spool_found_segment *segment)
+static bool load(struct spool_log *spool, const struct spool_found_segment *segment)
 {
     struct spool_recovered *r = spool->recovered;
     const struct spool_segment *s = &spool->slots[segment->slot];
@@ -200,17 +200,17 @@ static bool load(struct spool *spool, const struct spool_found_segment *segment)
 
 enum depth { ROUTING, WHOLE };
 
-static enum err read_once(struct spool *spool, const struct spool_ref *ref, enum depth depth,
+static enum err read_once(struct spool_log *spool, const struct spool_ref *ref, enum depth depth,
                           struct spool_message *m, struct err_detail *why)
 {
     struct spool_head head;
     struct arena *arena = &spool->recovered->arena;
-    return depth == WHOLE ? spool_read(spool, ref, arena, m, why)
+    return depth == WHOLE ? spool_log_read(spool, ref, arena, m, why)
                           : spool_read_record(spool, ref, arena, m, &head, why);
 }
 
 /* Quarantined if it cannot be read. */
-static bool read_message(struct spool *spool, const struct spool_ref *ref, enum depth depth,
+static bool read_message(struct spool_log *spool, const struct spool_ref *ref, enum depth depth,
                          struct spool_message *m)
 {
     struct err_detail why;
@@ -219,11 +219,11 @@ static bool read_message(struct spool *spool, const struct spool_ref *ref, enum 
     if (err != ERR_OK && err != ERR_CORRUPT)
         err = read_once(spool, ref, depth, m, &why);
     if (err != ERR_OK)
-        spool_message_quarantine(spool, ref, why.text);
+        spool_log_quarantine(spool, ref, why.text);
     return err == ERR_OK;
 }
 
-static void hand_over(struct spool *spool, const struct spool_found_segment *segment,
+static void hand_over(struct spool_log *spool, const struct spool_found_segment *segment,
                       const struct spool_found *found, enum depth depth, spool_each each,
                       void *owner)
 {
@@ -259,7 +259,8 @@ static void segment_end(struct spool_recovered *r)
     r->at = 0;
 }
 
-static bool some(struct spool *spool, size_t max, enum depth depth, spool_each each, void *owner)
+static bool some(struct spool_log *spool, size_t max, enum depth depth, spool_each each,
+                 void *owner)
 {
     struct spool_recovered *r = spool->recovered;
     for (; r && r->count > 0 && max > 0; max--) {
@@ -281,12 +282,12 @@ static bool some(struct spool *spool, size_t max, enum depth depth, spool_each e
     return false;
 }
 
-bool spool_recovered_next(struct spool *spool, size_t max, spool_each each, void *owner)
+bool spool_log_recovered_next(struct spool_log *spool, size_t max, spool_each each, void *owner)
 {
     return some(spool, max, ROUTING, each, owner);
 }
 
-void spool_each_recovered(struct spool *spool, spool_each each, void *owner)
+void spool_log_each_recovered(struct spool_log *spool, spool_each each, void *owner)
 {
     while (some(spool, SIZE_MAX, WHOLE, each, owner))
         ;

@@ -34,7 +34,7 @@ static char *new_name(uint32_t slot, char to[SPOOL_NAME_SIZE])
     return to;
 }
 
-bool spool_generation_exists(const struct spool *spool, uint64_t generation)
+bool spool_generation_exists(const struct spool_log *spool, uint64_t generation)
 {
     return generation != 0 &&
            spool->slots[spool_generation_slot(generation)].disk_generation == generation;
@@ -43,7 +43,7 @@ bool spool_generation_exists(const struct spool *spool, uint64_t generation)
 /* --- Readers. Counted first, looked at again afterwards: the writer withdraws the generation
  * first and looks at the count afterwards, so one of the two always sees the other. --- */
 
-struct spool_segment *spool_segment_hold(struct spool *spool, uint64_t generation)
+struct spool_segment *spool_segment_hold(struct spool_log *spool, uint64_t generation)
 {
     struct spool_segment *s = &spool->slots[spool_generation_slot(generation)];
     if (generation == 0 || atomic_load(&s->generation) != generation)
@@ -69,14 +69,14 @@ uint32_t spool_segment_room(const struct spool_segment *segment)
 }
 
 /* A generation has vanished: what was only of use to it no longer weighs on others. */
-static void generation_vanished(struct spool *spool)
+static void generation_vanished(struct spool_log *spool)
 {
     for (uint32_t i = 0; i < spool->slots_used; i++)
         spool->slots[i].stuck = false;
     spool->something_died = true;
 }
 
-unsigned spool_segments_ready(const struct spool *spool)
+unsigned spool_segments_ready(const struct spool_log *spool)
 {
     unsigned ready = 0;
     for (uint32_t i = 0; i < spool->slots_used; i++)
@@ -84,7 +84,7 @@ unsigned spool_segments_ready(const struct spool *spool)
     return ready;
 }
 
-void spool_segments_count(struct spool *spool)
+void spool_segments_count(struct spool_log *spool)
 {
     uint64_t segments = 0, ready = 0, poisoned = 0, room = 0;
     for (uint32_t i = 0; i < spool->slots_used; i++) {
@@ -104,7 +104,7 @@ void spool_segments_count(struct spool *spool)
     atomic_store(&spool->ready_bytes, room);
 }
 
-void spool_checkpoint_queue(struct spool *spool, const struct spool_checkpoint *checkpoint)
+void spool_checkpoint_queue(struct spool_log *spool, const struct spool_checkpoint *checkpoint)
 {
     if (spool->checkpoint_count == spool->checkpoint_capacity) {
         spool->checkpoint_capacity =
@@ -123,7 +123,8 @@ void spool_checkpoint_queue(struct spool *spool, const struct spool_checkpoint *
 
 /* --- A new generation --- */
 
-static struct spool_segment_header next_header(struct spool *spool, uint32_t slot, uint32_t size)
+static struct spool_segment_header next_header(struct spool_log *spool, uint32_t slot,
+                                               uint32_t size)
 {
     struct spool_segment_header header = {
         .generation = ++spool->generation_count << SPOOL_SLOT_BITS | slot,
@@ -135,7 +136,8 @@ static struct spool_segment_header next_header(struct spool *spool, uint32_t slo
     return header;
 }
 
-static enum err header_write(struct spool *spool, int fd, const struct spool_segment_header *header)
+static enum err header_write(struct spool_log *spool, int fd,
+                             const struct spool_segment_header *header)
 {
     uint8_t block[SPOOL_HEADER_BYTES];
     spool_header_encode(header, block);
@@ -160,7 +162,7 @@ static void segment_ready(struct spool_segment *s, const struct spool_segment_he
     atomic_store(&s->generation, header->generation);
 }
 
-enum err spool_segment_renew(struct spool *spool, struct spool_segment *segment)
+enum err spool_segment_renew(struct spool_log *spool, struct spool_segment *segment)
 {
     ASSERT(segment->live == 0 && atomic_load(&segment->generation) == 0);
     segment->footer_due = false;
@@ -183,7 +185,7 @@ enum err spool_segment_renew(struct spool *spool, struct spool_segment *segment)
 }
 
 /* 0 when the name is gone for good. */
-static int remove_name(struct spool *spool, struct spool_segment *segment, const char *name)
+static int remove_name(struct spool_log *spool, struct spool_segment *segment, const char *name)
 {
     if (spool->io->unlinkat(spool->io, spool->segments_fd, name, 0) != 0 && errno != ENOENT)
         return -1;
@@ -192,7 +194,7 @@ static int remove_name(struct spool *spool, struct spool_segment *segment, const
     return spool->io->fsync(spool->io, spool->segments_fd);
 }
 
-void spool_segment_remove(struct spool *spool, struct spool_segment *segment)
+void spool_segment_remove(struct spool_log *spool, struct spool_segment *segment)
 {
     char name[SPOOL_NAME_SIZE];
     ASSERT(!segment->unlinked);
@@ -215,7 +217,7 @@ void spool_segment_remove(struct spool *spool, struct spool_segment *segment)
     spool_segments_count(spool);
 }
 
-void spool_segment_poison(struct spool *spool, struct spool_segment *segment, uint32_t end)
+void spool_segment_poison(struct spool_log *spool, struct spool_segment *segment, uint32_t end)
 {
     uint64_t generation = segment->disk_generation;
     LOG(LOG_ERROR, "spool_segment_poisoned", LOG_STR("path", spool->path),
@@ -239,7 +241,7 @@ void spool_segment_poison(struct spool *spool, struct spool_segment *segment, ui
 
 /* --- Creation --- */
 
-static enum err creation_fail(struct spool *spool, enum err err)
+static enum err creation_fail(struct spool_log *spool, enum err err)
 {
     char name[SPOOL_NAME_SIZE];
     struct spool_creation *c = &spool->creation;
@@ -256,7 +258,7 @@ static enum err creation_fail(struct spool *spool, enum err err)
     return err;
 }
 
-static enum err creation_start(struct spool *spool)
+static enum err creation_start(struct spool_log *spool)
 {
     char name[SPOOL_NAME_SIZE];
     struct io *io = spool->io;
@@ -282,7 +284,7 @@ static enum err creation_start(struct spool *spool)
 }
 
 /* Synced step by step: one sync of a whole segment would hold up every acknowledgement. */
-static enum err creation_write(struct spool *spool, uint64_t bytes)
+static enum err creation_write(struct spool_log *spool, uint64_t bytes)
 {
     struct spool_creation *c = &spool->creation;
     uint64_t size = spool->settings.segment_size_bytes;
@@ -307,7 +309,7 @@ static enum err creation_write(struct spool *spool, uint64_t bytes)
 }
 
 /* The name seg-XXX appears only when everything behind it is on the disk. */
-static enum err creation_finish(struct spool *spool)
+static enum err creation_finish(struct spool_log *spool)
 {
     char from[SPOOL_NAME_SIZE], to[SPOOL_NAME_SIZE];
     struct io *io = spool->io;
@@ -340,7 +342,7 @@ static enum err creation_finish(struct spool *spool)
     return ERR_OK;
 }
 
-enum err spool_segment_create(struct spool *spool, uint64_t bytes)
+enum err spool_segment_create(struct spool_log *spool, uint64_t bytes)
 {
     struct spool_creation *c = &spool->creation;
     enum err err = c->under_way ? ERR_OK : creation_start(spool);
@@ -354,7 +356,7 @@ enum err spool_segment_create(struct spool *spool, uint64_t bytes)
 
 /* --- One after the other --- */
 
-static struct spool_segment *oldest_ready(struct spool *spool)
+static struct spool_segment *oldest_ready(struct spool_log *spool)
 {
     struct spool_segment *oldest = NULL;
     for (uint32_t i = 0; i < spool->slots_used; i++) {
@@ -366,7 +368,7 @@ static struct spool_segment *oldest_ready(struct spool *spool)
     return oldest;
 }
 
-void spool_segment_seal(struct spool *spool)
+void spool_segment_seal(struct spool_log *spool)
 {
     struct spool_segment *old = spool->active;
     struct spool_checkpoint end = {old->disk_generation, old->end, SPOOL_CHECKPOINT_SEALED};
@@ -380,7 +382,7 @@ void spool_segment_seal(struct spool *spool)
 
 /* As long as there is no other the active segment stays: what is left of it is room for outcomes,
  * and on a full disk only outcomes make room. */
-enum err spool_segment_rotate(struct spool *spool)
+enum err spool_segment_rotate(struct spool_log *spool)
 {
     struct spool_segment *next = oldest_ready(spool);
     enum err err = ERR_OK;

@@ -19,7 +19,7 @@ char *spool_big_name(uint64_t id, char to[SPOOL_NAME_SIZE])
     return to;
 }
 
-struct spool_txn *spool_begin(struct spool *spool, struct mailbox *home)
+struct spool_txn *spool_log_begin(struct spool_log *spool, struct mailbox *home)
 {
     struct spool_txn *txn = MEM_NEW(struct spool_txn);
     txn->spool = spool;
@@ -65,7 +65,7 @@ void spool_txn_free(struct spool_txn *txn)
     mem_free(txn);
 }
 
-static struct spool_orphan *orphan_new(struct spool *spool, uint64_t id)
+static struct spool_orphan *orphan_new(struct spool_log *spool, uint64_t id)
 {
     struct spool_orphan *orphan = MEM_NEW(struct spool_orphan);
     orphan->spool = spool;
@@ -73,7 +73,7 @@ static struct spool_orphan *orphan_new(struct spool *spool, uint64_t id)
     return orphan;
 }
 
-void spool_orphan_keep(struct spool *spool, uint64_t id)
+void spool_orphan_keep(struct spool_log *spool, uint64_t id)
 {
     struct spool_orphan *orphan = orphan_new(spool, id);
     spool_on_orphan(&orphan->item);
@@ -84,7 +84,7 @@ void spool_orphan_keep(struct spool *spool, uint64_t id)
 static void big_remove(struct spool_txn *txn)
 {
     char name[SPOOL_NAME_SIZE];
-    struct spool *spool = txn->spool;
+    struct spool_log *spool = txn->spool;
     if (txn->big_fd < 0 ||
         spool->io->unlinkat(spool->io, spool->big_fd, spool_big_name(txn->id, name), 0) == 0 ||
         errno == ENOENT)

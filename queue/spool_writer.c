@@ -44,7 +44,7 @@ void spool_on_orphan(struct mailbox_item *item)
 }
 
 /* Fails closed: what cannot be asked is taken for full. */
-void spool_space_refresh(struct spool *spool)
+void spool_space_refresh(struct spool_log *spool)
 {
     struct statvfs vfs;
     uint64_t free_bytes = 0;
@@ -59,7 +59,7 @@ void spool_space_refresh(struct spool *spool)
 
 /* --- Health --- */
 
-void spool_trouble(struct spool *spool, enum err err)
+void spool_trouble(struct spool_log *spool, enum err err)
 {
     uint64_t wait = (uint64_t)HEAL_FIRST_MS << (spool->failures < 4 ? spool->failures : 4);
     spool->failures++;
@@ -71,7 +71,7 @@ void spool_trouble(struct spool *spool, enum err err)
 }
 
 /* Another segment, in which what failed is void. */
-static bool write_voids(struct spool *spool)
+static bool write_voids(struct spool_log *spool)
 {
     struct spool_txn *none;
     enum err err;
@@ -81,7 +81,7 @@ static bool write_voids(struct spool *spool)
     return false;
 }
 
-static bool heal(struct spool *spool)
+static bool heal(struct spool_log *spool)
 {
     if (!write_voids(spool))
         return false;
@@ -99,7 +99,7 @@ static void txns_fail(struct spool_txn *txn, enum err err)
     }
 }
 
-static void queued_txns_fail(struct spool *spool)
+static void queued_txns_fail(struct spool_log *spool)
 {
     struct spool_txn *txns = spool->txns;
     spool->txns = NULL;
@@ -109,12 +109,12 @@ static void queued_txns_fail(struct spool *spool)
 
 /* --- One turn --- */
 
-static bool settles_due(const struct spool *spool, uint64_t now_ms)
+static bool settles_due(const struct spool_log *spool, uint64_t now_ms)
 {
     return spool->settles && now_ms - spool->settles->queued_at_ms >= SPOOL_SETTLE_WAIT_MS;
 }
 
-static bool group_due(const struct spool *spool, bool at_once)
+static bool group_due(const struct spool_log *spool, bool at_once)
 {
     if (spool->txns || spool->void_count > 0 || spool_reclaim_wanted(spool))
         return true;
@@ -125,7 +125,7 @@ static bool group_due(const struct spool *spool, bool at_once)
 
 /* What is answered 451 must be void on the disk first (P4). Intake reopens at once after the first
  * failure in a row, and after a growing pause when it fails again. */
-static bool run_group(struct spool *spool)
+static bool run_group(struct spool_log *spool)
 {
     struct spool_txn *failed;
     enum err err;
@@ -146,7 +146,7 @@ static bool run_group(struct spool *spool)
 
 /* Works on the next segment if none is ready and none can be had by recycling, faster than the
  * FILLED bytes of the last group eat up the active one. */
-static bool create_ahead(struct spool *spool, uint64_t filled)
+static bool create_ahead(struct spool_log *spool, uint64_t filled)
 {
     const struct spool_creation *c = &spool->creation;
     if (spool_segments_ready(spool) >= SPOOL_READY_MIN || spool_reclaim_wanted(spool) ||
@@ -157,13 +157,13 @@ static bool create_ahead(struct spool *spool, uint64_t filled)
     return err == ERR_OK || err == ERR_AGAIN;
 }
 
-static bool unhealthy(const struct spool *spool)
+static bool unhealthy(const struct spool_log *spool)
 {
     return atomic_load(&spool->health) != ERR_OK;
 }
 
 /* AT_ONCE: outcomes do not wait for company. */
-static bool turn(struct spool *spool, bool at_once)
+static bool turn(struct spool_log *spool, bool at_once)
 {
     uint64_t now_ms = clock_mono_ms();
     if (now_ms >= spool->space_at_ms)
@@ -190,7 +190,7 @@ static bool turn(struct spool *spool, bool at_once)
     return did;
 }
 
-bool spool_step(struct spool *spool)
+bool spool_log_step(struct spool_log *spool)
 {
     ASSERT(!spool->started);
     bool ran = mailbox_run(spool->mailbox) > 0;
@@ -199,7 +199,7 @@ bool spool_step(struct spool *spool)
 
 /* --- The thread --- */
 
-static int wait_ms(const struct spool *spool)
+static int wait_ms(const struct spool_log *spool)
 {
     uint64_t now_ms = clock_mono_ms(), until = now_ms + IDLE_MS;
     if (unhealthy(spool) && spool->heal_at_ms < until)
@@ -210,7 +210,7 @@ static int wait_ms(const struct spool *spool)
     return until > now_ms ? (int)(until - now_ms) : 0;
 }
 
-static void sleep_until_work(struct spool *spool)
+static void sleep_until_work(struct spool_log *spool)
 {
     if (!mailbox_sleep_begin(spool->mailbox))
         return;
@@ -222,7 +222,7 @@ static void sleep_until_work(struct spool *spool)
 
 /* What still waits gets one more chance, though it be too early to try again. Then the footer, for
  * a quick start. */
-static void finish(struct spool *spool)
+static void finish(struct spool_log *spool)
 {
     if (unhealthy(spool) && (spool->void_count > 0 || spool->settles) && heal(spool))
         while (spool->settles && run_group(spool) && !unhealthy(spool))
@@ -236,7 +236,7 @@ static void finish(struct spool *spool)
 
 static void writer_run(void *arg)
 {
-    struct spool *spool = arg;
+    struct spool_log *spool = arg;
     for (;;) {
         bool ran = mailbox_run(spool->mailbox) > 0;
         if (turn(spool, spool->stopping) || ran)
@@ -250,10 +250,10 @@ static void writer_run(void *arg)
 
 static void on_stop(struct mailbox_item *item)
 {
-    CONTAINER_OF(item, struct spool, stop)->stopping = true;
+    CONTAINER_OF(item, struct spool_log, stop)->stopping = true;
 }
 
-enum err spool_start(struct spool *spool, struct err_detail *why)
+enum err spool_log_start(struct spool_log *spool, struct err_detail *why)
 {
     spool->stopping = false;
     enum err err = thread_start(&spool->thread, "spool", writer_run, spool, why);
@@ -261,10 +261,10 @@ enum err spool_start(struct spool *spool, struct err_detail *why)
     return err;
 }
 
-void spool_stop(struct spool *spool)
+void spool_log_stop(struct spool_log *spool)
 {
     if (!spool->started) {
-        while (spool_step(spool))
+        while (spool_log_step(spool))
             ;
         finish(spool);
         return;

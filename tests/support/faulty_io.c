@@ -10,7 +10,7 @@
 
 #include "core/mem.h"
 
-enum { FDS_MAX = 1024, SECTOR = 512 };
+enum { FDS_MAX = 1024, SECTOR = 512, DEPTH_MAX = 2 };
 
 struct file {
     struct file *next;
@@ -173,7 +173,8 @@ static void dir_opened(struct faulty_io *f, int dirfd, const char *name, int fd,
         d = MEM_NEW(struct dir);
         d->ino = ino;
         if (parent)
-            snprintf(d->path, sizeof d->path, "/%s", name);
+            ASSERT((size_t)snprintf(d->path, sizeof d->path, "%s/%s", parent->path, name) <
+                   sizeof d->path);
         d->synced = names_now(f, fd);
         d->next = f->dirs;
         f->dirs = d;
@@ -537,14 +538,24 @@ static void dir_leave(struct faulty_io *f, struct dir *d, const char *to, enum f
     names_free(&now);
 }
 
+/* Those at DEPTH; what is above them is there. */
+static void dirs_make(struct faulty_io *f, const char *to, size_t depth)
+{
+    for (struct dir *d = f->dirs; d; d = d->next) {
+        char path[2048];
+        size_t slashes = 0;
+        for (const char *p = d->path; *p; p++)
+            slashes += *p == '/';
+        snprintf(path, sizeof path, "%s%s", to, d->path);
+        ASSERT(slashes != depth || mkdir(path, 0700) == 0);
+    }
+}
+
 void faulty_io_power_cut(struct faulty_io *f, const char *to, enum faulty_cut cut, uint64_t seed)
 {
-    char path[2048];
     ASSERT(mkdir(to, 0700) == 0);
-    for (struct dir *d = f->dirs; d; d = d->next) {
-        snprintf(path, sizeof path, "%s%s", to, d->path);
-        ASSERT(*d->path == '\0' || mkdir(path, 0700) == 0);
-    }
+    for (size_t depth = 1; depth <= DEPTH_MAX; depth++)
+        dirs_make(f, to, depth);
     for (struct dir *d = f->dirs; d; d = d->next)
         dir_leave(f, d, to, cut, &seed);
 }
