@@ -44,7 +44,8 @@ struct mx_settings {
 struct mx_resolution *mx_resolve_domain(struct dns *dns, const struct mx_settings *settings,
                                         const char *domain, mx_callback cb, void *owner);
 /* HOSTS as in smart_hosts: "name", "name:port", "[ip]", "[ip]:port"; the list starts at FIRST and
- * goes round, one step for each new connection. A name is looked up by its addresses, and by MX if it has none. */
+ * goes round, one step for each new connection. A name is looked up by its addresses, and by MX if
+ * it has none. */
 struct mx_resolution *mx_resolve_smart_hosts(struct dns *dns, const struct mx_settings *settings,
                                              const char *const *hosts, size_t count, size_t first,
                                              mx_callback cb, void *owner);
