@@ -86,14 +86,15 @@ class Life(RelayCase):
     def test_reload_opens_and_closes_ports(self):
         self.start()
         held, first = self.session(), self.port
-        both = self.fixed.replace(f'"127.0.0.1:{first}"', f'"127.0.0.1:{first}", "127.0.0.2:{first}"')
+        # No client of another test uses 127.0.8.2: its TIME_WAIT would hold a port there.
+        both = self.fixed.replace(f'"127.0.0.1:{first}"', f'"127.0.0.1:{first}", "127.0.8.2:{first}"')
         self.assertIn(" reloaded ", self.running.reload(both))
-        self.session(host="127.0.0.2")
+        self.session(host="127.0.8.2")
         self.session()
         self.assertIn(" reloaded ", self.running.reload(
-            self.fixed.replace(f"127.0.0.1:{first}", f"127.0.0.2:{first}")))
+            self.fixed.replace(f"127.0.0.1:{first}", f"127.0.8.2:{first}")))
         wait_until(lambda: not self.answers("127.0.0.1"), "the old port to be closed")
-        self.session(host="127.0.0.2")
+        self.session(host="127.0.8.2")
         self.assertRegex(held.say("NOOP"), "^250 ", "who is connected stays connected")
 
     def answers(self, host):
@@ -107,10 +108,10 @@ class Life(RelayCase):
         self.start()
         with socket.create_server(("127.0.0.3", 0)) as held:
             taken = "127.0.0.3:%d" % held.getsockname()[1]
-            text = self.fixed.replace(f'"127.0.0.1:{self.port}"', f'"127.0.0.2:{self.port}", "{taken}"')
+            text = self.fixed.replace(f'"127.0.0.1:{self.port}"', f'"127.0.8.2:{self.port}", "{taken}"')
             self.assertIn(taken, self.running.reload(text))
         self.session()
-        wait_until(lambda: not self.answers("127.0.0.2"), "what was opened in vain to be closed")
+        wait_until(lambda: not self.answers("127.0.8.2"), "what was opened in vain to be closed")
 
     def test_C029_drain(self):
         self.start()
