@@ -29,14 +29,14 @@ static void bdat_check(struct bytes argument)
     uint64_t size;
     bool last;
     uint64_t plain;
-    struct bytes digits;
-    struct bytes word;
+    size_t digits = 0;
 
     if (smtp_bdat_argument(argument, &size, &last) != ERR_OK)
         return;
-    bytes_split(argument, bytes_find(argument, '\t', 0) != BYTES_NOT_FOUND ? '\t' : ' ', &digits,
-                &word);
-    MUST_HOLD(bytes_to_u64(bytes_trim(digits), UINT64_MAX, &plain) == ERR_OK);
+    argument = bytes_trim(argument);
+    while (digits < argument.len && argument.ptr[digits] >= '0' && argument.ptr[digits] <= '9')
+        digits++;
+    MUST_HOLD(bytes_to_u64(bytes_sub(argument, 0, digits), UINT64_MAX, &plain) == ERR_OK);
     MUST_HOLD(plain == size);
 }
 
