@@ -4,7 +4,7 @@ PRESETS := release crash asan tsan fuzz
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: $(PRESETS) deps run test test-asan test-tsan check-format format fuzz-run crashtest model bench install clean help
+.PHONY: $(PRESETS) deps run test test-asan test-tsan check-format format fuzz-run crashtest model bench compare install clean help
 
 $(PRESETS): deps
 	@test -f build/$@/build.ninja || cmake --preset $@ >/dev/null
@@ -34,8 +34,12 @@ crashtest: release crash ## TIME=60 seconds of each crash campaign: kills, power
 model: deps ## group commit and wake-ups, checked exhaustively (spin)
 	@tests/model/run
 
-bench: release ## throughput through the relay with the bundled load generator
-	@bench/run build/release
+bench: release ## throughput, latency, CPU, memory of each scenario, and the parts alone; BENCH="words" picks some
+	@bench/run build/release $(BENCH)
+
+compare: release ## the same mail through other relays, side by side (root); COMPARE="--quick mailrace postfix"
+	@bench/compare/setup
+	@bench/compare/run $(COMPARE)
 
 format: ## put every source into the house's form
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

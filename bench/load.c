@@ -19,6 +19,7 @@ static const struct {
     {"files", "makes, syncs and closes one file a message: what such a queue costs here",
      load_files},
     {"tree", "looks clients up among a million ranges while the rules are replaced", load_tree},
+    {"micro", "measures the relay's parts alone: parsers, spool, mailbox, TLS", load_micro},
 };
 
 int load_usage(const char *command, const char *fmt, ...)

@@ -13,6 +13,7 @@ int load_spool(int argc, char **argv);
 int load_files(int argc, char **argv);
 int load_queue(int argc, char **argv);
 int load_tree(int argc, char **argv);
+int load_micro(int argc, char **argv);
 
 /* "mailrace-load COMMAND: what (see ... --help)"; returns LOAD_USAGE. */
 int load_usage(const char *command, const char *fmt, ...) PRINTF_LIKE(2, 3);

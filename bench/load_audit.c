@@ -4,11 +4,10 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "core/mem.h"
 
-#include "load_journal.h"
+#include "load_audit.h"
 
 static const char HELP[] =
     "usage: mailrace-load audit --source FILE --sink FILE [--json]\n"
@@ -24,65 +23,13 @@ static const char HELP[] =
     "  unknown       the answer was not seen; some of them may have arrived\n"
     "  unrecorded    arrived, and the source's journal does not know them\n"
     "\n"
+    "And of the first arrival of each: the latency from when it was sent, and the order within\n"
+    "its run: pairs that arrived the other way round than they are numbered, messages that a\n"
+    "later one overtook, and by how many numbers at most.\n"
+    "\n"
     "Exit 0 if nothing was lost, corrupted or invented, else 1.\n";
 
-enum { NAMED_MAX = 20 }; /* ids that are printed */
-
-struct audit {
-    uint64_t acknowledged, delivered, lost, duplicated, corrupted, invented, unknown, unrecorded;
-};
-
-static int compare(const void *a, const void *b)
-{
-    const struct load_record *x = a, *y = b;
-    if (x->run != y->run)
-        return x->run < y->run ? -1 : 1;
-    if (x->seq != y->seq)
-        return x->seq < y->seq ? -1 : 1;
-    return (int)x->fate - (int)y->fate;
-}
-
-static void name_it(const char *what, const struct load_record *r, uint64_t count)
-{
-    if (count <= NAMED_MAX)
-        fprintf(stderr, "%s: run=%016" PRIx64 " seq=%" PRIu64 "\n", what, r->run, r->seq);
-}
-
-/* All that is known of one id: COUNTS by fate. */
-static void judge(const struct load_record *id, const uint64_t *counts, struct audit *a)
-{
-    uint64_t arrived = counts[LOAD_ARRIVED];
-    bool acknowledged = counts[LOAD_ACKNOWLEDGED] > 0, unknown = counts[LOAD_UNKNOWN] > 0;
-    bool forbidden = counts[LOAD_REFUSED] > 0 || counts[LOAD_UNSENT] > 0;
-    a->acknowledged += acknowledged;
-    a->unknown += unknown;
-    a->delivered += arrived > 0;
-    a->duplicated += arrived > 1 ? arrived - 1 : 0;
-    a->corrupted += counts[LOAD_DAMAGED];
-    if (counts[LOAD_DAMAGED])
-        name_it("corrupted", id, a->corrupted);
-    if (acknowledged && !arrived)
-        name_it("lost", id, ++a->lost);
-    if (arrived && forbidden && !acknowledged && !unknown)
-        name_it("invented", id, ++a->invented);
-    if (arrived && !forbidden && !acknowledged && !unknown)
-        a->unrecorded++;
-}
-
-static void compute(const struct load_records *records, struct audit *a)
-{
-    const struct load_record *list = records->list;
-    for (size_t i = 0, end; i < records->count; i = end) {
-        uint64_t counts[LOAD_DAMAGED + 1] = {0};
-        for (end = i;
-             end < records->count && list[end].run == list[i].run && list[end].seq == list[i].seq;
-             end++)
-            counts[list[end].fate]++;
-        judge(&list[i], counts, a);
-    }
-}
-
-static void print_audit(const struct audit *a, bool json)
+static void print_counts(const struct load_audit *a, bool json)
 {
     const struct {
         const char *name;
@@ -92,21 +39,54 @@ static void print_audit(const struct audit *a, bool json)
         {"duplicated", a->duplicated},     {"corrupted", a->corrupted},   {"invented", a->invented},
         {"unknown", a->unknown},           {"unrecorded", a->unrecorded},
     };
-    fputs(json ? "{" : "", stdout);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         printf(json ? "%s\"%s\": %" PRIu64 : "%s%s %" PRIu64, i ? ", " : "", rows[i].name,
                rows[i].count);
+}
+
+static void print_latency(const struct load_audit *a, bool json)
+{
+    static const struct {
+        const char *name;
+        double percent;
+    } rows[] = {{"p50", 50}, {"p90", 90}, {"p99", 99}, {"p99.9", 99.9}};
+    const struct load_histogram *h = &a->latency;
+    printf(json ? ", \"latency_us\": {\"messages\": %" PRIu64
+                : "\nlatency us, %" PRIu64 " messages:",
+           h->total);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        printf(json ? ", \"%s\": %" PRIu64 : " %s %" PRIu64, rows[i].name,
+               load_histogram_percentile(h, rows[i].percent));
+    printf(json ? ", \"max\": %" PRIu64 ", \"untimed\": %" PRIu64 ", \"early\": %" PRIu64
+                  ", \"early_max\": %" PRIu64 "}"
+                : " max %" PRIu64 "; untimed %" PRIu64 ", arrived before sent %" PRIu64
+                  " (by up to %" PRIu64 " us)",
+           h->max_us, a->untimed, a->early, a->early_max_us);
+}
+
+static void print_order(const struct load_audit *a, bool json)
+{
+    printf(json ? ", \"order\": {\"inversions\": %" PRIu64 ", \"overtaken\": %" PRIu64
+                  ", \"distance_max\": %" PRIu64 "}"
+                : "\norder: inversions %" PRIu64 ", overtaken %" PRIu64 ", by up to %" PRIu64,
+           a->inversions, a->overtaken, a->distance_max);
+}
+
+void load_audit_print(const struct load_audit *a, bool json)
+{
+    fputs(json ? "{" : "", stdout);
+    print_counts(a, json);
+    print_latency(a, json);
+    print_order(a, json);
     puts(json ? "}" : "");
 }
 
-static int audit(const struct load_records *records, bool json)
+static int audit(struct load_records *records, bool json)
 {
-    struct audit a = {0};
-    if (records->count)
-        qsort(records->list, records->count, sizeof *records->list, compare);
-    compute(records, &a);
-    print_audit(&a, json);
-    return a.lost || a.corrupted || a.invented ? LOAD_FAILED : LOAD_DONE;
+    struct load_audit a;
+    load_audit_compute(records, true, &a);
+    load_audit_print(&a, json);
+    return load_audit_clean(&a) ? LOAD_DONE : LOAD_FAILED;
 }
 
 int load_audit(int argc, char **argv)

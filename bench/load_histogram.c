@@ -21,21 +21,38 @@ static uint64_t upper_edge(unsigned bucket)
 
 void load_histogram_add(struct load_histogram *h, uint64_t us)
 {
-    h->counts[bucket_of(us)]++;
-    h->total++;
-    h->sum_us += us;
+    load_count(&h->counts[bucket_of(us)], 1);
+    load_count(&h->total, 1);
+    load_count(&h->sum_us, us);
     if (us > h->max_us)
-        h->max_us = us;
+        load_count(&h->max_us, us - h->max_us);
 }
 
+/* The total is counted again: of one that is written to, the parts may not add up. */
 void load_histogram_merge(struct load_histogram *to, const struct load_histogram *from)
 {
-    for (unsigned i = 0; i < LOAD_HISTOGRAM_BUCKETS; i++)
-        to->counts[i] += from->counts[i];
-    to->total += from->total;
-    to->sum_us += from->sum_us;
-    if (from->max_us > to->max_us)
-        to->max_us = from->max_us;
+    uint64_t max_us = load_counted(&from->max_us);
+    for (unsigned i = 0; i < LOAD_HISTOGRAM_BUCKETS; i++) {
+        uint64_t count = load_counted(&from->counts[i]);
+        to->counts[i] += count;
+        to->total += count;
+    }
+    to->sum_us += load_counted(&from->sum_us);
+    if (max_us > to->max_us)
+        to->max_us = max_us;
+}
+
+void load_histogram_since(const struct load_histogram *h, const struct load_histogram *earlier,
+                          struct load_histogram *to)
+{
+    *to = (struct load_histogram){0};
+    for (unsigned i = 0; i < LOAD_HISTOGRAM_BUCKETS; i++) {
+        to->counts[i] = h->counts[i] - earlier->counts[i];
+        to->total += to->counts[i];
+        if (to->counts[i] > 0)
+            to->max_us = upper_edge(i) < h->max_us ? upper_edge(i) : h->max_us;
+    }
+    to->sum_us = h->sum_us - earlier->sum_us;
 }
 
 uint64_t load_histogram_percentile(const struct load_histogram *h, double percent)

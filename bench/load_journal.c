@@ -22,13 +22,24 @@ enum err load_journal_open(const char *path, int *fd, struct err_detail *why)
     return *fd < 0 ? err_set_errno(why, errno, "%s", path) : ERR_OK;
 }
 
+/* Only the sink reads when a message left: the source knows, and would write it twice. */
+static int format(char *to, size_t size, enum load_fate fate, const struct load_tag *tag)
+{
+    const char *name = NAMES[fate];
+    uint64_t now_us = load_wall_us();
+    if (fate < LOAD_ARRIVED)
+        return snprintf(to, size, "%s %016" PRIx64 " %" PRIu64 " %" PRIu64 "\n", name, tag->run,
+                        tag->seq, now_us);
+    return snprintf(to, size, "%s %016" PRIx64 " %" PRIu64 " %" PRIu64 " sent=%" PRIu64 "\n", name,
+                    tag->run, tag->seq, now_us, tag->sent_us);
+}
+
 void load_journal_note(int fd, enum load_fate fate, const struct load_tag *tag)
 {
-    char line[96];
+    char line[128];
     if (fd < 0)
         return;
-    int n = snprintf(line, sizeof line, "%s %016" PRIx64 " %" PRIu64 " %" PRIu64 "\n", NAMES[fate],
-                     tag->run, tag->seq, load_wall_us());
+    int n = format(line, sizeof line, fate, tag);
     ASSERT(n > 0 && (size_t)n < sizeof line);
     ssize_t done;
     do
@@ -40,29 +51,48 @@ void load_journal_note(int fd, enum load_fate fate, const struct load_tag *tag)
     }
 }
 
-static bool parse_number(const char **at, int base, char end, uint64_t *out)
+static bool parse_number(const char **at, int base, uint64_t max, uint64_t *out)
 {
     char *after;
     errno = 0;
     if (**at == '-' || **at == '+' || **at == ' ')
         return false;
     *out = strtoull(*at, &after, base);
-    bool ok = errno == 0 && after != *at && *after == end;
-    *at = after + 1;
+    bool ok = errno == 0 && after != *at && *out <= max;
+    *at = after;
     return ok;
+}
+
+static bool parse_text(const char **at, const char *text)
+{
+    size_t len = strlen(text);
+    if (strncmp(*at, text, len) != 0)
+        return false;
+    *at += len;
+    return true;
+}
+
+static bool parse_numbers(const char *at, struct load_record *out)
+{
+    uint64_t sent_us = 0;
+    if (!parse_number(&at, 16, UINT64_MAX, &out->run) || !parse_text(&at, " ") ||
+        !parse_number(&at, 10, UINT64_MAX, &out->seq) || !parse_text(&at, " ") ||
+        !parse_number(&at, 10, LOAD_RECORD_US_MAX, &out->at_us))
+        return false;
+    if (parse_text(&at, " sent=") && !parse_number(&at, 10, LOAD_RECORD_US_MAX, &sent_us))
+        return false;
+    out->sent_us = sent_us & LOAD_RECORD_US_MAX;
+    return strcmp(at, "\n") == 0;
 }
 
 static bool parse_line(const char *line, struct load_record *out)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(NAMES); i++) {
-        size_t len = strlen(NAMES[i]);
-        uint64_t us;
-        if (strncmp(line, NAMES[i], len) != 0 || line[len] != ' ')
+    for (unsigned i = 0; i < ARRAY_SIZE(NAMES); i++) {
+        const char *at = line;
+        if (!parse_text(&at, NAMES[i]) || !parse_text(&at, " "))
             continue;
-        const char *at = line + len + 1;
-        out->fate = (enum load_fate)i;
-        return parse_number(&at, 16, ' ', &out->run) && parse_number(&at, 10, ' ', &out->seq) &&
-               parse_number(&at, 10, '\n', &us) && *at == '\0';
+        out->fate = i & 0xff;
+        return parse_numbers(at, out);
     }
     return false;
 }

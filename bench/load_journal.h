@@ -5,10 +5,11 @@
  *   refused      RUN SEQ US    a 4xx or 5xx was read: it must never arrive
  *   unsent       RUN SEQ US    the connection ended before the end of the data was sent: likewise
  *   unknown      RUN SEQ US    the end of the data was sent and no answer came: it may arrive
- *   arrived      RUN SEQ US    at the sink, every octet as sent
- *   damaged      RUN SEQ US    at the sink, other octets than were sent
+ *   arrived      RUN SEQ US sent=US    at the sink, every octet as sent
+ *   damaged      RUN SEQ US sent=US    at the sink, other octets than were sent
  *
- * RUN is hexadecimal, SEQ and US (microseconds, wall clock) are decimal.
+ * RUN is hexadecimal, SEQ and US (microseconds, wall clock: when it was written) are decimal. sent=
+ * is the message's own word about when it left, and may be missing.
  */
 #ifndef BENCH_LOAD_JOURNAL_H
 #define BENCH_LOAD_JOURNAL_H
@@ -29,10 +30,14 @@ enum load_fate {
     LOAD_DAMAGED
 };
 
+/* Millions of them are in memory at a time. */
 struct load_record {
     uint64_t run, seq;
-    enum load_fate fate;
+    uint64_t at_us;
+    uint64_t sent_us : 56; /* 0: not told */
+    uint64_t fate : 8;     /* enum load_fate */
 };
+#define LOAD_RECORD_US_MAX ((1ull << 56) - 1)
 
 struct load_records {
     struct load_record *list; /* mem_free() it */

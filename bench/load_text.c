@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "core/mem.h"
 
@@ -25,38 +26,72 @@ static char *make_lines(size_t len)
     return lines;
 }
 
-void load_text_init(struct load_text *t, const char *from, const char *rcpt, size_t length)
+static void size_set(struct load_text_size *s, uint64_t length, size_t head_len)
 {
+    size_t around = LOAD_TEXT_TOP_BYTES + head_len + 2;
+    s->view_len = length > around ? (size_t)length - around : 0;
+    s->tail = BYTES("\r\n");
+    if (s->view_len % LINE_BYTES == 79) { /* would end in a CR, and then come CR LF */
+        s->view_len--;
+        s->tail = BYTES("z\r\n");
+    }
+    s->octets = LOAD_TEXT_TOP_BYTES + head_len + s->view_len + s->tail.len;
+}
+
+static int compare_views(const void *a, const void *b)
+{
+    const struct load_text_size *const *x = a, *const *y = b;
+    return (*x)->view_len < (*y)->view_len ? -1 : (*x)->view_len > (*y)->view_len;
+}
+
+/* Once over the lines for each variant, whatever the number of sizes: a sum of a shorter text is
+ * one that the longer text's sum passes on its way. */
+static void make_sums(struct load_text *t, struct load_text_size *const *by_view)
+{
+    uint64_t head = load_hash(LOAD_HASH_START, bytes_make(t->head, t->head_len));
+    for (size_t v = 0; v < LOAD_TEXT_VARIANTS; v++) {
+        const char *view = t->lines + v * LINE_BYTES;
+        uint64_t sum = head;
+        size_t at = 0;
+        for (size_t i = 0; i < t->size_count; i++) {
+            sum = load_hash(sum, bytes_make(view + at, by_view[i]->view_len - at));
+            at = by_view[i]->view_len;
+            by_view[i]->sums[v] = load_hash(sum, by_view[i]->tail);
+        }
+    }
+}
+
+void load_text_make(struct load_text *t, const char *from, const char *rcpt,
+                    const uint64_t *lengths, size_t count)
+{
+    ASSERT(count > 0);
     size_t size = strlen(from) + strlen(rcpt) + 64;
     t->head = mem_alloc(size);
     int n = snprintf(t->head, size, "From: <%s>\r\nTo: <%s>\r\nSubject: load\r\n\r\n", from, rcpt);
     ASSERT(n > 0 && (size_t)n < size);
     t->head_len = (size_t)n;
-    size_t around = LOAD_TEXT_TOP_BYTES + t->head_len + 2;
-    t->view_len = length > around ? length - around : 0;
-    t->tail = BYTES("\r\n");
-    if (t->view_len % LINE_BYTES == 79) { /* would end in a CR, and then come CR LF */
-        t->view_len--;
-        t->tail = BYTES("z\r\n");
+    t->sizes = MEM_NEW_ARRAY(struct load_text_size, count);
+    t->size_count = count;
+    struct load_text_size **by_view = MEM_NEW_ARRAY(struct load_text_size *, count);
+    for (size_t i = 0; i < count; i++) {
+        size_set(&t->sizes[i], lengths[i], t->head_len);
+        by_view[i] = &t->sizes[i];
     }
-    t->octets = LOAD_TEXT_TOP_BYTES + t->head_len + t->view_len + t->tail.len;
-    t->lines = make_lines(t->view_len + LOAD_TEXT_VARIANTS * LINE_BYTES);
-    uint64_t head = load_hash(LOAD_HASH_START, bytes_make(t->head, t->head_len));
-    for (size_t i = 0; i < LOAD_TEXT_VARIANTS; i++) {
-        uint64_t sum = load_hash(head, bytes_make(t->lines + i * LINE_BYTES, t->view_len));
-        t->sums[i] = load_hash(sum, t->tail);
-    }
+    qsort(by_view, count, sizeof(struct load_text_size *), compare_views);
+    t->lines = make_lines(by_view[count - 1]->view_len + LOAD_TEXT_VARIANTS * LINE_BYTES);
+    make_sums(t, by_view);
+    mem_free(by_view);
 }
 
 void load_text_free(struct load_text *t)
 {
     mem_free(t->head);
     mem_free(t->lines);
+    mem_free(t->sizes);
     *t = (struct load_text){0};
 }
 
-void load_text_top(const struct load_text *t, const struct load_tag *tag,
-                   char to[LOAD_TEXT_TOP_BYTES])
+void load_text_begin(const struct load_tag *tag, uint64_t rest, char to[LOAD_TEXT_TOP_BYTES])
 {
     char line[80];
     int n =
@@ -64,27 +99,20 @@ void load_text_top(const struct load_text *t, const struct load_tag *tag,
                  tag->run, tag->seq);
     ASSERT(n == LOAD_TEXT_TOP_BYTES - LOAD_TAG_BYTES);
     memcpy(to, line, (size_t)n);
-    load_tag_write(tag, t->sums[variant_of(tag->seq)], to + n);
+    load_tag_write(tag, rest, to + n);
 }
 
-void load_text_read(const struct load_text *t, const char *top, uint64_t seq, uint64_t at, char *to,
-                    size_t len)
+uint64_t load_text_sum(const struct load_text *t, size_t size, uint64_t seq)
 {
-    const struct bytes pieces[] = {
-        bytes_make(top, LOAD_TEXT_TOP_BYTES),
-        bytes_make(t->head, t->head_len),
-        bytes_make(t->lines + variant_of(seq) * LINE_BYTES, t->view_len),
-        t->tail,
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(pieces) && len; i++) {
-        if (at >= pieces[i].len) {
-            at -= pieces[i].len;
-            continue;
-        }
-        struct bytes piece = bytes_sub(pieces[i], (size_t)at, len);
-        memcpy(to, piece.ptr, piece.len);
-        to += piece.len;
-        len -= piece.len;
-        at = 0;
-    }
+    return t->sizes[size].sums[variant_of(seq)];
+}
+
+void load_text_pieces(const struct load_text *t, size_t size, const char *top, uint64_t seq,
+                      struct bytes pieces[LOAD_TEXT_PIECES])
+{
+    const struct load_text_size *s = &t->sizes[size];
+    pieces[0] = bytes_make(top, LOAD_TEXT_TOP_BYTES);
+    pieces[1] = bytes_make(t->head, t->head_len);
+    pieces[2] = bytes_make(t->lines + variant_of(seq) * LINE_BYTES, s->view_len);
+    pieces[3] = s->tail;
 }

@@ -9,6 +9,7 @@
 
 #include "core/mem.h"
 #include "core/thread.h"
+#include "net/smtp_syntax.h"
 
 #define FILE_BYTES_MAX (256u << 20)
 
@@ -87,6 +88,7 @@ static void set_defaults(struct conf *c)
     c->max_connection_rate_per_minute = UINT64_MAX;
     c->max_per_domain_outbound_connections = 20;
     c->log.level = LOG_INFO;
+    csv_log_limits_defaults(&c->protocol_limits);
     c->tls.minimum = "1.2";
     c->dns.dnssec_validation = true;
     c->mx_port = 25;
@@ -98,9 +100,10 @@ static void set_defaults(struct conf *c)
 
 static void complete(struct conf *c)
 {
+    /* A message keeps as many busy on its way out as on its way in. */
     unsigned cpus = thread_cpu_count();
     unsigned quarter = (cpus + 3) / 4;
-    c->workers = c->workers ? c->workers : cpus;
+    c->workers = c->workers ? c->workers : (cpus + 1) / 2;
     c->smart_host_threads = c->smart_host_threads ? c->smart_host_threads : quarter;
     c->mx_threads = c->mx_threads ? c->mx_threads : quarter;
     if (!c->hostname)
@@ -135,6 +138,24 @@ static void check_logon(struct conf_reading *r, const struct conf *c,
                   "BasicAuthRequireTLS without tls.certificate and tls.key: nobody can log on");
 }
 
+static void check_protocol_log(struct conf_reading *r, const struct conf *c, const char *origin,
+                               bool verbose)
+{
+    if (verbose && !c->protocol_path)
+        conf_fault(r, origin, "protocol_logging_level",
+                   "Verbose needs a place to write to: set log = { protocol_path = \"DIR\"; }");
+}
+
+/* It stands in greetings, EHLO and Received, where peers hold it to the grammar (RFC 5321 4.1.2).
+ */
+static void check_name(struct conf_reading *r, const char *where, const char *key, const char *name)
+{
+    char shown[100];
+    if (name && !smtp_syntax_helo_valid(bytes_of(name)))
+        conf_fault(r, where, key, "\"%s\" is no host name: mail.example.com is allowed",
+                   bytes_escape(bytes_of(name), shown, sizeof shown));
+}
+
 /* What concerns several keys of one part; what spans connectors is ruleset_build()'s. */
 static void check_whole(struct conf_reading *r, const struct conf *c)
 {
@@ -147,8 +168,13 @@ static void check_whole(struct conf_reading *r, const struct conf *c)
                   "of a delay");
     if (c->rules.receive_count == 0)
         conf_warn(r, c->file, "receive_connectors", "there are none: nobody can bring mail");
+    check_name(r, c->file, "hostname", c->hostname);
+    for (size_t i = 0; i < c->rules.send_count; i++)
+        check_name(r, c->rules.send[i].origin, "fqdn", c->rules.send[i].fqdn);
     for (size_t i = 0; i < c->rules.receive_count; i++) {
         const struct receive_connector *x = &c->rules.receive[i];
+        check_name(r, x->origin, "fqdn", x->fqdn);
+        check_name(r, x->origin, "default_domain", x->default_domain);
         if (x->connection_inactivity_timeout_ms >= x->connection_timeout_ms)
             conf_fault(r, x->origin, "connection_inactivity_timeout",
                        "must be less than connection_timeout");
@@ -164,11 +190,15 @@ static void check_whole(struct conf_reading *r, const struct conf *c)
             conf_fault(
                 r, x->origin, "require_tls",
                 "STARTTLS is impossible without tls.certificate and tls.key: nobody could send");
-        if (x->protocol_logging_verbose && !c->protocol_path)
-            conf_fault(r, x->origin, "protocol_logging_level",
-                       "Verbose needs a place to write to: set log = { protocol_path = \"DIR\"; }");
+        check_protocol_log(r, c, x->origin, x->protocol_logging_verbose);
         check_logon(r, c, x);
     }
+    for (size_t i = 0; i < c->rules.send_count; i++)
+        check_protocol_log(r, c, c->rules.send[i].origin,
+                           c->rules.send[i].protocol_logging_verbose);
+    if (c->protocol_limits.file_bytes > c->protocol_limits.all_bytes)
+        conf_fault(r, c->file, "log",
+                   "protocol_max_file_size is beyond protocol_max_directory_size");
 }
 
 static void report_rule(void *owner, const struct ruleset_fault *fault)
@@ -190,6 +220,8 @@ static enum err load(struct conf_reading *r, const char *text, struct conf *c,
     conf_apply(r, &CONF_ROOT, &root, "", c);
     complete(c);
     check_whole(r, c);
+    if (r->certificates)
+        conf_check_tls(r, c);
     /* With faults in it already the rules are still checked, so that one run shows all of them. */
     enum err e = ruleset_build(&c->rules, report_rule, r, rules);
     if (e == ERR_OK && r->faulty) {
@@ -199,8 +231,8 @@ static enum err load(struct conf_reading *r, const char *text, struct conf *c,
     return e;
 }
 
-enum err conf_load_text(const char *text, const char *file, conf_report report, void *owner,
-                        struct conf **conf, struct ruleset **rules)
+static enum err load_text(const char *text, const char *file, const struct conf_reading *how,
+                          struct conf **conf, struct ruleset **rules)
 {
     struct conf *c = MEM_NEW(struct conf);
     arena_init(&c->arena, 16 * 1024);
@@ -208,8 +240,9 @@ enum err conf_load_text(const char *text, const char *file, conf_report report, 
     const char *slash = strrchr(c->file, '/');
     struct conf_reading r = {
         .arena = &c->arena,
-        .report = report,
-        .owner = owner,
+        .report = how->report,
+        .owner = how->owner,
+        .certificates = how->certificates,
         .directory =
             slash ? arena_bytes(&c->arena, bytes_make(c->file, (size_t)(slash - c->file))).ptr
                   : ".",
@@ -222,14 +255,22 @@ enum err conf_load_text(const char *text, const char *file, conf_report report, 
     return e;
 }
 
+enum err conf_load_text(const char *text, const char *file, conf_report report, void *owner,
+                        struct conf **conf, struct ruleset **rules)
+{
+    struct conf_reading how = {.report = report, .owner = owner};
+    return load_text(text, file, &how, conf, rules);
+}
+
 enum err conf_load(const char *file, conf_report report, void *owner, struct conf **conf,
                    struct ruleset **rules)
 {
     struct arena arena;
     arena_init(&arena, 0);
-    struct conf_reading r = {.arena = &arena, .report = report, .owner = owner};
+    struct conf_reading r = {
+        .arena = &arena, .report = report, .owner = owner, .certificates = true};
     char *text = read_all(&r, file);
-    enum err e = text ? conf_load_text(text, file, report, owner, conf, rules) : ERR_IO;
+    enum err e = text ? load_text(text, file, &r, conf, rules) : ERR_IO;
     mem_free(text);
     arena_free(&arena);
     return e;

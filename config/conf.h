@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "core/arena.h"
+#include "core/csv_log.h"
 #include "core/err.h"
 #include "core/log.h"
 #include "net/dns.h"
@@ -30,7 +31,8 @@ struct conf { /* immutable once loaded; text lives in arena */
     struct retry_settings retry;
     uint64_t max_per_domain_outbound_connections;
     struct log_settings log;
-    const char *protocol_path; /* directory of the protocol log; NULL: none */
+    const char *protocol_path;             /* directory of the protocol logs; NULL: none */
+    struct csv_log_limits protocol_limits; /* of either of them */
     const char *admin_socket, *admin_listen;
     struct tls_settings tls;
     struct dns_settings dns;
@@ -53,7 +55,7 @@ typedef void (*conf_report)(void *owner, const struct conf_fault *fault);
  * RULES are the caller's. Warnings alone are ERR_OK. */
 MUST_USE enum err conf_load(const char *file, conf_report report, void *owner, struct conf **conf,
                             struct ruleset **rules);
-/* The same from text; FILE names it in messages. */
+/* The same from text; FILE names it in messages. Looks at no certificate. */
 MUST_USE enum err conf_load_text(const char *text, const char *file, conf_report report,
                                  void *owner, struct conf **conf, struct ruleset **rules);
 void conf_free(struct conf **conf);

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <strings.h>
 
 static void report(struct conf_reading *r, const struct conf_fault *fault)
 {
@@ -36,7 +37,13 @@ void conf_refuse(struct conf_reading *r, const struct conf_option *option,
                  const struct conf_value *value, const char *path, void *target)
 {
     (void)target;
-    conf_fault(r, value->where, path, "%s", option->help);
+    bool as_it_is = value->type == CONF_VALUE_FLAG
+                        ? strcmp(option->standard, value->flag ? "true" : "false") == 0
+                        : value->type == CONF_VALUE_TEXT && *option->standard &&
+                              strcasecmp(option->standard, value->text) == 0;
+    if (!as_it_is)
+        conf_fault(r, value->where, path, "%s%s%s%s", *option->standard ? "only " : "",
+                   option->standard, *option->standard ? " is allowed: " : "", option->help);
 }
 
 bool conf_texts(struct conf_reading *r, const struct conf_value *value, const char *path)

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -136,15 +137,21 @@ static void take_rate_source(struct conf_reading *r, const struct conf_option *o
                "one of \"None\", \"IPAddress\", \"User\", \"All\" is allowed");
 }
 
+bool conf_read_verbose(struct conf_reading *r, const struct conf_value *value, const char *path)
+{
+    struct bytes text = bytes_of(value->type == CONF_VALUE_TEXT ? value->text : "");
+    bool verbose = bytes_equal_nocase(text, BYTES("Verbose"));
+    if (!verbose && !bytes_equal_nocase(text, BYTES("None")))
+        conf_fault(r, value->where, path, "one of \"None\", \"Verbose\" is allowed");
+    return verbose;
+}
+
 static void take_protocol_logging(struct conf_reading *r, const struct conf_option *option,
                                   const struct conf_value *value, const char *path, void *target)
 {
     struct receive_draft *draft = target;
-    struct bytes text = bytes_of(value->type == CONF_VALUE_TEXT ? value->text : "");
     (void)option;
-    draft->c.protocol_logging_verbose = bytes_equal_nocase(text, BYTES("Verbose"));
-    if (!draft->c.protocol_logging_verbose && !bytes_equal_nocase(text, BYTES("None")))
-        conf_fault(r, value->where, path, "one of \"None\", \"Verbose\" is allowed");
+    draft->c.protocol_logging_verbose = conf_read_verbose(r, value, path);
 }
 
 static void take_size_enabled(struct conf_reading *r, const struct conf_option *option,
@@ -153,9 +160,9 @@ static void take_size_enabled(struct conf_reading *r, const struct conf_option *
     struct receive_draft *draft = target;
     (void)option;
     const char *text = value->type == CONF_VALUE_TEXT ? value->text : "";
-    draft->c.size_enabled = strcmp(text, "Disabled") != 0;
-    draft->c.size_without_value = strcmp(text, "EnabledWithoutValue") == 0;
-    if (strcmp(text, "Enabled") != 0 && draft->c.size_enabled && !draft->c.size_without_value)
+    draft->c.size_enabled = strcasecmp(text, "Disabled") != 0;
+    draft->c.size_without_value = strcasecmp(text, "EnabledWithoutValue") == 0;
+    if (strcasecmp(text, "Enabled") != 0 && draft->c.size_enabled && !draft->c.size_without_value)
         conf_fault(r, value->where, path,
                    "one of \"Enabled\", \"Disabled\", \"EnabledWithoutValue\" is allowed");
 }
@@ -176,13 +183,14 @@ static void take_banner(struct conf_reading *r, const struct conf_option *option
     struct receive_draft *draft = target;
     (void)option;
     struct bytes text = bytes_of(value->type == CONF_VALUE_TEXT ? value->text : "");
-    bool ok = text.len <= 480 && bytes_starts_nocase(text, BYTES("220"));
+    bool ok = text.len <= 480 && bytes_starts_nocase(text, BYTES("220")) &&
+              (text.len == 3 || text.ptr[3] == ' ');
     for (size_t i = 0; i < text.len; i++)
         ok = ok && text.ptr[i] >= ' ' && text.ptr[i] <= '~';
     if (!ok)
-        conf_fault(
-            r, value->where, path,
-            "a text that begins with 220, printable ASCII, at most 480 characters, is allowed");
+        conf_fault(r, value->where, path,
+                   "a text that begins with \"220 \", printable ASCII, at most 480 characters, is "
+                   "allowed");
     draft->c.banner = value->text;
 }
 
@@ -195,6 +203,11 @@ static void take_banner(struct conf_reading *r, const struct conf_option *option
     {                                                                                              \
         .key = (k), .type = CONF_COUNT, .offset = offsetof(struct receive_draft, member),          \
         .min = (lo), .max = (hi), .unlimited = true, .standard = (std), .help = (text)             \
+    }
+/* Its default is no harm: people paste what Get-ReceiveConnector shows. */
+#define ONLY(k, std, why)                                                                          \
+    {                                                                                              \
+        .key = (k), .type = CONF_CUSTOM, .custom = conf_refuse, .standard = (std), .help = (why)   \
     }
 #define REFUSED(k, why)                                                                            \
     {                                                                                              \
@@ -281,6 +294,11 @@ static const struct conf_option RECEIVE_OPTIONS[] = {
             "RFC 6152"),
     RECEIVE("chunking_enabled", CONF_FLAG, c.chunking_enabled, 0, 0, "true", "RFC 3030"),
     RECEIVE("smtp_utf8_enabled", CONF_FLAG, c.smtp_utf8_enabled, 0, 0, "true", "RFC 6531"),
+    RECEIVE("long_addresses_enabled", CONF_FLAG, c.long_addresses_enabled, 0, 0, "false",
+            "XLONGADDR: addresses of up to 1860 octets and command lines of up to 8000; else 571"),
+    RECEIVE("default_domain", CONF_TEXT, c.default_domain, 1, 255, "",
+            "an accepted domain: completes senders and recipients that have none, postmaster too; "
+            "without it they are refused, and <postmaster> goes to the default accepted domain"),
     {.key = "binary_mime_enabled",
      .type = CONF_CUSTOM,
      .custom = take_binary_mime,
@@ -308,7 +326,7 @@ static const struct conf_option RECEIVE_OPTIONS[] = {
      .max = INT32_MAX,
      .offset = offsetof(struct receive_draft, c.max_header_size_bytes),
      .standard = "256KB",
-     .help = "all header fields together; 552 5.3.4 beyond"},
+     .help = "all header fields together; 552 5.3.4 beyond, and the session ends"},
     RECEIVE("max_hop_count", CONF_COUNT, c.max_hop_count, 1, 500, "30",
             "Received fields; 554 5.4.6 beyond"),
     RECEIVE("max_local_hop_count", CONF_COUNT, c.max_local_hop_count, 0, 50, "8",
@@ -371,17 +389,17 @@ static const struct conf_option RECEIVE_OPTIONS[] = {
     REFUSED("tls_certificate_name",
             "a certificate by name " NOT_IN_THIS " and use tls.certificate"),
     REFUSED("tls_domain_capabilities", "a right by client certificate " NOT_IN_THIS),
-    REFUSED("domain_secure_enabled", "mutual TLS " NOT_IN_THIS),
-    REFUSED("enable_auth_gssapi", "AUTH GSSAPI " NOT_IN_THIS),
-    REFUSED("extended_protection_policy", "channel binding needs Integrated, which " NOT_IN_THIS),
-    REFUSED("orar_enabled", "XORAR " NOT_IN_THIS),
-    REFUSED("long_addresses_enabled", "XLONGADDR " NOT_IN_THIS),
-    REFUSED("suppress_x_anonymous_tls", "X-ANONYMOUSTLS is never offered; this key " STAND_ALONE),
-    REFUSED("advertise_client_settings", STAND_ALONE),
+    ONLY("domain_secure_enabled", "false", "mutual TLS " NOT_IN_THIS),
+    ONLY("enable_auth_gssapi", "false", "AUTH GSSAPI " NOT_IN_THIS),
+    ONLY("extended_protection_policy", "None",
+         "channel binding needs Integrated, which " NOT_IN_THIS),
+    ONLY("orar_enabled", "false", "XORAR " NOT_IN_THIS),
+    ONLY("suppress_x_anonymous_tls", "false",
+         "X-ANONYMOUSTLS is never offered; this key " STAND_ALONE),
+    ONLY("advertise_client_settings", "false", STAND_ALONE),
     REFUSED("service_discovery_fqdn", STAND_ALONE),
     REFUSED("transport_role", STAND_ALONE),
-    REFUSED("default_domain", "completing addresses " NOT_IN_THIS
-                              "; <postmaster> goes to the default accepted domain"),
+    REFUSED("max_acknowledgement_delay", "an acknowledgement that waits for delivery " NOT_IN_THIS),
 };
 const struct conf_section CONF_RECEIVE = {"receive_connectors[]", RECEIVE_OPTIONS,
                                           ARRAY_SIZE(RECEIVE_OPTIONS)};

@@ -32,6 +32,7 @@ struct conf_reading {
     conf_report report;
     void *owner;
     const char *directory; /* of the file: relative names start here */
+    bool certificates;     /* look at them too */
     bool faulty;
 };
 
@@ -127,8 +128,8 @@ const struct conf_usage *conf_usage_of(const struct conf_value *group);
 void conf_take_usage(struct conf_reading *r, const struct conf_option *option,
                      const struct conf_value *value, const char *path, void *target);
 
-/* A key that is known and cannot be honoured: its help says why. A setting that is silently
- * without effect would be worse than a refusal. */
+/* A key that is known and cannot be honoured, but for its default: its help says why. A setting
+ * that is silently without effect would be worse than a refusal. */
 void conf_refuse(struct conf_reading *r, const struct conf_option *option,
                  const struct conf_value *value, const char *path, void *target);
 
@@ -136,6 +137,12 @@ void conf_refuse(struct conf_reading *r, const struct conf_option *option,
 const struct rights_entry *conf_read_permissions(struct conf_reading *r,
                                                  const struct conf_value *value, const char *path,
                                                  size_t *count);
+
+/* A connector's `protocol_logging_level`, of either direction. */
+bool conf_read_verbose(struct conf_reading *r, const struct conf_value *value, const char *path);
+
+/* conf_tls.c: reads the certificate and its key, as starting the relay would. */
+void conf_check_tls(struct conf_reading *r, const struct conf *c);
 
 /* conf_connectors.c, conf_send.c */
 void conf_take_receive(struct conf_reading *r, const struct conf_option *option,

@@ -99,7 +99,7 @@ static void take_server_permissions(struct conf_reading *r, const struct conf_op
 
 static const struct conf_option RUNTIME_OPTIONS[] = {
     RESTART_ROW(conf, "workers", CONF_UINT, workers, 0, 256, "0",
-                "receiving threads; 0: one a CPU"),
+                "receiving threads; 0: one for two CPUs"),
     RESTART_ROW(conf, "smart_host_threads", CONF_UINT, smart_host_threads, 0, 256, "0",
                 "delivery threads for smart hosts; 0: one for every four CPUs"),
     RESTART_ROW(conf, "mx_threads", CONF_UINT, mx_threads, 0, 256, "0",
@@ -174,8 +174,26 @@ static const struct conf_option LOG_OPTIONS[] = {
      .standard = "text",
      .help = "text (key=value) or json, one event a line on standard error"},
     RESTART_ROW(conf, "protocol_path", CONF_TEXT, protocol_path, 1, 4000, "",
-                "directory of the protocol log of connectors with protocol_logging_level "
+                "directory of the protocol logs of connectors with protocol_logging_level "
                 "\"Verbose\": made if it is not there, mode 0750"),
+    ROW(conf, "protocol_max_file_size", CONF_SIZE, protocol_limits.file_bytes, 1 << 20, 1ull << 40,
+        "10MB", "of one file of a protocol log: then another begins"),
+    {.key = "protocol_max_directory_size",
+     .type = CONF_SIZE,
+     .unlimited = true,
+     .min = 1 << 20,
+     .max = 1ull << 50,
+     .offset = offsetof(struct conf, protocol_limits.all_bytes),
+     .standard = "250MB",
+     .help = "of all files of one protocol log: beyond, the oldest are deleted"},
+    {.key = "protocol_max_age",
+     .type = CONF_DURATION,
+     .unlimited = true,
+     .min = 3600000,
+     .max = 3650 * DAYS,
+     .offset = offsetof(struct conf, protocol_limits.age_ms),
+     .standard = "30d",
+     .help = "of a file of a protocol log: older ones are deleted"},
 };
 static const struct conf_section LOG_SECTION = {"log", LOG_OPTIONS, ARRAY_SIZE(LOG_OPTIONS)};
 

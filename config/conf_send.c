@@ -108,6 +108,15 @@ static void take_send_permissions(struct conf_reading *r, const struct conf_opti
                        "next hop");
 }
 
+static void take_send_protocol_logging(struct conf_reading *r, const struct conf_option *option,
+                                       const struct conf_value *value, const char *path,
+                                       void *target)
+{
+    struct send_connector *c = target;
+    (void)option;
+    c->protocol_logging_verbose = conf_read_verbose(r, value, path);
+}
+
 static void refuse_credential(struct conf_reading *r, const struct conf_option *option,
                               const struct conf_value *value, const char *path, void *target)
 {
@@ -174,7 +183,8 @@ static const struct conf_option SEND_OPTIONS[] = {
      .max = 86400000,
      .offset = offsetof(struct send_connector, connection_inactivity_timeout_ms),
      .standard = "10m",
-     .help = "longest wait for the peer"},
+     .help = "longest wait for an answer of the peer, where RFC 5321 allows more, "
+             "and longest life of a connection without work"},
     SEND("smtp_max_messages_per_connection", CONF_COUNT, smtp_max_messages_per_connection, 1,
          INT32_MAX, "20", "then a new connection"),
     SEND("max_connections", CONF_COUNT, max_connections, 1, 10000,
@@ -184,6 +194,12 @@ static const struct conf_option SEND_OPTIONS[] = {
      .custom = take_source,
      .standard = "0.0.0.0",
      .help = "our side of the connection"},
+    {.key = "protocol_logging_level",
+     .type = CONF_CUSTOM,
+     .custom = take_send_protocol_logging,
+     .standard = "None",
+     .help = "None or Verbose: every command and reply goes to the protocol log, see "
+             "log.protocol_path"},
 };
 const struct conf_section CONF_SEND = {"send_connectors[]", SEND_OPTIONS, ARRAY_SIZE(SEND_OPTIONS)};
 

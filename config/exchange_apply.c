@@ -1,4 +1,4 @@
-/* Plays the commands as Exchange would: New makes, Set changes, Get chooses for the next in the
+/* The commands as Exchange would play them: New makes, Set changes, Get chooses for the next in the
  * pipeline, Remove drops.
  */
 #include "config/exchange_private.h"
@@ -19,20 +19,6 @@ static const char *argument_text(const struct exchange_command *c, const char *n
 {
     const struct exchange_argument *a = exchange_argument_find(c, name, shortest);
     return a && a->values.count && !a->is_expression ? a->values.items[0] : NULL;
-}
-
-static void add_target(struct exchange_import *im, struct exchange_targets *targets,
-                       struct exchange_object *object)
-{
-    if (targets->count == targets->capacity) {
-        targets->capacity = targets->capacity ? 2 * targets->capacity : 16;
-        struct exchange_object **larger =
-            ARENA_NEW_ARRAY(&im->arena, struct exchange_object *, targets->capacity);
-        if (targets->count)
-            memcpy(larger, targets->items, targets->count * sizeof(struct exchange_object *));
-        targets->items = larger;
-    }
-    targets->items[targets->count++] = object;
 }
 
 static void add_source(struct exchange_import *im, struct exchange_object *object,
@@ -128,7 +114,8 @@ static void command_new(struct exchange_import *im, enum exchange_kind kind,
         return;
     struct exchange_object *o = exchange_object_new(im, kind, name);
     if (!o) {
-        exchange_fault(im, c->where, "more than 10000 connectors and domains: split the file");
+        exchange_fault(im, c->where,
+                       "more than 10000 connectors, domains and entries: split the file");
         return;
     }
     o->created = true;
@@ -142,7 +129,7 @@ static void command_new(struct exchange_import *im, enum exchange_kind kind,
     else if (!exchange_setting_named(o, "DomainName"))
         put_text(im, o, "DomainName", name, c->where);
     targets->count = 0;
-    add_target(im, targets, o);
+    exchange_targets_add(im, targets, (struct exchange_item){.object = o});
 }
 
 /* --- Get, Set, Remove --- */
@@ -176,34 +163,82 @@ static bool pattern_holds(struct bytes pattern, struct bytes text)
     return p == pattern.len;
 }
 
+static void refer(struct exchange_import *im, enum exchange_kind kind, const char *identity,
+                  const char *where, struct exchange_targets *targets)
+{
+    struct exchange_object *o = exchange_object_refer(im, kind, identity, where);
+    if (o)
+        exchange_targets_add(im, targets, (struct exchange_item){.object = o});
+}
+
+/* One whose server nobody has said is of the server that is meant. */
+static bool is_of_server(const struct exchange_object *o, const char *server)
+{
+    return !server || !o->server || exchange_same(o->server, server);
+}
+
 static void choose(struct exchange_import *im, enum exchange_kind kind,
                    const struct exchange_command *c, struct exchange_targets *targets)
 {
     const char *identity = identity_of(c), *server;
+    const char *said = kind == EXCHANGE_RECEIVE ? argument_text(c, "Server", 3) : NULL;
     if (identity && !strchr(identity, '*')) {
-        struct exchange_object *o = exchange_object_refer(im, kind, identity, c->where);
-        if (o)
-            add_target(im, targets, o);
+        refer(im, kind, identity, c->where, targets);
         return;
     }
     struct bytes pattern =
         bytes_of(identity ? exchange_identity_name(&im->arena, identity, &server) : "*");
     for (struct exchange_object *o = im->objects; o; o = o->next)
-        if (o->kind == kind && pattern_holds(pattern, bytes_of(o->name)))
-            add_target(im, targets, o);
+        if (o->kind == kind && pattern_holds(pattern, bytes_of(o->name)) && is_of_server(o, said))
+            exchange_targets_add(im, targets, (struct exchange_item){.object = o});
+    targets->kind = kind;
+}
+
+void exchange_note_none(struct exchange_import *im, const struct exchange_command *command,
+                        const struct exchange_targets *targets)
+{
     if (targets->count == 0)
-        exchange_note(im, NULL, c->where, "%s: no %s of this file is meant", c->name,
-                      exchange_kind_name(kind));
+        exchange_note(im, NULL, command->where, "%s: no %s of this file is meant: nothing changes",
+                      command->name, exchange_kind_name(targets->kind));
+}
+
+/* What came through the pipe, of KIND: a text is the identity of one. */
+static void take_piped(struct exchange_import *im, enum exchange_kind kind,
+                       const struct exchange_command *c, struct exchange_targets *targets)
+{
+    struct exchange_targets out = {.piped = true};
+    for (size_t i = 0; i < targets->count; i++) {
+        const struct exchange_item *item = &targets->items[i];
+        if (!item->object)
+            refer(im, kind, item->text, c->where, &out);
+        else if (!item->permission && item->object->kind == kind)
+            exchange_targets_add(im, &out, *item);
+        else
+            exchange_fault(im, c->where, "%s: %s is none of its objects", c->name,
+                           exchange_item_shown(im, item));
+    }
+    *targets = out;
+}
+
+static bool is_looked_at(enum exchange_kind kind, const struct exchange_argument *a)
+{
+    struct bytes name = bytes_of(a->name);
+    return bytes_starts_nocase(BYTES("Identity"), name) ||
+           (kind == EXCHANGE_RECEIVE && name.len >= 3 &&
+            bytes_starts_nocase(BYTES("Server"), name));
 }
 
 static void command_get(struct exchange_import *im, enum exchange_kind kind,
                         const struct exchange_command *c, struct exchange_targets *targets)
 {
-    targets->count = 0;
-    targets->piped = true;
-    choose(im, kind, c, targets);
+    if (targets->piped && !identity_of(c)) {
+        take_piped(im, kind, c, targets);
+    } else {
+        *targets = (struct exchange_targets){.piped = true};
+        choose(im, kind, c, targets);
+    }
     for (size_t i = 0; i < c->count; i++)
-        if (!bytes_starts_nocase(BYTES("Identity"), bytes_of(c->arguments[i].name)))
+        if (!is_looked_at(kind, &c->arguments[i]))
             exchange_note(im, NULL, c->arguments[i].where, "%s -%s: not looked at", c->name,
                           exchange_printable(&im->arena, c->arguments[i].name));
 }
@@ -211,13 +246,18 @@ static void command_get(struct exchange_import *im, enum exchange_kind kind,
 static void take_targets(struct exchange_import *im, enum exchange_kind kind,
                          const struct exchange_command *c, struct exchange_targets *targets)
 {
-    if (targets->piped)
+    if (targets->piped && !identity_of(c)) {
+        take_piped(im, kind, c, targets);
         return;
-    if (identity_of(c))
+    }
+    *targets = (struct exchange_targets){0};
+    if (identity_of(c)) {
         choose(im, kind, c, targets);
-    else
+        exchange_note_none(im, c, targets);
+    } else {
         exchange_fault(im, c->where, "%s: which %s? -Identity is missing", c->name,
                        exchange_kind_name(kind));
+    }
 }
 
 /* There is one default domain: the last that was said to be. */
@@ -237,9 +277,7 @@ static void command_set(struct exchange_import *im, enum exchange_kind kind,
 {
     take_targets(im, kind, c, targets);
     for (size_t i = 0; i < targets->count; i++) {
-        struct exchange_object *o = targets->items[i];
-        if (o->kind != kind)
-            continue;
+        struct exchange_object *o = targets->items[i].object;
         const struct exchange_setting *name;
         add_source(im, o, c);
         if (exchange_argument_find(c, "MakeDefault", 2))
@@ -262,11 +300,11 @@ static void command_remove(struct exchange_import *im, enum exchange_kind kind,
     }
     take_targets(im, kind, c, targets);
     for (size_t i = 0; i < targets->count; i++)
-        exchange_object_drop(im, targets->items[i]);
+        exchange_object_drop(im, targets->items[i].object);
     targets->count = 0;
 }
 
-/* --- The pipeline --- */
+/* --- Which of them --- */
 
 typedef void (*command_run)(struct exchange_import *im, enum exchange_kind kind,
                             const struct exchange_command *c, struct exchange_targets *targets);
@@ -285,7 +323,8 @@ static command_run find_command(const char *name, enum exchange_kind *kind)
         enum exchange_kind kind;
     } nouns[] = {{"ReceiveConnector", EXCHANGE_RECEIVE},
                  {"SendConnector", EXCHANGE_SEND},
-                 {"AcceptedDomain", EXCHANGE_DOMAIN}};
+                 {"AcceptedDomain", EXCHANGE_DOMAIN},
+                 {"AddressRewriteEntry", EXCHANGE_REWRITE}};
     for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
         if (!bytes_starts_nocase(bytes_of(name), bytes_of(verbs[i].verb)))
             continue;
@@ -299,58 +338,19 @@ static command_run find_command(const char *name, enum exchange_kind *kind)
     return NULL;
 }
 
-/* False: what stands behind it in the pipeline has nothing to work on. */
-static bool run_other(struct exchange_import *im, const struct exchange_command *c, bool piped)
+enum exchange_role exchange_command_role(const char *name)
 {
-    static const char *const filters[] = {"where", "where-object",   "?",    "foreach",
-                                          "%",     "foreach-object", "sort", "sort-object"};
-    for (size_t i = 0; i < ARRAY_SIZE(filters); i++) {
-        if (piped && exchange_same(c->name, filters[i])) {
-            exchange_fault(im, c->where,
-                           "%s: a filter or loop cannot be evaluated: write one command for each "
-                           "connector, with its name",
-                           c->name);
-            return false;
-        }
-    }
-    exchange_note(im, NULL, c->where,
-                  "%s: not taken over: it makes no connector, domain or "
-                  "permission",
-                  c->name);
-    return true;
+    enum exchange_kind kind;
+    command_run run = find_command(name, &kind);
+    return !run ? EXCHANGE_OTHER : run == command_get ? EXCHANGE_CHOOSES : EXCHANGE_CHANGES;
 }
 
-static bool changes_something(const struct exchange_command *commands, size_t count)
+void exchange_command_play(struct exchange_import *im, const struct exchange_command *command,
+                           struct exchange_targets *targets)
 {
-    for (size_t i = 0; i < count; i++) {
-        enum exchange_kind kind;
-        command_run run = find_command(commands[i].name, &kind);
-        if ((run && run != command_get) || exchange_same(commands[i].name, "Add-ADPermission") ||
-            exchange_same(commands[i].name, "Remove-ADPermission"))
-            return true;
-    }
-    return false;
-}
-
-void exchange_apply(struct exchange_import *im, const struct exchange_command *commands,
-                    size_t count)
-{
-    struct exchange_targets targets = {0};
-    for (size_t i = 0; i < count; i++) {
-        const struct exchange_command *c = &commands[i];
-        enum exchange_kind kind = EXCHANGE_RECEIVE;
-        command_run run = find_command(c->name, &kind);
-        if (run == command_get && !changes_something(c + 1, count - i - 1)) {
-            exchange_note(im, NULL, c->where, "%s: it only shows", c->name);
-        } else if (run) {
-            run(im, kind, c, &targets);
-            targets.piped = true;
-        } else if (exchange_same(c->name, "Add-ADPermission")) {
-            exchange_permission_apply(im, c, &targets, false);
-        } else if (exchange_same(c->name, "Remove-ADPermission")) {
-            exchange_permission_apply(im, c, &targets, true);
-        } else if (!run_other(im, c, i > 0)) {
-            return;
-        }
-    }
+    enum exchange_kind kind;
+    command_run run = find_command(command->name, &kind);
+    ASSERT(run);
+    run(im, kind, command, targets);
+    targets->piped = true;
 }

@@ -68,16 +68,6 @@ static bool write_checked(const struct emitter *e, const struct exchange_setting
 
 /* --- Receive connectors --- */
 
-static unsigned groups_of(const struct exchange_object *o)
-{
-    const struct exchange_setting *s = exchange_setting_named(o, "PermissionGroups");
-    unsigned groups = 0, bit;
-    for (size_t i = 0; s && i < s->values.count; i++)
-        if (rights_group_parse(bytes_of(s->values.items[i]), &bit) == ERR_OK)
-            groups |= bit;
-    return groups;
-}
-
 static bool is_open_to_all(const struct exchange_object *o)
 {
     const struct exchange_setting *s = exchange_setting_named(o, "RemoteIPRanges");
@@ -134,7 +124,7 @@ static rights_mask without_open_relay(const struct emitter *e, const struct exch
 static void write_permissions(const struct emitter *e)
 {
     const char *separator = "        permissions = (\n", *standard;
-    unsigned groups = groups_of(e->object);
+    unsigned groups = exchange_groups_of(e->object);
     bool known = exchange_key_known(e->object->kind, "permissions", &standard);
     for (const struct exchange_permission *p = e->object->permissions; p; p = p->next) {
         rights_mask given = rights_of_groups(groups, p->principal);
@@ -391,13 +381,24 @@ static void write_object(const struct emitter *e, const char *name)
     fputs("    }", e->out);
 }
 
-/* A name that check would refuse cannot be made up. */
+static bool is_whole_entry(const struct exchange_object *o)
+{
+    const struct exchange_setting *internal = exchange_setting_named(o, "InternalAddress");
+    const struct exchange_setting *external = exchange_setting_named(o, "ExternalAddress");
+    return internal && internal->values.count && external && external->values.count;
+}
+
+/* A name that check would refuse cannot be made up, nor can addresses. */
 static bool is_nameable(const struct emitter *e, const char *name)
 {
     struct err_detail why = {""};
-    bool ok = e->object->kind == EXCHANGE_DOMAIN
-                  ? domain_pattern_check(bytes_of(name), &why) == ERR_OK
-                  : *name != '\0';
+    bool ok = *name != '\0';
+    if (e->object->kind == EXCHANGE_DOMAIN) {
+        ok = domain_pattern_check(bytes_of(name), &why) == ERR_OK;
+    } else if (e->object->kind == EXCHANGE_REWRITE && !is_whole_entry(e->object)) {
+        ok = false;
+        (void)err_set(&why, ERR_SYNTAX, "-InternalAddress and -ExternalAddress are wanted");
+    }
     if (!ok)
         exchange_note(e->im, NULL, e->im->file, "%s \"%s\": left out: %s",
                       exchange_kind_name(e->object->kind), exchange_printable(&e->im->arena, name),
@@ -441,7 +442,8 @@ void exchange_emit(struct exchange_import *im, FILE *out)
     write_kind(im, EXCHANGE_DOMAIN, "accepted_domains", out);
     write_kind(im, EXCHANGE_RECEIVE, "receive_connectors", out);
     write_kind(im, EXCHANGE_SEND, "send_connectors", out);
+    write_kind(im, EXCHANGE_REWRITE, "address_rewrite_entries", out);
     if (im->notes.first)
-        fputs("\n# Of no connector or domain:\n", out);
+        fputs("\n# Of no part of it:\n", out);
     write_notes(&im->notes, "", out);
 }

@@ -107,7 +107,7 @@ void exchange_fault(struct exchange_import *im, const char *where, const char *f
     vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
     const char *text = keep_line(im, line);
-    im->faulty = true;
+    im->fault_count++;
     tell(im, where, text, false);
     exchange_notes_add(&im->arena, &im->notes, where,
                        arena_printf(&im->arena, "not understood: %s", text));
@@ -180,7 +180,7 @@ enum err exchange_import(struct bytes text, const char *file, conf_report report
     else
         exchange_shell_read(&im, decoded);
     enum err e = write_out(&im, out);
-    if (e == ERR_OK && im.faulty)
+    if (e == ERR_OK && im.fault_count)
         e = ERR_SYNTAX;
     arena_free(&im.arena);
     return e;

@@ -1,11 +1,11 @@
 /* config/exchange_import.h - what administrators of Exchange have at hand, as a configuration.
  *
- * In: Exchange shell commands (New-/Set-ReceiveConnector, New-/Set-SendConnector,
- * New-/Set-AcceptedDomain, Add-/Remove-ADPermission, also in a pipeline) as they stand in scripts,
- * transcripts and printed articles; or the JSON that ConvertTo-Json makes of Get-ReceiveConnector,
- * Get-SendConnector, Get-AcceptedDomain and Get-ADPermission. Out: the configuration, commented
- * with where each part came from. Nothing is dropped in silence: what has no counterpart is
- * reported and stands in the output as a comment.
+ * In: Exchange shell commands (New-/Set-/Get-/Remove-ReceiveConnector, -SendConnector,
+ * -AcceptedDomain and -AddressRewriteEntry, Add-/Get-/Remove-ADPermission, also in a pipeline with
+ * Where-Object and ForEach-Object) as they stand in scripts, transcripts and printed articles; or
+ * the JSON that ConvertTo-Json makes of what the Get commands show. Out: the configuration,
+ * commented with where each part came from. Nothing is dropped in silence: what has no counterpart
+ * is reported and stands in the output as a comment.
  */
 #ifndef CONFIG_EXCHANGE_IMPORT_H
 #define CONFIG_EXCHANGE_IMPORT_H

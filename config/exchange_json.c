@@ -14,6 +14,7 @@ struct reader {
     size_t at;            /* of the scan for lines */
     unsigned line, depth; /* there */
     const char *where;
+    bool lost; /* a value was there that could not be read */
 };
 
 #define DEPTH_MAX 8
@@ -98,6 +99,22 @@ static bool take_space(struct reader *r, const json_t *object, unsigned depth,
     return true;
 }
 
+/* {"LowerBound": "10.0.0.1", "UpperBound": "10.0.0.9"}, of a range that has no Expression */
+static bool take_range(struct reader *r, const json_t *object, unsigned depth,
+                       struct exchange_texts *out)
+{
+    const char *lower = NULL, *upper = NULL;
+    if (!json_object_get(object, "Expression")) {
+        lower = member_text(r, object, "LowerBound", depth);
+        upper = member_text(r, object, "UpperBound", depth);
+    }
+    if (lower && upper)
+        add_text(r, out,
+                 strcmp(lower, upper) == 0 ? lower
+                                           : arena_printf(&r->im->arena, "%s-%s", lower, upper));
+    return lower && upper;
+}
+
 /* .NET objects say what they are in a member of their own; the first that is there counts. */
 static void take_object(struct reader *r, const json_t *object, unsigned depth,
                         struct exchange_texts *out)
@@ -111,7 +128,7 @@ static void take_object(struct reader *r, const json_t *object, unsigned depth,
         return;
     }
     if (take_span(r, object, out) || take_endpoint(r, object, depth, out) ||
-        take_space(r, object, depth, out))
+        take_space(r, object, depth, out) || take_range(r, object, depth, out))
         return;
     for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
         const json_t *member = json_object_get(object, members[i]);
@@ -120,6 +137,7 @@ static void take_object(struct reader *r, const json_t *object, unsigned depth,
         take_texts(r, member, depth + 1, out);
         return;
     }
+    r->lost = true;
 }
 
 static void take_texts(struct reader *r, const json_t *value, unsigned depth,
@@ -127,8 +145,10 @@ static void take_texts(struct reader *r, const json_t *value, unsigned depth,
 {
     const json_t *item;
     size_t i;
-    if (!value || depth > DEPTH_MAX)
+    if (!value || depth > DEPTH_MAX) {
+        r->lost = r->lost || value;
         return;
+    }
     if (json_is_string(value)) {
         if (json_string_length(value))
             add_text(r, out, json_string_value(value));
@@ -161,6 +181,7 @@ static const char *command_for(const json_t *object)
         {{"SmartHosts", NULL}, "New-SendConnector"},
         {{"DomainType", NULL}, "New-AcceptedDomain"},
         {{"DomainName", NULL}, "New-AcceptedDomain"},
+        {{"InternalAddress", "ExternalAddress"}, "New-AddressRewriteEntry"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
         if (json_object_get(object, kinds[i].members[0]) &&
@@ -221,16 +242,25 @@ static void add_argument(struct reader *r, struct exchange_command *c, const cha
 {
     struct exchange_argument a = {.name = exchange_printable(&r->im->arena, key),
                                   .where = r->where};
+    r->lost = false;
     take_texts(r, value, 0, &a.values);
     const char *only = a.values.count == 1 ? a.values.items[0] : NULL;
     bool empty = a.values.count == 0 || (only && exchange_same(only, "false"));
     const char *other;
-    enum exchange_kind kind = strstr(c->name, "Send")     ? EXCHANGE_SEND
-                              : strstr(c->name, "Domain") ? EXCHANGE_DOMAIN
-                                                          : EXCHANGE_RECEIVE;
+    enum exchange_kind kind = strstr(c->name, "Send")      ? EXCHANGE_SEND
+                              : strstr(c->name, "Domain")  ? EXCHANGE_DOMAIN
+                              : strstr(c->name, "Rewrite") ? EXCHANGE_REWRITE
+                                                           : EXCHANGE_RECEIVE;
+    const struct exchange_property *p = exchange_property_find(kind, key, false, &other);
+    if (r->lost && p && p->form != EXCHANGE_DROP && p->form != EXCHANGE_INTERNAL) {
+        exchange_note(r->im, NULL, r->where,
+                      "-%s: the export does not hold its value: use ConvertTo-Json -Depth 5, or "
+                      "write it out",
+                      p->name);
+        return;
+    }
     /* A property that we have never heard of and that is not set is none that anybody misses. */
-    if (empty && strcmp(c->name, "Add-ADPermission") != 0 &&
-        !exchange_property_find(kind, key, false, &other))
+    if (empty && strcmp(c->name, "Add-ADPermission") != 0 && !p)
         return;
     c->arguments[c->count++] = a;
 }
@@ -241,8 +271,9 @@ static void take_command(struct reader *r, const json_t *object)
     json_t *value;
     if (!name) {
         exchange_fault(r->im, r->where,
-                       "neither a receive connector nor a send connector, an accepted domain or a "
-                       "permission: export Get-ReceiveConnector | ConvertTo-Json -Depth 4");
+                       "neither a receive connector nor a send connector, an accepted domain, an "
+                       "address rewrite entry or a permission: export Get-ReceiveConnector | "
+                       "ConvertTo-Json -Depth 4");
         return;
     }
     struct exchange_command c = {.name = name, .where = r->where, .from_export = true};
@@ -256,7 +287,7 @@ static void take_command(struct reader *r, const json_t *object)
     }
     if (!permission)
         c.identity = member_text(r, object, "Identity", 0);
-    exchange_apply(r->im, &c, 1);
+    exchange_apply(r->im, &c, 1, NULL);
 }
 
 /* --- The text --- */

@@ -85,6 +85,13 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
+/* $name, ${name} or $(...) at AT. */
+static bool is_expansion(const struct lexer *x, size_t at)
+{
+    char next = char_at(x, at + 1);
+    return char_at(x, at) == '$' && (is_letter(next) || (next && strchr("_({", next)));
+}
+
 static size_t skip_blanks(const struct lexer *x, size_t at)
 {
     while (is_blank(char_at(x, at)))
@@ -159,6 +166,8 @@ static bool take_quoted(struct lexer *x, enum glyph quote)
             if (before != '-' && before != '\\' && !is_blank(before))
                 x->word[x->len++] = ' ';
         } else {
+            if (quote == GLYPH_DOUBLE && is_expansion(x, x->at))
+                x->word[x->len++] = EXCHANGE_EXPAND;
             keep(x, len);
         }
     }
@@ -227,6 +236,8 @@ static void take_bare(struct lexer *x, bool at_equals)
             x->at++;
             keep(x, 1);
         } else {
+            if (is_expansion(x, x->at))
+                x->word[x->len++] = EXCHANGE_EXPAND;
             keep(x, len);
         }
     }
@@ -284,6 +295,16 @@ static bool take_mark(struct lexer *x)
 {
     static const char *const marks[] = {"@{", "@(", "+=", "|", ",", ";", "(", ")", "{", "}", "="};
     struct bytes rest = bytes_from(x->text, x->at);
+    if (bytes_starts_nocase(rest, BYTES("$("))) { /* a bracket, whatever its sign */
+        add_token(x, EXCHANGE_TOKEN_MARK, "(", x->line);
+        x->at += 2;
+        return true;
+    }
+    if (bytes_starts_nocase(rest, BYTES("!$")) || bytes_starts_nocase(rest, BYTES("!("))) {
+        add_token(x, EXCHANGE_TOKEN_MARK, "!", x->line);
+        x->at++;
+        return true;
+    }
     for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
         if (!bytes_starts_nocase(rest, bytes_of(marks[i])))
             continue;
@@ -335,7 +356,8 @@ static void take_token(struct lexer *x)
     }
     if (dash && is_letter(char_at(x, x->at + dash))) {
         take_parameter(x, dash);
-    } else if (char_at(x, x->at) == '$' && is_letter(char_at(x, x->at + 1))) {
+    } else if (char_at(x, x->at) == '$' &&
+               (is_letter(char_at(x, x->at + 1)) || char_at(x, x->at + 1) == '_')) {
         take_variable(x);
     } else if (glyph == GLYPH_SINGLE || glyph == GLYPH_DOUBLE) {
         if (!quoted_or_back(x, glyph))
@@ -355,7 +377,7 @@ struct exchange_token *exchange_lex(struct exchange_import *im, struct bytes tex
 {
     struct lexer x = {
         .im = im, .text = text, .line = 1, .first = true, .apart = true, .continued = false};
-    x.word = arena_alloc(&im->arena, text.len + 2);
+    x.word = arena_alloc(&im->arena, 2 * text.len + 2);
     skip_prompt(&x);
     while (x.at < text.len) {
         char c = char_at(&x, x.at);

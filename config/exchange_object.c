@@ -79,9 +79,10 @@ void exchange_object_drop(struct exchange_import *im, struct exchange_object *ob
 
 const char *exchange_kind_name(enum exchange_kind kind)
 {
-    return kind == EXCHANGE_RECEIVE ? "receive connector"
-           : kind == EXCHANGE_SEND  ? "send connector"
-                                    : "accepted domain";
+    return kind == EXCHANGE_RECEIVE  ? "receive connector"
+           : kind == EXCHANGE_SEND   ? "send connector"
+           : kind == EXCHANGE_DOMAIN ? "accepted domain"
+                                     : "address rewrite entry";
 }
 
 /* An object that another command is about though none in the file has made it. */
@@ -94,7 +95,8 @@ struct exchange_object *exchange_object_refer(struct exchange_import *im, enum e
         return o;
     o = exchange_object_new(im, kind, exchange_identity_name(&im->arena, identity, &server));
     if (!o) {
-        exchange_fault(im, where, "more than 10000 connectors and domains: split the file");
+        exchange_fault(im, where,
+                       "more than 10000 connectors, domains and entries: split the file");
         return NULL;
     }
     o->server = server;

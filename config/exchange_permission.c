@@ -212,10 +212,9 @@ static void apply_to(struct exchange_import *im, struct exchange_object *o,
 
 /* Identity in the command itself, where nothing is piped into it. */
 static void add_identity(struct exchange_import *im, const struct exchange_command *c,
-                         const struct wish *w, struct exchange_targets *targets)
+                         const struct exchange_argument *said, struct exchange_targets *targets)
 {
-    const char *identity =
-        w->identity && w->identity->values.count ? w->identity->values.items[0] : c->identity;
+    const char *identity = said && said->values.count ? said->values.items[0] : c->identity;
     struct exchange_object *o = NULL;
     if (identity)
         o = exchange_object_find(im, EXCHANGE_RECEIVE | EXCHANGE_SEND, identity);
@@ -223,18 +222,57 @@ static void add_identity(struct exchange_import *im, const struct exchange_comma
         o = exchange_object_refer(im, EXCHANGE_RECEIVE, identity, c->where);
     if (!identity)
         exchange_fault(im, c->where, "%s: which connector? -Identity is missing", c->name);
+    *targets = (struct exchange_targets){.piped = targets->piped};
+    if (o)
+        exchange_targets_add(im, targets, (struct exchange_item){.object = o});
+}
+
+/* A text that is piped in is an identity; only connectors have permissions. */
+static struct exchange_object *connector_of(struct exchange_import *im,
+                                            const struct exchange_command *c,
+                                            const struct exchange_item *item)
+{
+    struct exchange_object *o = item->object;
     if (!o)
-        return;
-    targets->items = ARENA_NEW(&im->arena, struct exchange_object *);
-    targets->items[0] = o;
-    targets->count = targets->capacity = 1;
+        o = exchange_object_find(im, EXCHANGE_RECEIVE | EXCHANGE_SEND, item->text);
+    if (!item->object && !o)
+        o = exchange_object_refer(im, EXCHANGE_RECEIVE, item->text, c->where);
+    if (o && !(o->kind & (EXCHANGE_RECEIVE | EXCHANGE_SEND))) {
+        exchange_fault(im, c->where, "%s: %s has no permissions", c->name,
+                       exchange_item_shown(im, item));
+        return NULL;
+    }
+    return o;
+}
+
+/* Get-ADPermission | Remove-ADPermission: each entry says all that the command must know. */
+static bool take_entries(struct exchange_import *im, const struct exchange_command *c,
+                         const struct exchange_targets *targets, bool is_remove)
+{
+    if (!targets->piped || targets->count == 0 || !targets->items[0].permission)
+        return false;
+    if (!is_remove)
+        exchange_fault(im, c->where,
+                       "%s: permissions that are copied are not understood: write -User and "
+                       "-ExtendedRights",
+                       c->name);
+    for (size_t i = 0; i < c->count; i++)
+        note_parameter(im, targets->items[0].object, &c->arguments[i]);
+    for (size_t i = 0; i < targets->count && is_remove; i++) {
+        const struct exchange_permission *entry = targets->items[i].permission;
+        struct exchange_object *o = targets->items[i].object;
+        exchange_notes_add(&im->arena, &o->sources, c->where, c->name);
+        change(permission_of(im, o, entry->user, c->where), entry->allow | entry->deny,
+               entry->deny != 0, true);
+    }
+    return true;
 }
 
 void exchange_permission_apply(struct exchange_import *im, const struct exchange_command *command,
                                struct exchange_targets *targets, bool is_remove)
 {
     struct wish w = read_wish(command);
-    if (w.inherited)
+    if (w.inherited || take_entries(im, command, targets, is_remove))
         return; /* an export shows what the parent gives as well */
     if (!w.user || w.user->values.count == 0 || !w.rights || w.rights->values.count == 0) {
         exchange_note(im, NULL, command->where,
@@ -242,8 +280,124 @@ void exchange_permission_apply(struct exchange_import *im, const struct exchange
                       command->name);
         return;
     }
-    if (!targets->piped)
-        add_identity(im, command, &w, targets);
-    for (size_t i = 0; i < targets->count; i++)
-        apply_to(im, targets->items[i], command, &w, is_remove);
+    if (w.user->is_expression || w.rights->is_expression) {
+        exchange_fault(im, command->where,
+                       "%s: -User or -ExtendedRights is not known here: write "
+                       "it out",
+                       command->name);
+        return;
+    }
+    if (!targets->piped || w.identity || command->identity)
+        add_identity(im, command, w.identity, targets);
+    for (size_t i = 0; i < targets->count; i++) {
+        struct exchange_object *o = connector_of(im, command, &targets->items[i]);
+        if (o)
+            apply_to(im, o, command, &w, is_remove);
+    }
+}
+
+/* --- Get-ADPermission --- */
+
+unsigned exchange_groups_of(const struct exchange_object *object)
+{
+    const struct exchange_setting *s = exchange_setting_named(object, "PermissionGroups");
+    unsigned groups = 0, bit;
+    for (size_t i = 0; s && i < s->values.count; i++)
+        if (rights_group_parse(bytes_of(s->values.items[i]), &bit) == ERR_OK)
+            groups |= bit;
+    return groups;
+}
+
+struct listing {
+    struct exchange_import *im;
+    struct exchange_object *object;
+    const char *user; /* only his; NULL: everybody's */
+    struct exchange_targets *out;
+};
+
+/* One entry for each right, as the command shows them. */
+static void list_rights(const struct listing *l, const struct exchange_permission *of,
+                        rights_mask allow, rights_mask deny)
+{
+    for (unsigned i = 0; i < 2 * RIGHTS_COUNT; i++) {
+        rights_mask right = (rights_mask)(1u << i / 2);
+        bool is_deny = i % 2;
+        if (!((is_deny ? deny : allow) & right))
+            continue;
+        struct exchange_permission *entry = ARENA_NEW(&l->im->arena, struct exchange_permission);
+        *entry = (struct exchange_permission){.user = of->user,
+                                              .where = of->where,
+                                              .principal = of->principal,
+                                              .name = of->name,
+                                              .allow = is_deny ? 0 : right,
+                                              .deny = is_deny ? right : 0};
+        exchange_targets_add(l->im, l->out,
+                             (struct exchange_item){.object = l->object, .permission = entry});
+    }
+}
+
+static const struct exchange_permission *entry_of(const struct exchange_object *o,
+                                                  enum rights_principal principal)
+{
+    for (const struct exchange_permission *p = o->permissions; p; p = p->next)
+        if (p->principal == principal)
+            return p;
+    return NULL;
+}
+
+static bool is_meant(const struct listing *l, enum rights_principal principal, const char *name)
+{
+    enum rights_principal wanted;
+    struct bytes wanted_name = BYTES_EMPTY;
+    if (!l->user)
+        return true;
+    if (rights_principal_parse(plain_dashes(&l->im->arena, l->user), &wanted, &wanted_name) ==
+        ERR_OK)
+        return principal == wanted && (!name || bytes_equal_nocase(bytes_of(name), wanted_name));
+    const char *slash = strrchr(l->user, '\\');
+    return name && exchange_same(name, slash ? slash + 1 : l->user);
+}
+
+static void list_permissions(const struct listing *l)
+{
+    unsigned groups = exchange_groups_of(l->object);
+    for (unsigned i = 0; i < RIGHTS_PRINCIPAL_COUNT; i++) {
+        enum rights_principal principal = (enum rights_principal)i;
+        const struct exchange_permission *own = entry_of(l->object, principal),
+                                         nobody = {.user = rights_principal_name(principal),
+                                                   .principal = principal};
+        rights_mask given = rights_of_groups(groups, principal);
+        rights_mask gone = own ? own->remove : 0;
+        if (is_meant(l, principal, NULL))
+            list_rights(l, own ? own : &nobody, (given & ~gone) | (own ? own->allow : 0),
+                        own ? own->deny : 0);
+    }
+    for (const struct exchange_permission *p = l->object->permissions; p; p = p->next)
+        if (p->name && is_meant(l, p->principal, p->name))
+            list_rights(l, p, p->allow, p->deny);
+}
+
+void exchange_permission_list(struct exchange_import *im, const struct exchange_command *command,
+                              struct exchange_targets *targets)
+{
+    const struct exchange_argument *identity = exchange_argument_find(command, "Identity", 2);
+    const struct exchange_argument *user = exchange_argument_find(command, "User", 1);
+    struct exchange_targets out = {.piped = true};
+    if (!targets->piped || identity || command->identity)
+        add_identity(im, command, identity, targets);
+    for (size_t i = 0; i < command->count; i++)
+        if (&command->arguments[i] != identity && &command->arguments[i] != user)
+            exchange_note(im, NULL, command->arguments[i].where, "%s -%s: not looked at",
+                          command->name,
+                          exchange_printable(&im->arena, command->arguments[i].name));
+    for (size_t i = 0; i < targets->count; i++) {
+        struct listing l = {im, connector_of(im, command, &targets->items[i]), NULL, &out};
+        l.user = user && user->values.count ? user->values.items[0] : NULL;
+        if (l.object)
+            list_permissions(&l);
+    }
+    if (out.count == 0)
+        exchange_note(im, NULL, command->where, "%s: there is no such permission here",
+                      command->name);
+    *targets = out;
 }

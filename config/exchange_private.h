@@ -1,6 +1,6 @@
 /* config/exchange_private.h - from Exchange's commands to our keys, in three steps: a reader
- * (exchange_shell.c, exchange_json.c) makes commands, exchange_apply.c plays them on objects as
- * Exchange would, exchange_emit.c writes the objects that are left.
+ * (exchange_shell*.c, exchange_json.c) makes commands, exchange_pipeline.c and exchange_apply.c
+ * play them on objects as Exchange would, exchange_emit.c writes the objects that are left.
  *
  * All texts live in the import's arena.
  */
@@ -34,11 +34,19 @@ struct exchange_command {
     struct exchange_argument *arguments;
     size_t count, capacity;
     bool from_export; /* every property is there, set by somebody or not */
+    /* Of a filter or loop: its tokens, without the braces, up to EXCHANGE_TOKEN_END. */
+    const struct exchange_token *script;
+    struct exchange_targets *input; /* not a command but what stands before the first | */
 };
 
 /* --- Objects --- */
 
-enum exchange_kind { EXCHANGE_RECEIVE = 1, EXCHANGE_SEND = 2, EXCHANGE_DOMAIN = 4 };
+enum exchange_kind {
+    EXCHANGE_RECEIVE = 1,
+    EXCHANGE_SEND = 2,
+    EXCHANGE_DOMAIN = 4,
+    EXCHANGE_REWRITE = 8,
+};
 
 enum exchange_form {
     EXCHANGE_TEXT,
@@ -112,12 +120,16 @@ struct exchange_object {
     struct exchange_object *next;
 };
 
+struct exchange_shell;
+
 struct exchange_import {
     struct arena arena;
     const char *file;
     conf_report report;
     void *owner;
-    bool faulty;
+    size_t fault_count;
+    size_t steps;                 /* of loops and filters, which multiply */
+    struct exchange_shell *shell; /* whose variables the loops' bodies see; NULL: an export */
     size_t object_count;
     struct exchange_object *objects, *last;
     struct exchange_notes notes; /* of no object */
@@ -154,8 +166,11 @@ enum exchange_token_type {
     EXCHANGE_TOKEN_STRING,
     EXCHANGE_TOKEN_PARAMETER, /* text without the dash */
     EXCHANGE_TOKEN_VARIABLE,  /* text without the dollar, in lower case */
-    EXCHANGE_TOKEN_MARK,      /* text is one of | , ; = += ( ) { } @( @{ : */
+    EXCHANGE_TOKEN_MARK,      /* text is one of | , ; = += ( ) { } @( @{ : ! */
 };
+
+/* Stands before a $ that begins a variable within a word or a string; nothing else contains it. */
+#define EXCHANGE_EXPAND '\x01'
 
 struct exchange_token {
     enum exchange_token_type type;
@@ -171,6 +186,16 @@ struct exchange_token *exchange_lex(struct exchange_import *im, struct bytes tex
 /* --- readers --- */
 
 void exchange_shell_read(struct exchange_import *im, struct bytes text);
+/* Plays SCRIPT with VARIABLE standing for ITEM. */
+struct exchange_item;
+void exchange_shell_run(struct exchange_import *im, const struct exchange_token *script,
+                        const char *variable, const struct exchange_item *item);
+/* Whether SCRIPT, the condition of a Where-Object, holds for ITEM. ITEM NULL: only whether it can
+ * be understood. False after a fault too. */
+bool exchange_filter_holds(struct exchange_import *im, const struct exchange_token *script,
+                           const struct exchange_item *item);
+/* Counts N more steps; false after the fault: there are too many. */
+bool exchange_step(struct exchange_import *im, size_t n, const char *where);
 void exchange_json_read(struct exchange_import *im, struct bytes text);
 bool exchange_json_looks_like(struct bytes text);
 
@@ -187,17 +212,52 @@ bool exchange_form_is_list(enum exchange_form form);
 /* Whether our version has KEY for objects of KIND; STANDARD gets its default. */
 bool exchange_key_known(enum exchange_kind kind, const char *key, const char **standard);
 
-/* --- exchange_apply.c, exchange_object.c, exchange_permission.c --- */
+/* --- exchange_item.c, exchange_object.c, exchange_permission.c --- */
 
-/* Plays COUNT commands that are joined by pipes. */
-void exchange_apply(struct exchange_import *im, const struct exchange_command *commands,
-                    size_t count);
+/* What goes through a pipeline: an object, one permission of it, or a text. */
+struct exchange_item {
+    struct exchange_object *object;
+    const struct exchange_permission *permission; /* of OBJECT: one right, allowed or denied */
+    const char *text;
+};
 
 struct exchange_targets {
-    struct exchange_object **items;
+    struct exchange_item *items;
     size_t count, capacity;
-    bool piped; /* a command before this one in the pipeline has said which */
+    bool piped;              /* a command before this one in the pipeline has said which */
+    enum exchange_kind kind; /* that a Get asked for; else 0 */
 };
+
+void exchange_targets_add(struct exchange_import *im, struct exchange_targets *targets,
+                          struct exchange_item item);
+/* How a message names it. */
+const char *exchange_item_shown(struct exchange_import *im, const struct exchange_item *item);
+/* Adds the texts that PROPERTY ("": the item itself) has; false: nobody here knows. */
+bool exchange_item_texts(struct exchange_import *im, const struct exchange_item *item,
+                         const char *property, struct exchange_texts *out);
+
+/* --- exchange_apply.c --- */
+
+enum exchange_role { EXCHANGE_OTHER, EXCHANGE_CHOOSES, EXCHANGE_CHANGES };
+/* Of what makes, changes, removes or gets an object. */
+enum exchange_role exchange_command_role(const char *name);
+/* One that has a role. */
+void exchange_command_play(struct exchange_import *im, const struct exchange_command *command,
+                           struct exchange_targets *targets);
+/* Tells it when COMMAND has chosen none. */
+void exchange_note_none(struct exchange_import *im, const struct exchange_command *command,
+                        const struct exchange_targets *targets);
+
+/* --- exchange_pipeline.c --- */
+
+/* Plays COUNT commands that are joined by pipes. OUT, if somebody takes it, gets what comes out of
+ * the last. */
+void exchange_apply(struct exchange_import *im, const struct exchange_command *commands,
+                    size_t count, struct exchange_targets *out);
+/* What COMMAND changes by itself, were it played. */
+bool exchange_command_changes(const char *command);
+bool exchange_is_filter(const char *command);
+bool exchange_is_loop(const char *command);
 /* "Server\Name", a distinguished name, or a plain name; SERVER may become NULL. */
 const char *exchange_identity_name(struct arena *arena, const char *identity, const char **server);
 struct exchange_object *exchange_object_find(struct exchange_import *im, unsigned kinds,
@@ -229,6 +289,10 @@ void exchange_usage_apply(struct exchange_import *im, struct exchange_object *ob
                           const struct exchange_command *command);
 void exchange_permission_apply(struct exchange_import *im, const struct exchange_command *command,
                                struct exchange_targets *targets, bool is_remove);
+/* Get-ADPermission: TARGETS become their permissions, or are found by COMMAND's identity. */
+void exchange_permission_list(struct exchange_import *im, const struct exchange_command *command,
+                              struct exchange_targets *targets);
+unsigned exchange_groups_of(const struct exchange_object *object); /* enum rights_group, as bits */
 const struct exchange_argument *exchange_argument_find(const struct exchange_command *command,
                                                        const char *name, size_t shortest);
 

@@ -7,14 +7,15 @@
 #define S   EXCHANGE_SEND
 #define D   EXCHANGE_DOMAIN
 #define RS  (R | S)
-#define ALL (R | S | D)
+#define W   EXCHANGE_REWRITE
+#define ALL (R | S | D | W)
 
 #define ONE_MACHINE "a configuration is of one machine: this one"
 #define NO_TIME     "only steers the command itself"
 
 const struct exchange_property EXCHANGE_PROPERTIES[] = {
     {"Identity", ALL, EXCHANGE_IDENTITY, NULL, NULL, NULL},
-    {"Name", RS, EXCHANGE_TEXT, "name", NULL, NULL},
+    {"Name", RS | W, EXCHANGE_TEXT, "name", NULL, NULL},
     {"Name", D, EXCHANGE_INTERNAL, NULL, NULL, NULL},
     {"DomainName", D, EXCHANGE_TEXT, "name", NULL, NULL},
     {"DomainType", D, EXCHANGE_CHOICE, "type", "Authoritative,InternalRelay,ExternalRelay", NULL},
@@ -22,6 +23,10 @@ const struct exchange_property EXCHANGE_PROPERTIES[] = {
     {"MakeDefault", D, EXCHANGE_FLAG, "default", NULL, NULL},
     {"MatchSubDomains", D, EXCHANGE_FLAG, "match_sub_domains", NULL, NULL},
     {"AddressBookEnabled", D, EXCHANGE_DROP, NULL, "recipients are not looked up", ""},
+    {"InternalAddress", W, EXCHANGE_TEXT, "internal_address", NULL, NULL},
+    {"ExternalAddress", W, EXCHANGE_TEXT, "external_address", NULL, NULL},
+    {"OutboundOnly", W, EXCHANGE_FLAG, "outbound_only", NULL, NULL},
+    {"ExceptionList", W, EXCHANGE_TEXTS, "exception_list", NULL, NULL},
     {"Enabled", RS, EXCHANGE_FLAG, "enabled", NULL, NULL},
     {"Comment", RS, EXCHANGE_TEXT, "comment", NULL, NULL},
 
@@ -83,9 +88,8 @@ const struct exchange_property EXCHANGE_PROPERTIES[] = {
     {"TarpitInterval", R, EXCHANGE_SPAN, "tarpit_interval", NULL, NULL},
     {"AuthTarpitInterval", R, EXCHANGE_SPAN, "auth_tarpit_interval", NULL, "00:00:05"},
     {"MaxAcknowledgementDelay", R, EXCHANGE_SPAN, "max_acknowledgement_delay", NULL, "00:00:30"},
-    {"ProtocolLoggingLevel", R, EXCHANGE_DROP, NULL,
+    {"ProtocolLoggingLevel", RS, EXCHANGE_DROP, NULL,
      "set log.protocol_path and the connector's protocol_logging_level by hand", "None"},
-    {"ProtocolLoggingLevel", S, EXCHANGE_CHOICE, "protocol_logging_level", "None,Verbose", "None"},
     {"SizeEnabled", R, EXCHANGE_CHOICE, "size_enabled", "Enabled,Disabled,EnabledWithoutValue",
      NULL},
     {"PipeliningEnabled", R, EXCHANGE_FLAG, "pipelining_enabled", NULL, NULL},
@@ -186,9 +190,10 @@ bool exchange_form_is_list(enum exchange_form form)
 
 bool exchange_key_known(enum exchange_kind kind, const char *key, const char **standard)
 {
-    const struct conf_section *section = kind == EXCHANGE_RECEIVE ? &CONF_RECEIVE
-                                         : kind == EXCHANGE_SEND  ? &CONF_SEND
-                                                                  : &CONF_DOMAIN;
+    const struct conf_section *section = kind == EXCHANGE_RECEIVE  ? &CONF_RECEIVE
+                                         : kind == EXCHANGE_SEND   ? &CONF_SEND
+                                         : kind == EXCHANGE_DOMAIN ? &CONF_DOMAIN
+                                                                   : &CONF_REWRITE;
     for (size_t i = 0; i < section->count; i++) {
         if (strcmp(section->options[i].key, key) == 0) {
             *standard = section->options[i].standard;

@@ -292,9 +292,10 @@ static void take_fault(void *owner, const struct conf_fault *fault)
 bool exchange_value_accepted(enum exchange_kind kind, const char *key, const char *value,
                              struct err_detail *why)
 {
-    const char *list = kind == EXCHANGE_RECEIVE ? "receive_connectors"
-                       : kind == EXCHANGE_SEND  ? "send_connectors"
-                                                : "accepted_domains";
+    const char *list = kind == EXCHANGE_RECEIVE  ? "receive_connectors"
+                       : kind == EXCHANGE_SEND   ? "send_connectors"
+                       : kind == EXCHANGE_DOMAIN ? "accepted_domains"
+                                                 : "address_rewrite_entries";
     struct conf *conf = NULL;
     struct ruleset *rules = NULL;
     struct arena arena;

@@ -46,6 +46,12 @@ static int system_fsync(struct io *io, int fd)
     return fsync(fd);
 }
 
+static void system_write_begin(struct io *io, int fd)
+{
+    (void)io;
+    (void)sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 static int system_fallocate(struct io *io, int fd, off_t at, off_t len)
 {
     (void)io;
@@ -149,6 +155,7 @@ static struct io io_kernel = {
     .pwritev = system_pwritev,
     .fdatasync = system_fdatasync,
     .fsync = system_fsync,
+    .write_begin = system_write_begin,
     .fallocate = system_fallocate,
     .ftruncate = system_ftruncate,
     .fstat = system_fstat,

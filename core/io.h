@@ -25,6 +25,9 @@ struct io {
     ssize_t (*pwritev)(struct io *io, int fd, const struct iovec *iov, int count, off_t at);
     int (*fdatasync)(struct io *io, int fd);
     int (*fsync)(struct io *io, int fd);
+    /* Begins to write what is dirty and does not wait. Promises nothing and tells nothing: whether
+     * all went well is fsync()'s to say. */
+    void (*write_begin)(struct io *io, int fd);
     int (*fallocate)(struct io *io, int fd, off_t at, off_t len);
     int (*ftruncate)(struct io *io, int fd, off_t len);
     int (*fstat)(struct io *io, int fd, struct stat *out);

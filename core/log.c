@@ -175,8 +175,13 @@ static void log_send(const char *text, size_t len)
 void log_event(enum log_level level, const char *event, const struct log_field *fields,
                size_t count)
 {
-    if (!log_enabled(level))
-        return;
+    if (log_enabled(level))
+        log_event_always(level, event, fields, count);
+}
+
+void log_event_always(enum log_level level, const char *event, const struct log_field *fields,
+                      size_t count)
+{
     char text[LOG_LINE_MAX];
     size_t len = log_make_line(level, event, fields, count, text);
     if (atomic_load_explicit(&log_state.threaded, memory_order_acquire))

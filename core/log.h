@@ -55,6 +55,9 @@ void log_configure(const struct log_settings *settings); /* also at reload; any 
 bool log_enabled(enum log_level level);
 void log_event(enum log_level level, const char *event, const struct log_field *fields,
                size_t count);
+/* Whatever the level that was configured. */
+void log_event_always(enum log_level level, const char *event, const struct log_field *fields,
+                      size_t count);
 
 /* LOG(LOG_INFO, "message_accepted", LOG_U64("id", id), ...): fields are not evaluated when off. */
 #define LOG(level, event, ...)                                                                     \
@@ -63,6 +66,13 @@ void log_event(enum log_level level, const char *event, const struct log_field *
             const struct log_field log_fields_[] = {__VA_ARGS__};                                  \
             log_event((level), (event), log_fields_, sizeof log_fields_ / sizeof *log_fields_);    \
         }                                                                                          \
+    } while (0)
+
+/* For what nobody must be able to switch off: why a client was turned away. */
+#define LOG_ALWAYS(level, event, ...)                                                              \
+    do {                                                                                           \
+        const struct log_field log_fields_[] = {__VA_ARGS__};                                      \
+        log_event_always((level), (event), log_fields_, sizeof log_fields_ / sizeof *log_fields_); \
     } while (0)
 
 MUST_USE enum err log_start(struct err_detail *why); /* starts the log's thread */

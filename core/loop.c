@@ -12,6 +12,8 @@
 enum {
     EVENTS_MAX = 256,
     TASK_ROUNDS_MAX = 4, /* a turn, so that work which defers itself starves nobody */
+    GATHER_MS = 1,
+    GATHER_ITEMS = 2, /* in a turn: less is no load */
 };
 
 struct loop {
@@ -20,6 +22,7 @@ struct loop {
     uint64_t now_ms;
     struct timer_wheel *timers;
     struct mailbox *mailbox;
+    bool gathers, gathering;
     struct mailbox_item stop_item;
     atomic_bool stop_sent; /* STOP_ITEM is in the mailbox and may not be sent again */
     struct loop_task *tasks, **tasks_end;
@@ -122,7 +125,10 @@ static void loop_wait(struct loop *loop, int wait_ms)
     int n;
 
     wait_ms = loop->tasks ? 0 : loop_wait_ms(loop, wait_ms);
-    if (wait_ms != 0) {
+    if (loop->gathering) {
+        /* Nobody is told: what is sent meanwhile wakes nobody and is done in one go. */
+        wait_ms = wait_ms != 0 ? GATHER_MS : 0;
+    } else if (wait_ms != 0) {
         announced = mailbox_sleep_begin(loop->mailbox);
         if (!announced)
             wait_ms = 0;
@@ -154,11 +160,14 @@ static bool loop_dispatch(struct loop *loop)
 
 bool loop_turn(struct loop *loop, int wait_ms)
 {
+    size_t items;
     bool any;
 
     loop_wait(loop, wait_ms);
     any = loop_dispatch(loop);
-    any |= mailbox_run(loop->mailbox) > 0;
+    items = mailbox_run(loop->mailbox);
+    loop->gathering = loop->gathers && items >= GATHER_ITEMS;
+    any |= items > 0;
     any |= timer_wheel_advance(loop->timers, loop->now_ms) > 0;
     any |= loop_tasks_run(loop);
     return any;
@@ -169,6 +178,11 @@ void loop_run(struct loop *loop)
     while (!loop->stopping)
         loop_turn(loop, -1);
     loop->stopping = false;
+}
+
+void loop_gather(struct loop *loop)
+{
+    loop->gathers = true;
 }
 
 void loop_stop(struct loop *loop)

@@ -41,6 +41,9 @@ void loop_run(struct loop *loop);
  * until something happens; the next timer always bounds it). True if anything was done. */
 bool loop_turn(struct loop *loop, int wait_ms);
 void loop_stop(struct loop *loop); /* any thread */
+/* For a thread that lives on its mailbox and that nobody waits for: under load it looks into it
+ * every millisecond instead of being woken for every few items. */
+void loop_gather(struct loop *loop);
 
 /* Adds with EPOLLIN|EPOLLOUT|EPOLLRDHUP|EPOLLET. */
 MUST_USE enum err loop_watch_add(struct loop *loop, struct loop_watch *w);

@@ -48,6 +48,12 @@ size_t conn_output_waiting(const struct conn *c);
  * NULL on the accepting side. */
 MUST_USE enum err conn_start_tls(struct conn *c, struct tls_context *tls, const char *server_name);
 const struct tls_info *conn_tls(const struct conn *c); /* NULL while in clear */
+/* Right after conn_start_tls(), on the connecting side: offers SESSION, which stays the caller's. A
+ * peer that does not want it, or a session that is too old, makes it a handshake like any other. */
+void conn_tls_resume(struct conn *c, const struct tls_session *session);
+/* What a later connection to the same peer may offer: the newest that it has given. The caller's;
+ * NULL: there is none (yet: under TLS 1.3 it comes behind the handshake). */
+struct tls_session *conn_tls_session(const struct conn *c);
 
 /* Offers kept input again and goes on reading, from the loop. Not from inside on_input. */
 void conn_resume(struct conn *c);

@@ -127,6 +127,17 @@ const struct tls_info *conn_tls(const struct conn *c)
     return c->tls && c->tls->established ? &c->tls->info : NULL;
 }
 
+void conn_tls_resume(struct conn *c, const struct tls_session *session)
+{
+    ASSERT(c->tls && !c->tls->begun);
+    tls_session_offer(c->tls->ssl, session);
+}
+
+struct tls_session *conn_tls_session(const struct conn *c)
+{
+    return c->tls && c->tls->established ? tls_session_take(c->tls->ssl) : NULL;
+}
+
 void conn_tls_free(struct conn *c)
 {
     if (!c->tls)

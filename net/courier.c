@@ -122,6 +122,8 @@ static bool same_route(const struct courier_route *a, const struct courier_route
                 ipaddr_equal(&a->source, &b->source) && a->messages_max == b->messages_max &&
                 a->connections_max == b->connections_max &&
                 a->inactivity_timeout_ms == b->inactivity_timeout_ms &&
+                a->protocol_logged == b->protocol_logged &&
+                (!a->protocol_logged || same_text(a->connector, b->connector)) &&
                 same_text(a->domain, b->domain) && same_text(a->helo, b->helo);
     for (size_t i = 0; same && i < a->smart_host_count; i++) {
         same = same_text(a->smart_hosts[i], b->smart_hosts[i]);
@@ -146,6 +148,8 @@ static struct pool_destination *destination_of(struct courier *c, const struct c
         d->courier = c;
         d->hash = hash;
         d->rotation = c->rotation++;
+        d->answer_ms_16 = 4 * 16 * POOL_QUICK_MS; /* some quick answers show it to be quick */
+        d->patience.on_due = pool_lose_patience;
         d->next = c->buckets[hash % c->bucket_count];
         c->buckets[hash % c->bucket_count] = d;
         c->destination_count++;
@@ -165,6 +169,7 @@ void courier_destination_free(struct courier *c, struct pool_destination *d)
         link = &(*link)->next;
     }
     *link = d->next;
+    timer_cancel(&d->patience);
     c->destination_count--;
     pool_targets_unref(&d->targets);
     pool_route_unref(&d->route);

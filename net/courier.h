@@ -19,6 +19,17 @@
 
 struct courier;
 
+/* For a protocol log: what happened on a connection that we made, or wanted to make, by a route
+ * that is PROTOCOL_LOGGED. Good while on_note runs. */
+struct courier_note {
+    const char *connector;
+    uint64_t session_id;                   /* differs from connection to connection */
+    uint64_t sequence;                     /* from 0 */
+    const struct endpoint *local, *remote; /* NULL: not known yet */
+    char event; /* '+' connected, '-' ended, '>' sent, '<' received, '*' information */
+    struct bytes data, context;
+};
+
 struct courier_settings {           /* copied */
     const char *helo;               /* default EHLO name */
     const struct dns_settings *dns; /* borrowed while courier_new runs */
@@ -27,6 +38,8 @@ struct courier_settings {           /* copied */
     uint64_t connect_timeout_ms;
     uint64_t idle_timeout_ms; /* an open connection without work: QUIT */
     bool allow_special_targets;
+    void (*on_note)(void *owner, const struct courier_note *note); /* NULL: no protocol log */
+    void *owner;
 };
 
 /* How to get there; the part of a send connector that delivery needs. Borrowed for the life of
@@ -45,14 +58,18 @@ struct courier_route {
     size_t messages_max;    /* per connection */
     size_t connections_max; /* to this destination from this courier */
     uint64_t inactivity_timeout_ms;
+    bool protocol_logged; /* counts for connections that are made from now on */
 };
 
 /* One job: embed it. In place until on_done. */
 struct courier_job {
-    struct courier_job *next; /* this and RETURNED: the courier's own */
+    struct courier_job *next; /* this, RETURNED, TAKEN_MS: the courier's own */
     bool returned;            /* had a connection that was closed before it said a word about it */
+    uint64_t taken_ms;        /* by a session */
     struct smtp_client_message message;
     const struct courier_route *route;
+    uint64_t id; /* for a protocol log, with the Message-ID of its header */
+    struct bytes message_id;
     struct arena *arena;         /* the job's: status text is copied here */
     struct mail_status *results; /* in arena, one per recipient, filled before on_done */
     struct endpoint peer;        /* who gave the last answer */

@@ -1,5 +1,7 @@
 #include "net/header_from.h"
 
+#include "core/mail.h"
+
 enum from_place { FROM_TEXT, FROM_QUOTED, FROM_COMMENT };
 
 /* One mailbox while it is read: what stands in angle brackets counts, else everything. */
@@ -11,7 +13,7 @@ struct from_scan {
     bool substance; /* more than blanks and comments */
     bool too_long;
     bool closed; /* its end was seen */
-    bool plain;  /* quotes and parentheses are signs like others */
+    bool plain;  /* quotes and parentheses mean nothing: one of them never closes */
     size_t len;
     char *to;
 };
@@ -50,11 +52,14 @@ static void begin_again(struct from_scan *s)
 
 static void take_opening(struct from_scan *s, char c)
 {
-    if (c == '"' || s->plain)
+    if (s->plain) {
+        s->substance = true;
+        return;
+    }
+    if (c == '"')
         keep(s, c);
     s->depth = 1;
-    if (!s->plain)
-        s->place = c == '"' ? FROM_QUOTED : FROM_COMMENT;
+    s->place = c == '"' ? FROM_QUOTED : FROM_COMMENT;
 }
 
 /* A second pair of brackets is another mailbox: nobody knows which of them a reader shows. */
@@ -88,7 +93,7 @@ static void take_text(struct from_scan *s, char c)
 }
 
 /* Reads to the end of one mailbox; returns the place behind it. A quote or parenthesis that never
- * closes hides nothing: from there on it is read as if it were none. */
+ * closes hides nothing: from there on it is read as if it were not there. */
 static size_t take_mailbox(struct from_scan *s, struct bytes in)
 {
     struct from_scan opened = *s;
@@ -115,12 +120,31 @@ static size_t take_mailbox(struct from_scan *s, struct bytes in)
     return at;
 }
 
+/* Readers see "ceo@ours.example)" and think nothing of it: what no domain has in it does not make
+ * it another domain. */
+static size_t clean_domain(char *address, size_t len)
+{
+    struct bytes domain = mail_domain(bytes_make(address, len));
+    size_t kept = len - domain.len;
+    if (domain.len == 0 || domain.ptr[0] == '[')
+        return len;
+    for (size_t i = 0; i < domain.len; i++) {
+        char c = domain.ptr[i], lower = bytes_lower(c);
+        if ((lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || strchr("-._", c) ||
+            (unsigned char)c >= 0x80)
+            address[kept++] = c;
+    }
+    return kept;
+}
+
 bool header_from_next(struct bytes *rest, char to[HEADER_FROM_ADDRESS_MAX], size_t *len)
 {
     while (rest->len) {
         struct from_scan s = {.to = to};
-        *rest = bytes_from(*rest, take_mailbox(&s, *rest));
-        *len = s.too_long ? 0 : s.len;
+        struct bytes field, others;
+        bytes_split(*rest, '\0', &field, &others);
+        *rest = bytes_from(*rest, field.len ? take_mailbox(&s, field) : 1);
+        *len = s.too_long ? 0 : clean_domain(to, s.len);
         if (s.substance)
             return true;
     }

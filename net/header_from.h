@@ -13,7 +13,8 @@
 
 #define HEADER_FROM_ADDRESS_MAX 600
 
-/* mailbox-list, RFC 5322 3.4. Takes the next mailbox off REST and puts its address, without
+/* mailbox-list, RFC 5322 3.4; between several fields stands a NUL, which no quote and no comment
+ * outlasts. Takes the next mailbox off REST and puts its address, without
  * comments and white space, in TO. False at the end. *LEN 0: this one has no address that could be
  * read, or one that is too long. */
 bool header_from_next(struct bytes *rest, char to[HEADER_FROM_ADDRESS_MAX], size_t *len);

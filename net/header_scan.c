@@ -101,6 +101,17 @@ static void from_keep(struct header_scan *s, struct bytes text)
     s->from_len += text.len;
 }
 
+static void from_begin(struct header_scan *s)
+{
+    if (!s->from) {
+        return;
+    }
+    s->state = SCAN_FROM;
+    if (s->from_len > 0) {
+        from_keep(s, BYTES("\0"));
+    }
+}
+
 static void scan_end(struct header_scan *s)
 {
     s->octets -= s->line_octets;
@@ -136,12 +147,10 @@ static void field_begin(struct header_scan *s)
     } else if (bytes_equal_nocase(name, BYTES("Date"))) {
         s->has_date = true;
     } else if (bytes_equal_nocase(name, BYTES("From"))) {
-        if (s->from) {
-            s->state = SCAN_FROM;
-            if (s->has_from)
-                from_keep(s, BYTES(","));
-        }
+        from_begin(s);
         s->has_from = true;
+    } else if (bytes_equal_nocase(name, BYTES("Sender"))) {
+        from_begin(s);
     }
     s->field = s->state;
 }

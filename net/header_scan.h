@@ -15,7 +15,8 @@
 #define HEADER_SCAN_MESSAGE_ID_MAX 256
 
 /* Zeroed with local_name set: ready. With FROM set to FROM_MAX octets too, the values of all From
- * fields are kept there, a comma between two. */
+ * and Sender fields are kept there, a NUL between two: whom readers see as the sender (RFC 5322
+ * 3.6.2). */
 struct header_scan {
     struct bytes local_name; /* our FQDN: a Received that is "by" it counts as a local hop */
     size_t octets;           /* of the header so far, its final empty line excluded */

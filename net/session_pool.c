@@ -121,11 +121,40 @@ void pool_gave_up(struct pool_session *s)
     let_any_session(d);
 }
 
-static void feed_hungry(struct pool_destination *d)
+/* The newest eighth counts for as much as is needed to notice a change within a few messages. */
+void pool_answered(struct pool_destination *d, const struct courier_job *job)
+{
+    uint64_t took_16 = 16 * (loop_now_ms(d->courier->loop) - job->taken_ms);
+    d->answer_ms_16 += took_16 / 8;
+    d->answer_ms_16 -= d->answer_ms_16 / 8;
+}
+
+/* How many of the jobs may be left to sessions that will ask for one in a moment: what those can
+ * carry within POOL_QUICK_MS. Such a job travels in writes and reads that are made anyway, where a
+ * session of its own would make two of each; it waits for the answers to those before it. */
+static size_t left_to_busy(const struct pool_destination *d)
+{
+    uint64_t each = 16 * POOL_QUICK_MS / (d->answer_ms_16 + 16);
+    return d->soon_count * (size_t)(each < POOL_LEFT_MAX ? each : POOL_LEFT_MAX);
+}
+
+static void feed_hungry(struct pool_destination *d, bool patient)
 {
     for (size_t n = d->hungry_count; n > 0 && d->hungry != NULL && d->waiting.head != NULL; n--) {
+        if (patient && d->job_count <= left_to_busy(d)) {
+            struct loop *loop = d->courier->loop;
+            if (!timer_armed(&d->patience)) {
+                timer_set(loop_timers(loop), &d->patience, loop_now_ms(loop) + POOL_QUICK_MS);
+            }
+            return;
+        }
         pool_session_feed(d->hungry);
     }
+}
+
+void pool_lose_patience(struct timer *t)
+{
+    feed_hungry(CONTAINER_OF(t, struct pool_destination, patience), false);
 }
 
 /* One connection for each job that no session took, up to the limit. */
@@ -135,9 +164,10 @@ static void open_more(struct pool_destination *d)
     bool held = loop_now_ms(d->courier->loop) < d->hold_until_ms && others_left(d, NULL);
     if (d->session_count >= most && d->opening_count == 0 && d->returned.head != NULL) {
         let_any_session(d);
-        feed_hungry(d);
+        feed_hungry(d, true);
     }
-    size_t wanted = d->job_count > d->opening_count ? d->job_count - d->opening_count : 0;
+    size_t served = d->opening_count + left_to_busy(d);
+    size_t wanted = d->job_count > served ? d->job_count - served : 0;
     for (; wanted > 0 && !held && d->session_count < most && d->job_count > 0; wanted--) {
         pool_resolve(pool_session_new(d));
     }
@@ -156,7 +186,7 @@ void pool_pump(struct pool_destination *d)
 {
     static const struct mail_status stopping = {451, {4, 3, 2}, {"Delivery is shutting down", 25}};
     struct courier *c = d->courier;
-    feed_hungry(d);
+    feed_hungry(d, true);
     if (c->draining) {
         quit_idle(d);
         if (d->session_count == 0) {

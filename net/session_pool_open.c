@@ -96,6 +96,7 @@ static void on_resolved(void *owner, const struct mx_result *result)
             f->status = result->status;
             (void)bytes_to_cstr(result->status.text, f->text, sizeof f->text);
             f->status.text = bytes_of(f->text);
+            pool_trace_unresolved(s, f->status.text);
             pool_gave_up(s);
         }
     }

@@ -22,7 +22,9 @@
 #define POOL_CONNECT_MS        30000 /* when the settings give none */
 #define POOL_IDLE_MS           5000
 #define POOL_LINGER_MS         1000
-#define POOL_FILLS_A_TURN      4 /* of 128 KiB: a large message does not starve other sessions */
+#define POOL_QUICK_MS          20 /* so long a job may wait for a session that is under way */
+#define POOL_LEFT_MAX          8  /* and no more than so many wait for one */
+#define POOL_FILLS_A_TURN      4  /* of 128 KiB: a large message does not starve other sessions */
 #define POOL_FAILURE_TEXT_SIZE 512
 
 /* A deep copy of a route: sessions outlive the job they were opened for. */
@@ -58,6 +60,9 @@ struct pool_destination {
     size_t job_count; /* in both */
     struct pool_session *sessions, *hungry;
     size_t session_count, opening_count, hungry_count;
+    size_t soon_count;     /* sessions that will ask for a job as soon as they may send a text */
+    uint64_t answer_ms_16; /* of a message, on average, in sixteenths */
+    struct timer patience; /* then the jobs that were left to those sessions get any that is free */
     struct pool_targets *targets; /* the last good resolution, or NULL */
     struct mx_resolution *resolution;
     bool resolving;
@@ -97,6 +102,7 @@ struct pool_session {
     bool clear;       /* TLS went wrong on this target: once more without */
     bool handshaking; /* conn_start_tls() was called */
     bool idle;
+    bool soon;              /* counted in soon_count */
     bool good_bye;          /* the peer said 221 */
     size_t taken, answered; /* messages */
     uint64_t due_ms;        /* of connecting, or of being idle */
@@ -104,6 +110,7 @@ struct pool_session {
     struct smtp_client *client;
     struct timer timer;
     struct pool_failure failure;
+    struct pool_trace *trace; /* of this connection; NULL: nobody wants to hear of it */
 };
 
 struct courier {
@@ -135,12 +142,14 @@ struct courier_job *pool_queue_pop(struct pool_queue *q);
 void pool_dirty(struct pool_destination *d); /* pumped at the end of the turn */
 /* Feeds hungry sessions, opens connections, frees D when nothing is left of it. */
 void pool_pump(struct pool_destination *d);
+void pool_lose_patience(struct timer *t); /* of the destination */
 /* SESSION found no target that works. It is freed. */
 void pool_gave_up(struct pool_session *s);
 /* Everything that waits for D ends with STATUS. */
 void pool_fail_jobs(struct pool_destination *d, const struct mail_status *status,
                     const struct pool_failure *failure);
 struct courier_job *pool_next_job(struct pool_session *s);
+void pool_answered(struct pool_destination *d, const struct courier_job *job);
 void pool_return_job(struct pool_session *s, struct courier_job *job);
 /* Ends sessions and queries; jobs under way end too. */
 void pool_destination_stop(struct pool_destination *d);
@@ -150,6 +159,16 @@ void pool_destination_stop(struct pool_destination *d);
 void pool_resolve(struct pool_session *s);
 /* Index of the target to try next, or SIZE_MAX. */
 size_t pool_target_next(const struct pool_session *s, uint64_t now_ms);
+
+/* session_pool_trace.c: for a protocol log; without one, or between connections, nothing. */
+void pool_trace_unresolved(struct pool_session *s, struct bytes why);
+void pool_trace_attempt(struct pool_session *s, const struct endpoint *to);
+void pool_trace_failed(struct pool_session *s, const char *why);
+void pool_trace_connected(struct pool_session *s);
+void pool_trace_line(struct pool_session *s, char event, struct bytes line);
+void pool_trace_tls(struct pool_session *s);
+void pool_trace_message(struct pool_session *s, const struct courier_job *job);
+void pool_trace_end(struct pool_session *s, bool by_us);
 
 /* session_pool_session.c */
 struct pool_session *pool_session_new(struct pool_destination *d);

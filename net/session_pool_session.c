@@ -43,6 +43,13 @@ static void hungry_add(struct pool_session *s)
     d->hungry_count++;
 }
 
+static void soon_set(struct pool_session *s, bool soon)
+{
+    struct pool_destination *d = s->destination;
+    d->soon_count += (size_t)soon - (size_t)s->soon;
+    s->soon = soon;
+}
+
 static const struct mx_target *target_of(const struct pool_session *s)
 {
     return &s->targets->targets[s->target];
@@ -55,12 +62,16 @@ static struct smtp_client_message *on_next_message(void *owner)
     struct pool_session *s = owner;
     struct courier_job *job = pool_next_job(s);
     if (job == NULL) {
+        soon_set(s, false);
         hungry_add(s);
         return NULL;
     }
     s->taken++;
+    soon_set(s, s->taken != s->route->route.messages_max);
+    job->taken_ms = loop_now_ms(s->destination->courier->loop);
     job->peer = target_of(s)->at;
     (void)bytes_to_cstr(bytes_of(target_of(s)->host), job->host, sizeof job->host);
+    pool_trace_message(s, job);
     return &job->message;
 }
 
@@ -93,6 +104,7 @@ static void on_message_done(void *owner, struct smtp_client_message *m,
         return;
     }
     s->answered++;
+    pool_answered(s->destination, job);
     job->ambiguous = ambiguous;
     job->dsn_passed = smtp_client_dsn_offered(s->client);
     courier_job_finish(job, status);
@@ -138,13 +150,17 @@ static void on_end(void *owner, const struct mail_status *status)
     }
 }
 
-static const struct smtp_client_ops CLIENT_OPS = {
-    .next_message = on_next_message,
-    .on_rcpt = on_rcpt,
-    .on_message_done = on_message_done,
-    .on_open = on_open,
-    .on_end = on_end,
-};
+static void on_protocol(void *owner, char event, struct bytes line)
+{
+    pool_trace_line(owner, event, line);
+}
+
+#define CLIENT_OPS                                                                                 \
+    .next_message = on_next_message, .on_rcpt = on_rcpt, .on_message_done = on_message_done,       \
+    .on_open = on_open, .on_end = on_end
+
+static const struct smtp_client_ops SILENT_OPS = {CLIENT_OPS};
+static const struct smtp_client_ops TRACED_OPS = {CLIENT_OPS, .on_protocol = on_protocol};
 
 /* --------------------------------------------------------------------------- output, timer */
 
@@ -214,6 +230,7 @@ static void settle(struct pool_session *s)
         break;
     case SMTP_CLIENT_WANT_CLOSE:
         hungry_remove(s);
+        soon_set(s, false);
         timer_cancel(&s->timer);
         work_later(s);
         return;
@@ -233,6 +250,7 @@ void pool_session_feed(struct pool_session *s)
     hungry_remove(s);
     if (s->idle && conn_is_stale(s->conn)) {
         smtp_client_lost(s->client, "closed while open without work");
+        pool_trace_end(s, false);
     }
     smtp_client_kick(s->client);
     settle(s);
@@ -256,6 +274,23 @@ static struct bytes helo_of(const struct pool_session *s)
     return bytes_of(own ? own : s->destination->courier->settings.helo);
 }
 
+/* Nothing is waited for longer than for a connection without work. */
+static struct smtp_client_timeouts timeouts_of(const struct pool_session *s)
+{
+    struct smtp_client_timeouts t = s->destination->courier->settings.timeouts;
+    uint64_t most = s->route->route.inactivity_timeout_ms;
+    uint64_t *const each[] = {&t.banner, &t.hello, &t.mail, &t.rcpt,
+                              &t.data,   &t.text,  &t.end,  &t.quit};
+    const struct smtp_client_timeouts *d = &SMTP_CLIENT_TIMEOUTS_DEFAULT;
+    const uint64_t standard[] = {d->banner, d->hello, d->mail, d->rcpt,
+                                 d->data,   d->text,  d->end,  d->quit};
+    for (size_t i = 0; i < ARRAY_SIZE(each); i++) {
+        uint64_t ms = *each[i] > 0 ? *each[i] : standard[i];
+        *each[i] = most > 0 && most < ms ? most : ms;
+    }
+    return t;
+}
+
 static void on_connected(void *owner)
 {
     struct pool_session *s = owner;
@@ -267,16 +302,18 @@ static void on_connected(void *owner)
         .force_helo = route->force_helo,
         .tls = without ? SMTP_CLIENT_TLS_NEVER : route->tls,
         .messages_max = route->messages_max,
-        .timeouts = c->settings.timeouts,
+        .timeouts = timeouts_of(s),
     };
     s->phase = POOL_GREETING;
-    s->client = smtp_client_new(&settings, &CLIENT_OPS, s);
+    pool_trace_connected(s);
+    s->client = smtp_client_new(&settings, s->trace ? &TRACED_OPS : &SILENT_OPS, s);
     settle(s);
 }
 
 static void on_handshake(void *owner, bool ok)
 {
     struct pool_session *s = owner;
+    pool_trace_tls(s);
     smtp_client_tls_done(s->client, ok);
     settle(s);
 }
@@ -289,6 +326,7 @@ static void on_writable(void *owner)
 static void not_connected(struct pool_session *s, const char *text)
 {
     struct mail_status status = {421, {4, 4, 1}, bytes_of(text)};
+    pool_trace_failed(s, text);
     target_failed(s, &status);
     work_later(s);
 }
@@ -301,9 +339,11 @@ static void on_closed(void *owner, enum err reason, const char *text)
     if (s->phase == POOL_CONNECTING) {
         not_connected(s, text);
     } else if (s->phase == POOL_CLOSING) {
+        pool_trace_end(s, true);
         work_later(s);
     } else if (s->client != NULL) {
         smtp_client_lost(s->client, text);
+        pool_trace_end(s, s->good_bye);
         settle(s);
     }
 }
@@ -371,8 +411,10 @@ void pool_session_free(struct pool_session **sp)
     hungry_remove(s);
     smtp_client_free(&s->client);
     hungry_remove(s);
+    soon_set(s, false);
     work_forget(s);
     conn_abort(&s->conn);
+    pool_trace_end(s, true);
     timer_cancel(&s->timer);
     *s->link = s->next;
     if (s->next != NULL) {
@@ -397,6 +439,7 @@ static void connect_to_target(struct pool_session *s)
     s->handshaking = false;
     s->due_ms = loop_now_ms(c->loop) + c->settings.connect_timeout_ms;
     timer_set(loop_timers(c->loop), &s->timer, s->due_ms);
+    pool_trace_attempt(s, &target_of(s)->at);
     s->conn = conn_connect(c->loop, &target_of(s)->at, &s->route->route.source, &CONN_OPS, s);
 }
 
@@ -432,6 +475,7 @@ static void try_again(struct pool_session *s)
     bool clear = tls_failed && !s->clear && s->route->route.tls == SMTP_CLIENT_TLS_MAY;
     smtp_client_free(&s->client);
     conn_abort(&s->conn);
+    pool_trace_end(s, true);
     if (!clear) {
         pool_session_connect(s);
         return;

@@ -112,6 +112,9 @@ void smtp_client_end(struct smtp_client *c, const struct mail_status *status, bo
     if (ended(c)) {
         return;
     }
+    if (!certain && c->ops->on_protocol) {
+        c->ops->on_protocol(c->owner, '*', status->text);
+    }
     fail_all(c, status, certain);
     c->ops->on_end(c->owner, status);
 }
@@ -167,6 +170,12 @@ static void timeouts_complete(struct smtp_client_timeouts *t)
     t->quit = t->quit ? t->quit : d->quit;
 }
 
+static void raw_line(void *owner, struct bytes line)
+{
+    struct smtp_client *c = owner;
+    c->ops->on_protocol(c->owner, '<', line);
+}
+
 struct smtp_client *smtp_client_new(const struct smtp_client_settings *settings,
                                     const struct smtp_client_ops *ops, void *owner)
 {
@@ -175,6 +184,8 @@ struct smtp_client *smtp_client_new(const struct smtp_client_settings *settings,
     timeouts_complete(&c->settings.timeouts);
     c->ops = ops;
     c->owner = owner;
+    c->parser.owner = c;
+    c->parser.on_raw_line = ops->on_protocol ? raw_line : NULL;
     c->sent.state = settings->force_helo ? SMTP_CLIENT_STATE_HELO : SMTP_CLIENT_STATE_EHLO;
     c->answered.state = SMTP_CLIENT_STATE_BANNER;
     c->unanswered = 1; /* the banner is the answer to our connecting */
@@ -258,7 +269,6 @@ void smtp_client_input(struct smtp_client *c, struct bytes in)
         struct mail_status status;
         size_t used = 0;
         c->parser.on_line = c->answered.state == SMTP_CLIENT_STATE_EHLO ? hello_line : NULL;
-        c->parser.owner = c;
         enum err e = smtp_reply_read(&c->parser, in, &used, &status);
         in = bytes_from(in, used);
         if (e == ERR_AGAIN) {
@@ -278,12 +288,27 @@ void smtp_client_input(struct smtp_client *c, struct bytes in)
     }
 }
 
+/* What ROW has put behind the octets BEFORE of OUT, if anything. */
+static void show_sent(struct smtp_client *c, const struct smtp_client_row *row,
+                      const struct buf *out, size_t before)
+{
+    struct bytes line = bytes_from(buf_bytes(out), before);
+    if (row->shown && line.len > 0) {
+        c->ops->on_protocol(c->owner, '>', bytes_sub(line, 0, line.len - 2));
+    }
+}
+
 void smtp_client_fill(struct smtp_client *c, struct buf *out)
 {
     ASSERT(out->max >= 2 * SMTP_CLIENT_COMMAND_MAX);
     while (out->max - buf_len(out) >= SMTP_CLIENT_COMMAND_MAX) {
         const struct smtp_client_row *row = &SMTP_CLIENT_TABLE[c->sent.state];
-        if (row->send == NULL || !row->send(c, out)) {
+        size_t before = buf_len(out);
+        bool more = row->send != NULL && row->send(c, out);
+        if (c->ops->on_protocol) {
+            show_sent(c, row, out, before);
+        }
+        if (!more) {
             return;
         }
     }

@@ -55,6 +55,10 @@ struct smtp_client_ops {
     /* Host-level failure or the end of the session, after on_message_done for all it had; the
      * transport closes. STATUS: 221 after our QUIT. */
     void (*on_end)(void *owner, const struct mail_status *status);
+    /* For a protocol log; NULL: not wanted. Each command line as it goes out ('>') and each line of
+     * a reply as it came ('<'), without line ends, and why we end the session ('*'). Message text
+     * is never among them. */
+    void (*on_protocol)(void *owner, char event, struct bytes line);
 };
 
 enum smtp_client_tls { SMTP_CLIENT_TLS_NEVER, SMTP_CLIENT_TLS_MAY, SMTP_CLIENT_TLS_ENCRYPT };

@@ -39,7 +39,7 @@ enum smtp_client_offer { /* keywords of the peer's EHLO reply that we know, as b
 };
 
 #define SMTP_CLIENT_COMMAND_MAX   4096 /* octets; larger than any command that we build */
-#define SMTP_CLIENT_ARGUMENT_MAX  1000 /* octets of an address or xtext that we send */
+#define SMTP_CLIENT_ARGUMENT_MAX  2000 /* octets of an address or xtext that we send; two fit */
 #define SMTP_CLIENT_PIECE_BYTES   (64 * 1024)
 #define SMTP_CLIENT_HANDSHAKE_MS  30000
 #define SMTP_CLIENT_SESSION_AHEAD 2 /* messages: one being answered, one ahead */
@@ -108,6 +108,7 @@ struct smtp_client_row {
     size_t timeout; /* offset in struct smtp_client_timeouts */
     bool (*send)(struct smtp_client *c, struct buf *out);
     void (*on_reply)(struct smtp_client *c, const struct mail_status *status, struct bytes rest);
+    bool shown; /* SEND writes a command line without secrets: a protocol log may have it */
 };
 extern const struct smtp_client_row SMTP_CLIENT_TABLE[SMTP_CLIENT_STATES];
 

@@ -24,7 +24,7 @@ static void session_open(struct smtp_client *c)
     static const struct mail_status clear =
         SMTP_CLIENT_STATUS(451, 4, 7, 4, "TLS is required and cannot be had from this host");
     if (c->settings.tls == SMTP_CLIENT_TLS_ENCRYPT && !c->tls) {
-        smtp_client_end(c, &clear, true);
+        smtp_client_end(c, &clear, false);
         return;
     }
     c->sent.state = SMTP_CLIENT_STATE_READY;
@@ -376,21 +376,25 @@ static void on_quit(struct smtp_client *c, const struct mail_status *status, str
 #define TIMEOUT(member) offsetof(struct smtp_client_timeouts, member)
 
 const struct smtp_client_row SMTP_CLIENT_TABLE[SMTP_CLIENT_STATES] = {
-    [SMTP_CLIENT_STATE_BANNER] = {"waiting for the greeting", TIMEOUT(banner), NULL, on_banner},
-    [SMTP_CLIENT_STATE_EHLO] = {"introducing ourselves by EHLO", TIMEOUT(hello), send_ehlo,
-                                on_ehlo},
-    [SMTP_CLIENT_STATE_HELO] = {"introducing ourselves by HELO", TIMEOUT(hello), send_helo,
-                                on_helo},
-    [SMTP_CLIENT_STATE_STARTTLS] = {"asking for TLS", TIMEOUT(hello), send_starttls, on_starttls},
-    [SMTP_CLIENT_STATE_HANDSHAKE] = {"shaking hands for TLS", TIMEOUT(hello), NULL, NULL},
-    [SMTP_CLIENT_STATE_READY] = {"open without work", TIMEOUT(mail), send_next, NULL},
-    [SMTP_CLIENT_STATE_RSET] = {"taking back the last envelope", TIMEOUT(mail), send_rset, on_rset},
-    [SMTP_CLIENT_STATE_MAIL] = {"naming the sender", TIMEOUT(mail), send_mail, on_mail},
-    [SMTP_CLIENT_STATE_RCPT] = {"naming the recipients", TIMEOUT(rcpt), send_rcpt, on_rcpt},
-    [SMTP_CLIENT_STATE_DATA] = {"asking to send the text", TIMEOUT(data), send_data, on_data},
-    [SMTP_CLIENT_STATE_TEXT] = {"sending the text", TIMEOUT(text), smtp_client_send_text, NULL},
+    [SMTP_CLIENT_STATE_BANNER] = {"waiting for the greeting", TIMEOUT(banner), NULL, on_banner,
+                                  false},
+    [SMTP_CLIENT_STATE_EHLO] = {"introducing ourselves by EHLO", TIMEOUT(hello), send_ehlo, on_ehlo,
+                                true},
+    [SMTP_CLIENT_STATE_HELO] = {"introducing ourselves by HELO", TIMEOUT(hello), send_helo, on_helo,
+                                true},
+    [SMTP_CLIENT_STATE_STARTTLS] = {"asking for TLS", TIMEOUT(hello), send_starttls, on_starttls,
+                                    true},
+    [SMTP_CLIENT_STATE_HANDSHAKE] = {"shaking hands for TLS", TIMEOUT(hello), NULL, NULL, false},
+    [SMTP_CLIENT_STATE_READY] = {"open without work", TIMEOUT(mail), send_next, NULL, false},
+    [SMTP_CLIENT_STATE_RSET] = {"taking back the last envelope", TIMEOUT(mail), send_rset, on_rset,
+                                true},
+    [SMTP_CLIENT_STATE_MAIL] = {"naming the sender", TIMEOUT(mail), send_mail, on_mail, true},
+    [SMTP_CLIENT_STATE_RCPT] = {"naming the recipients", TIMEOUT(rcpt), send_rcpt, on_rcpt, true},
+    [SMTP_CLIENT_STATE_DATA] = {"asking to send the text", TIMEOUT(data), send_data, on_data, true},
+    [SMTP_CLIENT_STATE_TEXT] = {"sending the text", TIMEOUT(text), smtp_client_send_text, NULL,
+                                false},
     [SMTP_CLIENT_STATE_END] = {"waiting for the reply to the whole message (it may arrive twice)",
-                               TIMEOUT(end), NULL, on_end},
-    [SMTP_CLIENT_STATE_QUIT] = {"saying good-bye", TIMEOUT(quit), send_quit, on_quit},
-    [SMTP_CLIENT_STATE_ENDED] = {"ended", TIMEOUT(quit), NULL, NULL},
+                               TIMEOUT(end), NULL, on_end, false},
+    [SMTP_CLIENT_STATE_QUIT] = {"saying good-bye", TIMEOUT(quit), send_quit, on_quit, true},
+    [SMTP_CLIENT_STATE_ENDED] = {"ended", TIMEOUT(quit), NULL, NULL, false},
 };

@@ -227,6 +227,9 @@ enum err smtp_reply_read(struct smtp_reply_parser *p, struct bytes in, size_t *u
         if (err == ERR_AGAIN) {
             return err;
         }
+        if (err == ERR_OK && p->on_raw_line) {
+            p->on_raw_line(p->owner, bytes_make(p->line, p->line_len - 2));
+        }
         if (err == ERR_OK) {
             err = ++p->lines > SMTP_REPLY_LINES_MAX ? ERR_LIMIT
                                                     : line_take(p, p->line, p->line_len - 2);

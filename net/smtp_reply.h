@@ -33,7 +33,9 @@ struct smtp_reply_parser {
     bool complete;
     /* EHLO keywords are asked for line by line: called for each line's text when set. */
     void (*on_line)(void *owner, struct bytes text);
-    void *owner;
+    /* Each whole line as it came, without its CRLF, well-formed or not; for a protocol log. */
+    void (*on_raw_line)(void *owner, struct bytes line);
+    void *owner; /* of both */
 };
 
 /* Takes bytes from IN until one reply is complete; USED says how many. ERR_OK: complete, STATUS

@@ -120,19 +120,24 @@ static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
 
 /* ---- life ------------------------------------------------------------------------------- */
 
+static void keep_text(char **at, struct bytes *text)
+{
+    if (text->len)
+        memcpy(*at, text->ptr, text->len);
+    text->ptr = *at;
+    *at += text->len;
+}
+
 /* Settings' text stands right behind the struct: one allocation an idle session. */
 static struct smtp_server *new_with_text(const struct smtp_server_settings *settings)
 {
-    struct bytes fqdn = settings->fqdn, banner = settings->banner;
-    struct smtp_server *s = mem_zalloc(sizeof *s + fqdn.len + banner.len);
-    char *text = (char *)(s + 1);
+    size_t size = settings->fqdn.len + settings->banner.len + settings->default_domain.len;
+    struct smtp_server *s = mem_zalloc(sizeof *s + size);
+    char *at = (char *)(s + 1);
     s->settings = *settings;
-    if (fqdn.len)
-        memcpy(text, fqdn.ptr, fqdn.len);
-    s->settings.fqdn = bytes_make(text, fqdn.len);
-    if (banner.len)
-        memcpy(text + fqdn.len, banner.ptr, banner.len);
-    s->settings.banner = bytes_make(text + fqdn.len, banner.len);
+    keep_text(&at, &s->settings.fqdn);
+    keep_text(&at, &s->settings.banner);
+    keep_text(&at, &s->settings.default_domain);
     return s;
 }
 
@@ -141,7 +146,6 @@ struct smtp_server *smtp_server_new(const struct smtp_server_settings *settings,
                                     const struct smtp_server_ops *ops, void *owner)
 {
     struct smtp_server *s = new_with_text(settings);
-    size_t longer = settings->address_max > 571 ? settings->address_max - 571 : 0;
     s->ops = ops;
     s->owner = owner;
     s->now_ms = clock_mono_ms();
@@ -151,7 +155,8 @@ struct smtp_server *smtp_server_new(const struct smtp_server_settings *settings,
     s->facts.local = first_facts->local;
     s->facts.helo = BYTES_EMPTY;
     arena_init(&s->arena, ARENA_BLOCK_BYTES);
-    s->line_max = SMTP_SERVER_LINE_MAX + longer;
+    s->line_max = settings->extensions & SMTP_SERVER_XLONGADDR ? SMTP_SERVER_LONG_LINE_MAX
+                                                               : SMTP_SERVER_LINE_MAX;
     s->facts.user = BYTES_EMPTY;
     buf_init(&s->line, s->line_max > AUTH_LINE_MAX ? s->line_max : AUTH_LINE_MAX);
     buf_init(&s->output, SMTP_SERVER_OUTPUT_MAX);
@@ -494,13 +499,14 @@ void smtp_server_timeout(struct smtp_server *s)
     s->now_ms = clock_mono_ms();
     if (s->now_ms < smtp_server_deadline_ms(s))
         return;
+    s->current = (struct smtp_command){BYTES("timeout"), s->facts.phrase};
     if (s->state == SERVER_HANDSHAKE) /* nothing may be said in clear any more */
         smtp_server_close(s, NULL);
     else if (s->now_ms >= s->ends_at_ms)
-        smtp_server_close(
+        smtp_server_refuse_close(
             s, &MAIL_STATUS(421, 4, 4, 2, "Connection timeout, closing transmission channel"));
     else
-        smtp_server_close(s, &MAIL_STATUS(451, 4, 7, 0, "Timeout waiting for client input"));
+        smtp_server_refuse_close(s, &MAIL_STATUS(451, 4, 7, 0, "Timeout waiting for client input"));
 }
 
 void smtp_server_shutdown(struct smtp_server *s)

@@ -36,17 +36,22 @@ enum smtp_server_extension { /* what EHLO offers, as bits; each has its switch o
                              SMTP_SERVER_SIZE_WITHOUT_VALUE = 256,
                              SMTP_SERVER_AUTH_PLAIN = 512, /* and ops.on_auth is there */
                              SMTP_SERVER_AUTH_LOGIN = 1024,
+                             SMTP_SERVER_XLONGADDR = 2048, /* Exchange's: longer lines too */
 };
+
+#define SMTP_SERVER_ADDRESS_MAX      571  /* 315 local + "@" + 255 domain */
+#define SMTP_SERVER_LONG_ADDRESS_MAX 1860 /* with XLONGADDR */
 
 /* Copied into the session when it starts: text too. */
 struct smtp_server_settings {
     struct bytes fqdn;
-    struct bytes banner; /* empty: "220 <fqdn> ESMTP ..." ; else begins with "220" */
+    struct bytes banner;         /* empty: "220 <fqdn> ESMTP ..." ; else begins with "220" */
+    struct bytes default_domain; /* completes paths without a domain; empty: they are malformed */
     unsigned extensions;
     uint64_t message_size_max;      /* octets; UINT64_MAX: no limit */
     size_t rcpts_max;               /* per message; beyond: 452 4.5.3 */
     size_t protocol_errors_max;     /* then 421 4.7.0 and close; SIZE_MAX: never */
-    size_t address_max;             /* octets: 571 */
+    size_t address_max;             /* octets: SMTP_SERVER_ADDRESS_MAX, or _LONG_ADDRESS_MAX */
     uint64_t inactivity_timeout_ms; /* between commands, and between pieces of data */
     uint64_t connection_timeout_ms; /* whole session */
     uint64_t min_data_rate_bytes_s; /* in DATA and BDAT after the first 30 s; 0: none */
@@ -111,6 +116,13 @@ struct smtp_server_ops {
      * responses nothing, message text never. May come before smtp_service_start() returns. NULL:
      * costs nothing. */
     void (*on_protocol)(void *owner, char direction, struct bytes line);
+    /* STARTTLS that could go on. 220 in STATUS for go; a 454 instead leaves the session in clear
+     * (RFC 3207 4). NULL: always go. */
+    void (*on_starttls)(void *owner, struct mail_status *status);
+    /* The session itself is about to refuse something that abuse looks like: an unknown mechanism
+     * of AUTH. LATER: it waits, and smtp_server_answer() with this very STATUS ends that. NULL:
+     * never waits. */
+    enum smtp_server_verdict (*on_tarpit)(void *owner, const struct mail_status *status);
 };
 
 /* SETTINGS are copied. FACTS' client, local and session_id are taken from FIRST_FACTS. */
@@ -122,6 +134,8 @@ void smtp_server_free(struct smtp_server **s);
 const struct smtp_server_facts *smtp_server_facts(const struct smtp_server *s);
 /* The identity has changed, and with it what it may: for messages from now on. */
 void smtp_server_message_size_set(struct smtp_server *s, uint64_t octets_max);
+/* Within on_message_text or on_message_end: once this message was answered, the session ends. */
+void smtp_server_close_after(struct smtp_server *s);
 /* Within on_rcpt only: the recipient is another one, to the envelope and to all who read it. */
 void smtp_server_rcpt_rewrite(struct smtp_server *s, struct bytes address);
 

@@ -201,10 +201,32 @@ static void begin(struct smtp_server *s, enum smtp_auth_mechanism mechanism, str
     take_response(s, bytes_equal(initial, BYTES("=")) ? BYTES_EMPTY : initial);
 }
 
+static const struct mail_status unknown =
+    MAIL_STATUS_INIT(504, 5, 7, 4, "Unrecognized authentication type");
+
+static void say_unknown(struct smtp_server *s, bool is_error)
+{
+    if (is_error)
+        smtp_server_error(s, &unknown);
+    else
+        smtp_server_refuse(s, &unknown);
+}
+
+/* The command points into its line, which does not outlast it; what is shown of it is static. */
+static void refuse_mechanism(struct smtp_server *s, struct bytes name, bool is_error)
+{
+    s->current = (struct smtp_command){BYTES("AUTH"), smtp_auth_mechanism_shown(name)};
+    if (!s->ops->on_tarpit || s->ops->on_tarpit(s->owner, &unknown) == SMTP_SERVER_ANSWERED) {
+        say_unknown(s, is_error);
+        return;
+    }
+    s->refused_mechanism = s->current.argument;
+    s->refused_is_error = is_error;
+    smtp_server_enter(s, SERVER_ASK_AUTH);
+}
+
 void smtp_server_verb_auth(struct smtp_server *s, struct bytes argument)
 {
-    const struct mail_status unknown =
-        MAIL_STATUS(504, 5, 7, 4, "Unrecognized authentication type");
     struct bytes name, initial;
     bytes_split(argument, ' ', &name, &initial);
     enum smtp_auth_mechanism mechanism = mechanism_find(s, name);
@@ -215,15 +237,22 @@ void smtp_server_verb_auth(struct smtp_server *s, struct bytes argument)
     else if (name.len == 0)
         smtp_server_error(s, &MAIL_STATUS(501, 5, 5, 4, "Argument needed"));
     else if (s->settings.auth_require_tls && !s->facts.tls)
-        smtp_server_refuse(s, &unknown);
+        refuse_mechanism(s, name, false);
     else if (mechanism == SMTP_AUTH_NONE)
-        smtp_server_error(s, &unknown);
+        refuse_mechanism(s, name, true);
     else
         begin(s, mechanism, initial);
 }
 
 void smtp_server_auth_answered(struct smtp_server *s, const struct mail_status *status)
 {
+    if (s->refused_mechanism.len) {
+        s->current = (struct smtp_command){BYTES("AUTH"), s->refused_mechanism};
+        s->refused_mechanism = BYTES_EMPTY;
+        smtp_server_enter(s, SERVER_READY);
+        say_unknown(s, s->refused_is_error);
+        return;
+    }
     bool ok = mail_status_ok(status) && s->user;
     s->current = (struct smtp_command){BYTES("AUTH"), BYTES_EMPTY};
     if (ok)

@@ -283,6 +283,7 @@ static void hello_extensions(const struct smtp_server *s, struct hello_lines *li
         {SMTP_SERVER_8BITMIME, "250-8BITMIME\r\n"},
         {SMTP_SERVER_CHUNKING, "250-CHUNKING\r\n"},
         {SMTP_SERVER_SMTPUTF8, "250-SMTPUTF8\r\n"},
+        {SMTP_SERVER_XLONGADDR, "250-XLONGADDR\r\n"},
     };
     bool with_value = s->settings.message_size_max != UINT64_MAX &&
                       !(s->settings.extensions & SMTP_SERVER_SIZE_WITHOUT_VALUE);
@@ -365,7 +366,11 @@ static void verb_starttls(struct smtp_server *s, struct bytes argument)
     } else if (s->facts.tls) {
         smtp_server_error(s, &MAIL_STATUS(503, 5, 5, 1, "TLS is already active"));
     } else {
-        smtp_server_reply(s, &MAIL_STATUS(220, 2, 0, 0, "SMTP server ready"));
-        smtp_server_enter(s, SERVER_HANDSHAKE);
+        struct mail_status status = MAIL_STATUS(220, 2, 0, 0, "SMTP server ready");
+        if (s->ops->on_starttls)
+            s->ops->on_starttls(s->owner, &status);
+        smtp_server_reply(s, &status);
+        if (status.code == 220)
+            smtp_server_enter(s, SERVER_HANDSHAKE);
     }
 }

@@ -92,6 +92,20 @@ void smtp_server_verb_data(struct smtp_server *s, struct bytes argument)
 
 /* ---- the end ---------------------------------------------------------------------------- */
 
+void smtp_server_close_after(struct smtp_server *s)
+{
+    s->close_after = true;
+}
+
+/* The message is answered and forgotten: on to STATE, or out. */
+static void message_over(struct smtp_server *s, enum smtp_server_state state)
+{
+    if (s->close_after)
+        smtp_server_close(s, NULL);
+    else
+        smtp_server_enter(s, state);
+}
+
 void smtp_server_end_answered(struct smtp_server *s, const struct mail_status *status)
 {
     if (mail_status_ok(status)) {
@@ -100,7 +114,7 @@ void smtp_server_end_answered(struct smtp_server *s, const struct mail_status *s
     }
     smtp_server_reply(s, status);
     smtp_server_forget(s); /* RFC 5321 4.1.1.4: whatever the answer, buffers are cleared */
-    smtp_server_enter(s, SERVER_READY);
+    message_over(s, SERVER_READY);
 }
 
 static void say_failed(struct smtp_server *s, struct bytes verb)
@@ -123,7 +137,7 @@ static void message_ended(struct smtp_server *s)
     if (s->failed.code) {
         say_failed(s, s->chunked ? BYTES("BDAT") : BYTES("DATA"));
         smtp_server_forget(s);
-        smtp_server_enter(s, SERVER_READY);
+        message_over(s, SERVER_READY);
         return;
     }
     smtp_server_enter(s, SERVER_ASK_END);
@@ -186,7 +200,7 @@ static void chunk_failed(struct smtp_server *s)
     say_failed(s, BYTES("BDAT"));
     smtp_server_forget(s);
     s->dropped_chunk_octets = dropped_octets; /* until RSET or a message */
-    smtp_server_enter(s, state_after_failed(s));
+    message_over(s, state_after_failed(s));
 }
 
 static void chunk_accepted(struct smtp_server *s)

@@ -160,6 +160,42 @@ static bool ascii_or_utf8(struct smtp_server *s, struct bytes address, bool smtp
     return true;
 }
 
+/* ---- paths ------------------------------------------------------------------------------ */
+
+/* Room for a path that was completed, until it is kept with its transaction. */
+struct path_room {
+    char text[SMTP_SERVER_LONG_ADDRESS_MAX];
+};
+
+/* PATH, which has no domain, gets ours (Exchange: DefaultDomain). */
+static bool complete_path(const struct smtp_server *s, struct smtp_path *path,
+                          struct path_room *room)
+{
+    struct bytes local = path->local_part, domain = s->settings.default_domain;
+    size_t len = local.len + 1 + domain.len;
+    if (len > s->settings.address_max || len > sizeof room->text)
+        return false;
+    memcpy(room->text, local.ptr, local.len);
+    room->text[local.len] = '@';
+    memcpy(room->text + local.len + 1, domain.ptr, domain.len);
+    path->address = bytes_make(room->text, len);
+    path->domain = bytes_from(path->address, local.len + 1);
+    return true;
+}
+
+/* False: malformed. */
+static bool read_path(const struct smtp_server *s, struct bytes argument, enum smtp_path_kind kind,
+                      struct smtp_path *path, struct path_room *room, struct bytes *rest)
+{
+    bool utf8 = smtp_server_offers(s, SMTP_SERVER_SMTPUTF8);
+    bool whole =
+        smtp_syntax_path(argument, kind, utf8, s->settings.address_max, path, rest) == ERR_OK;
+    if (!s->settings.default_domain.len || (whole && (path->domain.len || !path->address.len)))
+        return whole;
+    return (whole || smtp_syntax_local_path(argument, kind, utf8, path, rest) == ERR_OK) &&
+           complete_path(s, path, room);
+}
+
 /* ---- MAIL: "MAIL FROM:" Reverse-path [SP Mail-parameters], RFC 5321 4.1.1.2 -------------- */
 
 static void ask_mail(struct smtp_server *s, const struct mail_envelope *from)
@@ -180,11 +216,11 @@ static void ask_mail(struct smtp_server *s, const struct mail_envelope *from)
 void smtp_server_verb_mail(struct smtp_server *s, struct bytes argument)
 {
     struct smtp_path path;
+    struct path_room room;
     struct bytes rest;
     struct mail_envelope envelope = {
         .sender = BYTES_EMPTY, .envid = BYTES_EMPTY, .auth = BYTES_EMPTY};
-    if (smtp_syntax_path(argument, SMTP_PATH_SENDER, smtp_server_offers(s, SMTP_SERVER_SMTPUTF8),
-                         s->settings.address_max, &path, &rest) != ERR_OK) {
+    if (!read_path(s, argument, SMTP_PATH_SENDER, &path, &room, &rest)) {
         smtp_server_error(s, &MAIL_STATUS(501, 5, 1, 7, "Invalid address"));
         return;
     }
@@ -259,10 +295,10 @@ void smtp_server_rcpt_rewrite(struct smtp_server *s, struct bytes address)
 void smtp_server_verb_rcpt(struct smtp_server *s, struct bytes argument)
 {
     struct smtp_path path;
+    struct path_room room;
     struct bytes rest;
     struct mail_rcpt rcpt = {.orcpt = BYTES_EMPTY};
-    if (smtp_syntax_path(argument, SMTP_PATH_RECIPIENT, smtp_server_offers(s, SMTP_SERVER_SMTPUTF8),
-                         s->settings.address_max, &path, &rest) != ERR_OK) {
+    if (!read_path(s, argument, SMTP_PATH_RECIPIENT, &path, &room, &rest)) {
         smtp_server_error(s, &MAIL_STATUS(501, 5, 1, 3, "Invalid address"));
         return;
     }

@@ -14,7 +14,8 @@
 #include "net/smtp_syntax.h"
 
 /* RFC 5321 4.5.3.1.4 with what SIZE, BODY, AUTH=, DSN, SMTPUTF8 add comes to 1,800 or so. */
-#define SMTP_SERVER_LINE_MAX 2048
+#define SMTP_SERVER_LINE_MAX      2048
+#define SMTP_SERVER_LONG_LINE_MAX 8000 /* with XLONGADDR */
 /* Of a longer line, or of a chunk that nobody wants, so much is read to keep in step. */
 #define SMTP_SERVER_LINE_DROP_MAX  (64 * 1024)
 #define SMTP_SERVER_CHUNK_DROP_MAX (1024 * 1024)
@@ -78,6 +79,8 @@ struct smtp_server {
     bool login_has_user;                /* LOGIN's first response is here */
     bool auth_seen; /* secrets may turn up in any line: of unknown ones nothing is shown */
     size_t logon_failures;
+    struct bytes refused_mechanism; /* in SERVER_ASK_AUTH: 504 waits in the tarpit; static text */
+    bool refused_is_error;
 
     /* transaction */
     struct arena arena;
@@ -89,6 +92,7 @@ struct smtp_server {
     uint64_t text_since_ms, text_at_ms, text_octets; /* on the wire, for the data rate */
     struct mail_status failed; /* code 0: nothing yet stands against the message or chunk */
     bool failed_is_error;      /* counts towards protocol_errors_max */
+    bool close_after;
     struct {
         uint64_t size, left;
         bool last;

@@ -259,6 +259,30 @@ enum err smtp_syntax_path(struct bytes argument, enum smtp_path_kind kind, bool 
     return ERR_OK;
 }
 
+enum err smtp_syntax_local_path(struct bytes argument, enum smtp_path_kind kind, bool allow_utf8,
+                                struct smtp_path *out, struct bytes *rest)
+{
+    struct bytes prefix = kind == SMTP_PATH_SENDER ? BYTES("FROM:") : BYTES("TO:");
+    if (!bytes_starts_nocase(argument, prefix)) {
+        return ERR_SYNTAX;
+    }
+    size_t start = scan_blanks(argument, prefix.len);
+    bool bracketed = start < argument.len && argument.ptr[start] == '<';
+    start += bracketed;
+    size_t end = scan_local_part(argument, start, allow_utf8);
+    if (end == SCAN_FAILED || (bracketed && (end == argument.len || argument.ptr[end] != '>'))) {
+        return ERR_SYNTAX;
+    }
+    struct bytes local = bytes_sub(argument, start, end - start);
+    end += bracketed;
+    if (end < argument.len && !scan_is_blank((unsigned char)argument.ptr[end])) {
+        return ERR_SYNTAX;
+    }
+    *out = (struct smtp_path){.address = local, .local_part = local, .domain = BYTES_EMPTY};
+    *rest = bytes_from(argument, end);
+    return ERR_OK;
+}
+
 enum err smtp_syntax_mailbox(struct bytes text, bool allow_utf8, struct smtp_path *out)
 {
     return scan_mailbox(text, 0, allow_utf8, out) == text.len ? ERR_OK : ERR_SYNTAX;

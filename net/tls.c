@@ -7,6 +7,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include "core/bytes.h"
 #include "core/ipaddr.h"
@@ -204,6 +205,23 @@ enum err tls_context_client(const struct tls_settings *settings, struct tls_cont
     return context_new(settings, false, out, why);
 }
 
+const char *tls_context_objection(const struct tls_context *ctx, const char *name)
+{
+    X509 *certificate = SSL_CTX_get0_certificate(ctx->ssl);
+    if (!certificate)
+        return "there is none";
+    if (X509_cmp_current_time(X509_get0_notAfter(certificate)) < 0)
+        return "it has expired";
+    if (X509_cmp_current_time(X509_get0_notBefore(certificate)) > 0)
+        return "it is not valid yet";
+    struct bytes text = bytes_of(name);
+    if (text.len > 0 && text.ptr[text.len - 1] == '.')
+        text.len--;
+    bool named = text.len > 0 && X509_check_host(certificate, text.ptr, text.len, 0, NULL) == 1;
+    ERR_clear_error();
+    return named ? NULL : "it does not have this name";
+}
+
 struct tls_context *tls_context_ref(struct tls_context *ctx)
 {
     atomic_fetch_add_explicit(&ctx->refs, 1, memory_order_relaxed);
@@ -260,4 +278,39 @@ void tls_session_info(const SSL *ssl, struct tls_info *out)
     (void)snprintf(out->cipher, sizeof out->cipher, "%s", SSL_get_cipher_name(ssl));
     out->bits = SSL_get_cipher_bits(ssl, NULL);
     out->resumed = SSL_session_reused(ssl) == 1;
+}
+
+struct tls_session {
+    SSL_SESSION *ssl;
+};
+
+struct tls_session *tls_session_take(SSL *ssl)
+{
+    SSL_SESSION *session = SSL_get1_session(ssl);
+    struct tls_session *taken;
+
+    if (!session || !SSL_SESSION_is_resumable(session)) {
+        SSL_SESSION_free(session);
+        return NULL;
+    }
+    taken = MEM_NEW(struct tls_session);
+    taken->ssl = session;
+    return taken;
+}
+
+/* One that OpenSSL has withdrawn meanwhile, as its connection broke, is not offered. */
+void tls_session_offer(SSL *ssl, const struct tls_session *session)
+{
+    if (SSL_SESSION_is_resumable(session->ssl))
+        (void)SSL_set_session(ssl, session->ssl);
+    ERR_clear_error();
+}
+
+void tls_session_free(struct tls_session **session)
+{
+    if (!*session)
+        return;
+    SSL_SESSION_free((*session)->ssl);
+    mem_free(*session);
+    *session = NULL;
 }

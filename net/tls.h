@@ -11,6 +11,7 @@
 #include "core/err.h"
 
 struct tls_context;
+struct tls_session; /* to be resumed by a later connection (RFC 8446 2.2, RFC 5077); one thread's */
 
 struct tls_settings {
     const char *certificate; /* PEM file, leaf first; NULL: no server side */
@@ -31,7 +32,12 @@ MUST_USE enum err tls_context_server(const struct tls_settings *settings, struct
 /* Encrypts with whoever answers (opportunistic: no certificate check, RFC 7435). */
 MUST_USE enum err tls_context_client(const struct tls_settings *settings, struct tls_context **out,
                                      struct err_detail *why);
+/* What a client that knows us as NAME could have against the certificate of a server's context, and
+ * that can be seen from here: it has expired, is not valid yet, or has another name. NULL: nothing.
+ */
+const char *tls_context_objection(const struct tls_context *ctx, const char *name);
 struct tls_context *tls_context_ref(struct tls_context *ctx); /* any thread */
 void tls_context_unref(struct tls_context **ctx);             /* any thread */
+void tls_session_free(struct tls_session **session);
 
 #endif

@@ -262,15 +262,28 @@ const struct account *account_find(const struct account_set *set, struct bytes n
  * the same way. */
 const char *account_dummy_hash(const struct account_set *set, struct bytes name)
 {
-    size_t count = account_set_count(set), which = 0;
+    size_t count = account_set_count(set);
+    uint64_t which =
+        0xCBF29CE484222325u; /* FNV-1a, its bits mixed: every octet of the name counts */
     for (size_t i = 0; i < name.len; i++)
-        which = which * 31 + (unsigned char)bytes_lower(name.ptr[i]);
+        which = (which ^ (unsigned char)bytes_lower(name.ptr[i])) * 0x100000001B3u;
+    which = (which ^ which >> 32) * 0xBF58476D1CE4E5B9u;
+    which ^= which >> 32;
     for (size_t i = 0; i < count; i++) {
-        const struct account *a = &set->accounts[(which + i) % count];
+        const struct account *a = &set->accounts[(which % count + i) % count];
         if (!a->locked)
             return a->hash;
     }
     return DUMMY_OF_NOBODY;
+}
+
+struct account_trial account_trial_of(const struct account_set *set, struct bytes name)
+{
+    const struct account *account = account_find(set, name);
+    if (account && !account->locked)
+        return (struct account_trial){account->hash, account, NULL};
+    return (struct account_trial){account_dummy_hash(set, name), NULL,
+                                  account ? "the users file locks this user" : "no such user"};
 }
 
 size_t account_identities(const struct account *account,

@@ -50,8 +50,18 @@ const struct account *account_set_at(const struct account_set *set, size_t index
 /* Names compare as ASCII without case. NULL: none. SET may be NULL. Any thread. */
 const struct account *account_find(const struct account_set *set, struct bytes name);
 /* What to check a password against that belongs to nobody, so that it takes as long as for
- * somebody: the same each time for the same NAME, and never right. */
+ * somebody: the same each time for the same NAME. It may be somebody else's: a match says nothing.
+ */
 const char *account_dummy_hash(const struct account_set *set, struct bytes name);
+
+/* How a logon as NAME is judged: the password is checked against HASH, once, whoever NAME is, and
+ * counts only for an ACCOUNT. So who does not exist, or is locked, costs what the others cost. */
+struct account_trial {
+    const char *hash;
+    const struct account *account; /* NULL: refused, whatever the check says ... */
+    const char *reason;            /* ... and why, for the log alone */
+};
+struct account_trial account_trial_of(const struct account_set *set, struct bytes name);
 
 /* Writes ACCOUNT's identities, for rights_evaluate(); returns how many. Their names live as long
  * as the set. */

@@ -91,8 +91,10 @@ static void ask(struct explanation *x, struct explain_verdict *v, enum decide_st
                 const struct decide_facts *facts)
 {
     v->asked = true;
-    v->command = stage == DECIDE_MAIL ? "MAIL FROM" : "RCPT TO";
-    v->address = stage == DECIDE_MAIL ? facts->sender : facts->rcpt;
+    v->command = stage == DECIDE_MAIL   ? "MAIL FROM"
+                 : stage == DECIDE_RCPT ? "RCPT TO"
+                                        : "header From";
+    v->address = stage == DECIDE_RCPT ? facts->rcpt : facts->sender;
     v->verdict = decide(stage, facts, x->rules);
     x->accepted = x->accepted && v->verdict.accepted;
 }
@@ -121,20 +123,44 @@ static void rewrite_sender(struct explanation *x, const struct decide_facts *fac
         x->mail.rewritten = rewrite_outbound(rewrites, facts->sender);
 }
 
+/* As the session completes it (Exchange: DefaultDomain). */
+static struct bytes complete(const struct explanation *x, struct bytes address,
+                             char to[EXPLAIN_ADDRESS_MAX])
+{
+    const char *domain = x->match.connector->default_domain;
+    if (!domain || address.len == 0 || mail_domain(address).len > 0 ||
+        address.len + 1 + strlen(domain) >= EXPLAIN_ADDRESS_MAX)
+        return address;
+    snprintf(to, EXPLAIN_ADDRESS_MAX, BYTES_FMT "@%s", BYTES_ARG(address), domain);
+    return bytes_of(to);
+}
+
+/* The session looks at the field only where it could be refused; where not, so says decide(). */
+static void find_from_verdict(struct explanation *x)
+{
+    struct decide_facts facts = {.rights = x->rights, .principal = x->who[0].principal};
+    if (!x->query->header_from)
+        return;
+    facts.sender = bare_address(x->query->header_from);
+    facts.sender_domain = mail_domain(facts.sender);
+    facts.sender_entitled = x->account && account_may_send_as(x->account, facts.sender);
+    ask(x, &x->from, DECIDE_FROM, &facts);
+}
+
 /* A recipient is only reached through MAIL, so that MAIL is asked for it too. */
 static void find_verdicts(struct explanation *x)
 {
     const struct explain_query *q = x->query;
     struct decide_facts facts = {.rights = x->rights, .principal = x->who[0].principal};
     if (q->sender || q->rcpt) {
-        facts.sender = bare_address(q->sender);
+        facts.sender = complete(x, bare_address(q->sender), x->sender_completed);
         facts.sender_domain = mail_domain(facts.sender);
         facts.sender_entitled = x->account && account_may_send_as(x->account, facts.sender);
         x->mail.implied = !q->sender;
         ask(x, &x->mail, DECIDE_MAIL, &facts);
     }
     if (q->rcpt) {
-        facts.rcpt = bare_address(q->rcpt);
+        facts.rcpt = complete(x, bare_address(q->rcpt), x->rcpt_completed);
         facts.rcpt_domain = mail_domain(facts.rcpt);
         facts.rejected_domains = receive_connector_rejected_domains(x->match.connector);
         struct bytes asked = facts.rcpt;
@@ -156,6 +182,7 @@ bool explain(const struct ruleset *rules, const struct explain_query *query, boo
     if (x.match.connector) {
         find_identity(&x);
         find_verdicts(&x);
+        find_from_verdict(&x);
     } else {
         hinder(&x, "421 4.3.2 Service not available: no enabled connector with this binding has a "
                    "remote range that holds the client");

@@ -16,6 +16,7 @@ struct explain_query {
     bool tls;
     const char *sender; /* NULL: not asked */
     const char *rcpt;
+    const char *header_from; /* an address in the message's From or Sender */
 };
 
 /* Writes to OUT (text or JSON). Returns true if everything asked was accepted. */

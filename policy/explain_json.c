@@ -232,6 +232,7 @@ void explain_write_json(const struct explanation *x, FILE *out)
         write_identity(x, out);
     write_verdict(&x->mail, out, "mail");
     write_verdict(&x->rcpt, out, "rcpt");
+    write_verdict(&x->from, out, "header_from");
     write_route(x, out);
     fputs("\"notes\":[", out);
     for (size_t i = 0; i < x->note_count; i++) {

@@ -5,7 +5,8 @@
 #include "policy/decide.h"
 #include "policy/explain.h"
 
-#define EXPLAIN_NOTES_MAX 4
+#define EXPLAIN_NOTES_MAX   4
+#define EXPLAIN_ADDRESS_MAX 2200 /* beyond the longest of a session, rewritten */
 
 struct explain_verdict {
     bool asked;
@@ -26,11 +27,12 @@ struct explanation {
     size_t who_count;
     const struct account *account; /* NULL: nobody logs on, or there is no users file */
     rights_mask rights;
-    struct explain_verdict mail, rcpt;
+    struct explain_verdict mail, rcpt, from;
     bool route_asked;
     struct bytes route_domain;
     struct route route;
-    char rcpt_text[1024];                 /* the rewritten one, as it is decided about */
+    char sender_completed[EXPLAIN_ADDRESS_MAX], rcpt_completed[EXPLAIN_ADDRESS_MAX];
+    char rcpt_text[EXPLAIN_ADDRESS_MAX];  /* the rewritten one, as it is decided about */
     const char *notes[EXPLAIN_NOTES_MAX]; /* what else stands in the way */
     size_t note_count;
     bool accepted;

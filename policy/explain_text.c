@@ -157,6 +157,7 @@ void explain_write_text(const struct explanation *x, FILE *out)
     }
     write_verdict(&x->mail, out);
     write_verdict(&x->rcpt, out);
+    write_verdict(&x->from, out);
     write_route(x, out);
     label(out, "result");
     fprintf(out, "%s\n", x->accepted ? "accepted" : "REFUSED");

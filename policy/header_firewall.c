@@ -5,10 +5,10 @@ static const struct class_row {
     unsigned class;
     rights_mask accept, send;
 } class_rows[] = {
-    {HEADER_FIREWALL_ORGANIZATION, RIGHTS_ACCEPT_HEADERS_ORGANIZATION,
+    {HEADER_CLASS_ORGANIZATION, RIGHTS_ACCEPT_HEADERS_ORGANIZATION,
      RIGHTS_SEND_HEADERS_ORGANIZATION},
-    {HEADER_FIREWALL_FOREST, RIGHTS_ACCEPT_HEADERS_FOREST, RIGHTS_SEND_HEADERS_FOREST},
-    {HEADER_FIREWALL_ROUTING, RIGHTS_ACCEPT_HEADERS_ROUTING, RIGHTS_SEND_HEADERS_ROUTING},
+    {HEADER_CLASS_FOREST, RIGHTS_ACCEPT_HEADERS_FOREST, RIGHTS_SEND_HEADERS_FOREST},
+    {HEADER_CLASS_ROUTING, RIGHTS_ACCEPT_HEADERS_ROUTING, RIGHTS_SEND_HEADERS_ROUTING},
 };
 
 unsigned header_firewall_on_receive(rights_mask rights)
@@ -25,27 +25,6 @@ unsigned header_firewall_on_send(rights_mask rights)
     for (size_t i = 0; i < ARRAY_SIZE(class_rows); i++)
         classes |= rights & class_rows[i].send ? 0 : class_rows[i].class;
     return classes;
-}
-
-/* Every message's every field comes here: most are told by their first letter. */
-unsigned header_firewall_class(struct bytes name)
-{
-    char first = name.len ? bytes_lower(name.ptr[0]) : '\0';
-    if (first == 'r')
-        return bytes_equal_nocase(name, BYTES("Received")) ||
-                       bytes_starts_nocase(name, BYTES("Resent-"))
-                   ? HEADER_FIREWALL_ROUTING
-                   : 0;
-    if (first != 'x')
-        return 0;
-    if (bytes_starts_nocase(name, BYTES("X-MS-Exchange-Organization-")))
-        return HEADER_FIREWALL_ORGANIZATION;
-    return bytes_starts_nocase(name, BYTES("X-MS-Exchange-Forest-")) ? HEADER_FIREWALL_FOREST : 0;
-}
-
-bool header_firewall_strips(unsigned classes, struct bytes name)
-{
-    return classes & header_firewall_class(name);
 }
 
 const char *header_firewall_auth_as(enum rights_principal principal, rights_mask rights)

@@ -131,6 +131,8 @@ enum err iprange_parse(struct bytes text, bool classful, struct iprange *out,
 {
     struct bytes head, tail;
     struct ipaddr a;
+    if (text.len > IPRANGE_WRITTEN_MAX)
+        return fail(why, text, "is too long");
     text = bytes_trim(text);
     if (bytes_split(text, '-', &head, &tail))
         return parse_bounds(text, head, tail, out, why);

@@ -15,6 +15,9 @@ struct iprange {
     struct ipaddr first, last;
 };
 
+/* Whoever copies a range as it was written needs no more room than this. */
+#define IPRANGE_WRITTEN_MAX 128
+
 /* "192.0.2.1", "10.0.0.0/8" (host bits set: masked), "10.2.0.0(255.255.0.0)", "a-b", IPv6 alike.
  * CLASSFUL: a bare IPv4 network address gets its class's mask (the 2007 console). */
 MUST_USE enum err iprange_parse(struct bytes text, bool classful, struct iprange *out,

@@ -55,12 +55,13 @@ struct receive_connector {
     bool open_relay;          /* allow anonymous relay for the whole Internet */
     bool auth_stamps_enabled; /* X-MS-Exchange-Organization-AuthAs and its like are added */
 
-    const char *fqdn;   /* NULL: hostname */
-    const char *banner; /* NULL: built from fqdn; else begins with "220" */
+    const char *fqdn;           /* NULL: hostname */
+    const char *banner;         /* NULL: built from fqdn; else begins with "220" */
+    const char *default_domain; /* completes addresses without a domain; NULL: they are refused */
     bool require_tls, require_ehlo_domain, bare_linefeed_rejection_enabled;
     bool size_enabled, size_without_value;
     bool pipelining_enabled, delivery_status_notification_enabled, enhanced_status_codes_enabled;
-    bool eight_bit_mime_enabled, chunking_enabled, smtp_utf8_enabled;
+    bool eight_bit_mime_enabled, chunking_enabled, smtp_utf8_enabled, long_addresses_enabled;
     bool reject_reserved_top_level_recipient_domains;
     bool reject_reserved_second_level_recipient_domains;
     bool reject_single_label_recipient_domains;

@@ -41,6 +41,7 @@ struct send_connector { /* New-SendConnector, with its defaults */
     uint64_t smtp_max_messages_per_connection;
     uint64_t max_connections; /* to one destination: max_per_domain_outbound_connections */
     struct ipaddr source_ip_address;
+    bool protocol_logging_verbose;          /* protocol_logging_level */
     bool externally_secured;                /* SmartHostAuthMechanism ExternalAuthoritative */
     const struct rights_entry *permissions; /* of the Send rights */
     size_t permission_count;

@@ -109,41 +109,54 @@ static rights_mask rights_on(const struct ruleset_settings *s, const struct rece
 }
 
 /* Named users and groups count as somebody when an entry lets them submit. */
-static bool entry_gives_submit(const struct rights_entry *entries, size_t count, bool certificates)
+static bool entry_gives_submit(const struct rights_entry *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct rights_entry *e = &entries[i];
-        if (e->principal >= RIGHTS_PRINCIPAL_COUNT && (e->allow & ~e->deny & RIGHTS_SUBMIT) &&
-            (e->principal == RIGHTS_CERTIFICATE) == certificates)
+        if ((e->principal == RIGHTS_USER || e->principal == RIGHTS_GROUP) &&
+            (e->allow & ~e->deny & RIGHTS_SUBMIT))
             return true;
     }
     return false;
 }
 
-static bool named_can_submit(const struct ruleset_settings *s, const struct receive_connector *c,
-                             bool certificates)
-{
-    return entry_gives_submit(c->permissions, c->permission_count, certificates) ||
-           entry_gives_submit(s->server_permissions, s->server_permission_count, certificates);
-}
-
+/* Nobody can be a server, a partner or cert:NAME yet: that takes a client certificate. */
 static bool somebody_can_submit(const struct ruleset_settings *s, const struct receive_connector *c)
 {
-    static const enum rights_principal servers[] = {RIGHTS_EXCHANGE_SERVERS, RIGHTS_PARTNER_SERVERS,
-                                                    RIGHTS_LEGACY_SERVERS};
-    unsigned auth = c->auth_mechanism;
     if (rights_on(s, c, ruleset_first_principal(c)) & RIGHTS_SUBMIT)
         return true;
-    if ((auth & (RECEIVE_AUTH_BASIC | RECEIVE_AUTH_INTEGRATED)) &&
-        ((rights_on(s, c, RIGHTS_AUTHENTICATED_USERS) & RIGHTS_SUBMIT) ||
-         named_can_submit(s, c, false)))
-        return true;
-    if (!(auth & (RECEIVE_AUTH_TLS | RECEIVE_AUTH_EXCHANGE_SERVER)))
-        return false;
-    for (size_t i = 0; i < ARRAY_SIZE(servers); i++)
-        if (rights_on(s, c, servers[i]) & RIGHTS_SUBMIT)
-            return true;
-    return named_can_submit(s, c, true);
+    return (c->auth_mechanism & RECEIVE_AUTH_BASIC) &&
+           ((rights_on(s, c, RIGHTS_AUTHENTICATED_USERS) & RIGHTS_SUBMIT) ||
+            entry_gives_submit(c->permissions, c->permission_count) ||
+            entry_gives_submit(s->server_permissions, s->server_permission_count));
+}
+
+/* Some that would be let in if they could say who they are. */
+static bool somebody_needs_certificate(const struct ruleset_settings *s,
+                                       const struct receive_connector *c)
+{
+    return (rights_on(s, c, RIGHTS_EXCHANGE_SERVERS) | rights_on(s, c, RIGHTS_PARTNER_SERVERS) |
+            rights_on(s, c, RIGHTS_LEGACY_SERVERS)) &
+           RIGHTS_SUBMIT;
+}
+
+static void check_usable(struct ruleset_check *check, const struct receive_connector *c)
+{
+    const struct ruleset_settings *s = check->settings;
+    if (somebody_can_submit(s, c))
+        return;
+    if (somebody_needs_certificate(s, c))
+        ruleset_warn(check, c->origin,
+                     "receive connector \"%s\": nobody can use it: only servers and partners may "
+                     "submit, and in this version nobody can prove to be one by a certificate; "
+                     "ExternalAuthoritative in auth_mechanism takes whoever is in "
+                     "remote_ip_ranges for a server",
+                     c->name);
+    else
+        ruleset_warn(check, c->origin,
+                     "receive connector \"%s\": nobody can use it: no permission group and no "
+                     "entry gives ms-Exch-SMTP-Submit to anyone whom auth_mechanism lets in",
+                     c->name);
 }
 
 static int range_compare(const void *left, const void *right)
@@ -273,11 +286,7 @@ void ruleset_check_receive(struct ruleset_check *check)
         if (c.banner && !bytes_starts_nocase(bytes_of(c.banner), BYTES("220")))
             ruleset_fault(check, c.origin, "receive connector \"%s\": banner: begins with \"220\"",
                           c.name);
-        if (!somebody_can_submit(s, &c))
-            ruleset_warn(check, c.origin,
-                         "receive connector \"%s\": nobody can use it: no permission group and no "
-                         "entry gives ms-Exch-SMTP-Submit to anyone whom auth_mechanism lets in",
-                         c.name);
+        check_usable(check, &c);
     }
     ruleset_check_names(check, "receive connector", names, s->receive_count);
     mem_free(names);

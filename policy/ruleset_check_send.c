@@ -33,6 +33,20 @@ static void check_domain(struct ruleset_check *check, const struct accepted_doma
                       name, domain_type_name(d->type));
 }
 
+/* What we complete an address with is ours. */
+static void check_default_domains(struct ruleset_check *check, const struct domain_set *domains)
+{
+    const struct ruleset_settings *s = check->settings;
+    for (size_t i = 0; i < s->receive_count; i++) {
+        const struct receive_connector *c = &s->receive[i];
+        if (c->default_domain && !domain_set_find(domains, bytes_of(c->default_domain)))
+            ruleset_fault(check, c->origin,
+                          "receive connector \"%.64s\": default_domain: \"%.100s\" is no accepted "
+                          "domain",
+                          ruleset_text(c->name), c->default_domain);
+    }
+}
+
 void ruleset_check_domains(struct ruleset_check *check)
 {
     const struct ruleset_settings *s = check->settings;
@@ -54,8 +68,11 @@ void ruleset_check_domains(struct ruleset_check *check)
     mem_free(names);
     struct domain_set *set = NULL;
     struct err_detail why;
-    if (!check->faulty && domain_set_build(s->domains, s->domain_count, &set, &why) != ERR_OK)
+    enum err e = domain_set_build(s->domains, s->domain_count, &set, &why);
+    if (e != ERR_OK && !check->faulty)
         ruleset_fault(check, "", "%s", why.text); /* equal but for a final dot */
+    if (e == ERR_OK)
+        check_default_domains(check, set);
     domain_set_free(&set);
 }
 
@@ -119,13 +136,14 @@ static void check_spaces(struct ruleset_check *check, const struct send_connecto
     }
 }
 
-/* Mail for a relay domain must leave again. A wildcard is asked about with a name below it. */
-static void check_relay_domain(struct ruleset_check *check, const struct accepted_domain *d,
+/* Mail for any domain must leave again: there are no mailboxes here. A wildcard is asked about with
+ * a name below it. */
+static void check_domain_route(struct ruleset_check *check, const struct accepted_domain *d,
                                const struct domain_set *domains)
 {
     const struct ruleset_settings *s = check->settings;
     char name[300];
-    if (d->type == DOMAIN_AUTHORITATIVE || strlen(d->name) > 256)
+    if (strlen(d->name) > 256)
         return;
     struct bytes parts[] = {is_wildcard(d->name) ? BYTES("x") : BYTES_EMPTY,
                             bytes_from(bytes_of(d->name), is_wildcard(d->name) ? 1 : 0)};
@@ -158,7 +176,7 @@ static void check_routes(struct ruleset_check *check)
     if (domain_set_build(s->domains, s->domain_count, &domains, NULL) != ERR_OK)
         return; /* reported already */
     for (size_t i = 0; i < s->domain_count; i++)
-        check_relay_domain(check, &s->domains[i], domains);
+        check_domain_route(check, &s->domains[i], domains);
     domain_set_free(&domains);
 }
 

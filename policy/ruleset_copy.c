@@ -35,6 +35,7 @@ static void copy_receive(struct arena *arena, const struct receive_connector *fr
     to->comment = copy_text(arena, from->comment);
     to->fqdn = copy_text(arena, from->fqdn);
     to->banner = copy_text(arena, from->banner);
+    to->default_domain = copy_text(arena, from->default_domain);
     to->bindings = copy_array(arena, from->bindings, sizeof *from->bindings, from->binding_count);
     struct receive_connector_range *ranges =
         ARENA_NEW_ARRAY(arena, struct receive_connector_range, from->range_count);

@@ -2,18 +2,66 @@
 
 #include <stdio.h>
 
+#include "core/header_class.h"
+#include "core/header_filter.h"
+
 #define BLOCK 16384
+
+/* The original without what tells of our own network, and of others' (Exchange's header firewall:
+ * of an original that goes back, all three classes go, whoever gets it). Read piece by piece. */
+struct original {
+    const struct spool_message *message;
+    uint64_t at, until; /* of the spool's text */
+    struct header_filter filter;
+    char *block;
+    struct bytes rest; /* of BLOCK */
+    bool over, failed;
+};
+
+static void original_open(struct original *o, const struct spool_message *m, uint64_t until,
+                          char *block)
+{
+    *o = (struct original){
+        .message = m,
+        .until = until,
+        .filter = {.strips = header_class_strips, .classes = HEADER_CLASS_ALL},
+        .block = block,
+    };
+}
+
+/* The next piece, good until the next call; false at the end, or when it cannot be read. */
+static bool original_next(struct original *o, struct bytes *piece)
+{
+    *piece = BYTES_EMPTY;
+    while (piece->len == 0 && !o->over) {
+        uint64_t left = o->until - o->at;
+        size_t len = left < BLOCK ? (size_t)left : BLOCK;
+        if (o->rest.len > 0) {
+            *piece = header_filter_next(&o->filter, &o->rest);
+        } else if (len > 0) {
+            o->over = o->failed = spool_read_text(o->message, o->at, o->block, len) != ERR_OK;
+            o->rest = bytes_make(o->block, o->failed ? 0 : len);
+            o->at += len;
+        } else {
+            *piece = header_filter_end(&o->filter);
+            o->over = true;
+        }
+    }
+    return piece->len > 0;
+}
 
 /* What a first reading finds out about the text, or about its header only. */
 struct survey {
+    uint64_t octets;
     uint64_t header_octets; /* up to the empty line, which is not counted */
     uint64_t line_octets;
     bool in_header, after_cr, plain_header, plain;
 };
 
 /* RFC 5322 2.1.1 and RFC 2045 2.7: what may travel as "7bit". */
-static void survey_octet(struct survey *s, unsigned char c, uint64_t at)
+static void survey_octet(struct survey *s, unsigned char c)
 {
+    s->octets++;
     bool bad = c >= 0x80 || c == 0 || (c == '\n') != s->after_cr;
     if (c != '\n' && c != '\r' && ++s->line_octets > 998)
         bad = true;
@@ -27,28 +75,23 @@ static void survey_octet(struct survey *s, unsigned char c, uint64_t at)
     if (s->line_octets == 0 && s->in_header)
         s->in_header = false;
     else if (s->in_header)
-        s->header_octets = at + 1;
+        s->header_octets = s->octets;
     s->line_octets = 0;
 }
 
-/* Reads UNTIL octets, or up to the empty line when that is all that is wanted. */
-static bool survey_text(const struct spool_message *m, uint64_t until, bool header_only,
-                        struct survey *s, char *block)
+/* Reads all of O, or up to the empty line when that is all that is wanted. */
+static bool survey_text(struct original *o, bool header_only, struct survey *s)
 {
+    struct bytes piece;
     *s = (struct survey){.in_header = true, .plain_header = true, .plain = true};
-    for (uint64_t at = 0; at < until && (s->in_header || !header_only);) {
-        size_t len = until - at < BLOCK ? (size_t)(until - at) : BLOCK;
-        if (spool_read_text(m, at, block, len))
-            return false;
-        for (size_t i = 0; i < len; i++)
-            survey_octet(s, (unsigned char)block[i], at + i);
-        at += len;
-    }
+    while ((s->in_header || !header_only) && original_next(o, &piece))
+        for (size_t i = 0; i < piece.len; i++)
+            survey_octet(s, (unsigned char)piece.ptr[i]);
     s->plain &= !s->after_cr;
     /* A text that ends, or is cut, within its header: the last line counts if nothing else does. */
     if (s->in_header && s->header_octets == 0)
-        s->header_octets = until;
-    return true;
+        s->header_octets = s->octets;
+    return !o->failed;
 }
 
 /* RFC 2045 6.7. CR LF stays a line end; a CR or LF alone, a dot that begins a line and a blank that
@@ -114,22 +157,21 @@ static void quote_end(struct quoter *q)
         quote_one(q, '\r', true);
 }
 
-static bool copy_text(struct dsn_out *out, const struct spool_message *m, uint64_t octets,
-                      bool quote, char *block)
+/* The first OCTETS of O, which the survey has seen. */
+static bool copy_text(struct dsn_out *out, struct original *o, uint64_t octets, bool quote)
 {
     struct quoter q = {.out = out};
-    for (uint64_t at = 0; at < octets;) {
-        size_t len = octets - at < BLOCK ? (size_t)(octets - at) : BLOCK;
-        if (spool_read_text(m, at, block, len))
-            return false;
-        for (size_t i = 0; quote && i < len; i++)
-            quote_octet(&q, (unsigned char)block[i]);
+    struct bytes piece;
+    while (octets > 0 && original_next(o, &piece)) {
+        piece = bytes_sub(piece, 0, octets < piece.len ? (size_t)octets : piece.len);
+        octets -= piece.len;
+        for (size_t i = 0; quote && i < piece.len; i++)
+            quote_octet(&q, (unsigned char)piece.ptr[i]);
         if (!quote)
-            dsn_out_bytes(out, bytes_make(block, len));
-        at += len;
+            dsn_out_bytes(out, piece);
     }
     quote_end(&q);
-    return true;
+    return !o->failed;
 }
 
 /* RFC 3461 4.3: RET is about failures; other reports return the header. */
@@ -146,18 +188,21 @@ bool dsn_write_original(struct dsn_out *out, const struct dsn_facts *facts, stru
 {
     const struct spool_message *m = facts->original;
     char *block = arena_alloc(arena, BLOCK);
+    struct original o;
     struct survey s;
     bool full = want_full(facts);
     uint64_t until = m->meta.octets;
     if (!full && until > DSN_HEADER_MAX)
         until = DSN_HEADER_MAX;
-    if (!survey_text(m, until, !full, &s, block))
+    original_open(&o, m, until, block);
+    if (!survey_text(&o, !full, &s))
         return false;
+    original_open(&o, m, until, block); /* what is copied is what was surveyed, to the octet */
     /* message/rfc822 takes no encoding that would make it 7-bit (RFC 2046 5.2.1). */
     full = full && s.plain;
     if (full) {
         dsn_out_text(out, "Content-Type: message/rfc822\r\n\r\n");
-        return copy_text(out, m, m->meta.octets, false, block);
+        return copy_text(out, &o, s.octets, false);
     }
     if (s.header_octets > DSN_HEADER_MAX)
         s.header_octets = DSN_HEADER_MAX;
@@ -165,5 +210,5 @@ bool dsn_write_original(struct dsn_out *out, const struct dsn_facts *facts, stru
     if (!s.plain_header)
         dsn_out_text(out, "Content-Transfer-Encoding: quoted-printable\r\n");
     dsn_out_text(out, "\r\n");
-    return copy_text(out, m, s.header_octets, !s.plain_header, block);
+    return copy_text(out, &o, s.header_octets, !s.plain_header);
 }

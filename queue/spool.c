@@ -43,48 +43,76 @@ static enum err check_settings(const struct spool_settings *s, struct err_detail
     return ERR_OK;
 }
 
-/* Is NAME exactly what we call a log's directory? */
-static bool parse_name(const char *name, unsigned *number)
-{
-    char again[SPOOL_NAME_SIZE];
-    if (strncmp(name, "log-", 4) != 0)
-        return false;
-    *number = (unsigned)strtoul(name + 4, NULL, 10);
-    return strcmp(name, spool_log_name(*number, again)) == 0;
-}
-
 /* What earlier starts left behind, with more writers perhaps. */
-static enum err logs_find(const struct spool_log *first, bool wanted[SPOOL_LOGS],
+struct found_logs {
+    bool there[SPOOL_LOGS];
+    uint64_t floors[SPOOL_LOGS]; /* of those that ended: where their ids go on */
+};
+
+static enum err logs_find(const struct spool_log *first, char **names, struct found_logs *found,
                           struct err_detail *why)
 {
-    enum err err = ERR_OK;
     unsigned number;
-    char **names = first->io->list(first->io, first->root_fd);
-    if (!names)
-        return err_set_errno(why, errno, "%s cannot be listed", first->path);
-    for (char **name = names; *name && err == ERR_OK; name++) {
-        if (!parse_name(*name, &number))
+    uint64_t next_id;
+    for (char **name = names; *name; name++) {
+        if (spool_ended_name_parse(*name, &next_id)) {
+            uint64_t *floor = &found->floors[spool_log_of(next_id)];
+            *floor = next_id > *floor ? next_id : *floor;
+        }
+        if (!spool_log_name_parse(*name, &number))
             continue;
-        if (number > 0 && number < SPOOL_LOGS)
-            wanted[number] = true;
-        else
-            err = err_set(why, ERR_LIMIT, "%s/%s: logs have numbers from 1 to %u", first->path,
-                          *name, (unsigned)SPOOL_LOGS - 1);
+        if (number == 0 || number >= SPOOL_LOGS)
+            return err_set(why, ERR_LIMIT, "%s/%s: logs have numbers from 1 to %u", first->path,
+                           *name, (unsigned)SPOOL_LOGS - 1);
+        found->there[number] = true;
     }
-    io_list_free(&names);
+    return ERR_OK;
+}
+
+/* The name of one that has ended is needed until a segment's header says as much. */
+static void ended_clean(const struct spool *spool, char **names, const struct found_logs *found)
+{
+    uint64_t next_id;
+    for (char **name = names; *name; name++) {
+        if (!spool_ended_name_parse(*name, &next_id))
+            continue;
+        unsigned number = spool_log_of(next_id);
+        const struct spool_log *log = spool->logs[number];
+        bool needed = next_id == found->floors[number] && !(log && log->active);
+        spool_ended_clean(spool->logs[0], next_id, needed);
+    }
+}
+
+static enum err others_open(struct spool *spool, const struct spool_settings *settings,
+                            const struct found_logs *found, struct err_detail *why)
+{
+    struct spool_log *first = spool->logs[0];
+    enum err err = ERR_OK;
+    for (unsigned i = 1; i < SPOOL_LOGS && err == ERR_OK; i++) {
+        struct spool_log_place place = {first, i, i >= spool->writers, found->floors[i]};
+        if (found->there[i] || !place.surplus)
+            err = spool_log_open(settings, first->io, &place, &spool->logs[i], why);
+    }
     return err;
 }
 
 static enum err logs_open(struct spool *spool, const struct spool_settings *settings, struct io *io,
                           struct err_detail *why)
 {
-    bool wanted[SPOOL_LOGS] = {false};
-    enum err err = spool_log_open(settings, io, NULL, 0, &spool->logs[0], why);
+    struct found_logs found = {0};
+    struct spool_log_place place = {0};
+    enum err err = spool_log_open(settings, io, &place, &spool->logs[0], why);
+    if (err != ERR_OK)
+        return err;
+    char **names = io->list(io, spool->logs[0]->root_fd);
+    if (!names)
+        return err_set_errno(why, errno, "%s cannot be listed", spool->logs[0]->path);
+    err = logs_find(spool->logs[0], names, &found, why);
     if (err == ERR_OK)
-        err = logs_find(spool->logs[0], wanted, why);
-    for (unsigned i = 1; i < SPOOL_LOGS && err == ERR_OK; i++)
-        if (wanted[i] || i < spool->writers)
-            err = spool_log_open(settings, io, spool->logs[0], i, &spool->logs[i], why);
+        err = others_open(spool, settings, &found, why);
+    if (err == ERR_OK)
+        ended_clean(spool, names, &found);
+    io_list_free(&names);
     return err;
 }
 
@@ -213,6 +241,15 @@ enum err spool_read(struct spool *spool, const struct spool_ref *ref, struct are
         return spool_log_read(log, ref, arena, out, why);
     *out = (struct spool_message){.ref = *ref, .segment_fd = -1, .big_fd = -1};
     return err_set(why, ERR_NOTFOUND, "message %" PRIu64 ": there is no such log", ref->id);
+}
+
+enum err spool_read_recent(struct spool *spool, const struct spool_ref *ref, struct arena *arena,
+                           struct spool_message *out, struct err_detail *why)
+{
+    struct spool_log *log = log_of(spool, ref);
+    if (log && spool_log_read_recent(log, ref, arena, out))
+        return ERR_OK;
+    return spool_read(spool, ref, arena, out, why);
 }
 
 void spool_outcome_write(struct spool *spool, const struct spool_ref *ref,

@@ -71,13 +71,14 @@ struct spool_outcome {
 };
 
 struct spool;
+struct spool_recent;
 struct spool_log;
 
 /* Opens or creates, takes the lock, and recovers: reads footers, and of segments without one every
  * record; sets malformed records aside (spool_quarantined). Refuses a directory that is not ours,
  * world-writable, a symbolic link, or locked; names it in WHY. Bodies in big files without a record
  * are removed. A log beyond settings->writers that is there is opened too: it takes no new messages
- * and drains. */
+ * and drains, and a start that finds it empty ends it. */
 MUST_USE enum err spool_open(const struct spool_settings *settings, struct io *io,
                              struct spool **out, struct err_detail *why);
 /* Live messages found by spool_open(), log by log about in the order they came; OUTCOME has the
@@ -116,6 +117,9 @@ MUST_USE enum err spool_append(struct spool_txn *txn, struct bytes text);
 
 struct spool_committed {
     enum err err; /* ERR_OK: durable. Else 451 or 452: nothing of it is left */
+    /* Not ERR_OK, and the disk did not even take a note that the message does not count: the next
+     * start may find it. Neither yes nor no would be true: the client gets no answer. */
+    bool doubtful;
     struct spool_ref ref;
 };
 typedef void (*spool_done)(void *owner, const struct spool_committed *result);
@@ -140,13 +144,19 @@ struct spool_message {
     struct spool_log *spool;
     int segment_fd;
     uint64_t body_at;
-    int big_fd;       /* -1: inline */
-    const char *text; /* the body, if it came along with the envelope: in the arena */
+    int big_fd;                  /* -1: inline */
+    const char *text;            /* the body, if it came along with the envelope: in the arena */
+    struct spool_recent *recent; /* owns envelope and text, if they did not come from the disk */
 };
 /* Envelope and meta into ARENA; the text has been checked when it returns. ERR_CORRUPT: the record
  * fails its checks; ERR_NOTFOUND: the message has gone. Must be closed. */
 MUST_USE enum err spool_read(struct spool *spool, const struct spool_ref *ref, struct arena *arena,
                              struct spool_message *out, struct err_detail *why);
+/* The same, but what was committed a moment ago and has not been read yet comes from memory: for
+ * the first delivery. */
+MUST_USE enum err spool_read_recent(struct spool *spool, const struct spool_ref *ref,
+                                    struct arena *arena, struct spool_message *out,
+                                    struct err_detail *why);
 MUST_USE enum err spool_read_text(const struct spool_message *m, uint64_t at, char *to, size_t len);
 void spool_message_close(struct spool_message *m);
 

@@ -98,18 +98,6 @@ static enum err segment_open(struct spool_files *r, uint32_t slot, const char *n
     return err;
 }
 
-/* The slot, if NAME is exactly what we call a file with PREFIX. */
-static bool parse_name(const char *name, const char *prefix, uint32_t *slot)
-{
-    char again[SPOOL_NAME_SIZE];
-    size_t len = strlen(prefix);
-    if (strncmp(name, prefix, len) != 0)
-        return false;
-    *slot = (uint32_t)strtoul(name + len, NULL, 16) & (SPOOL_SLOTS - 1);
-    snprintf(again, sizeof again, "%s%03x", prefix, (unsigned)*slot);
-    return strcmp(name, again) == 0;
-}
-
 static void sort_latest_first(struct spool_files *r)
 {
     for (size_t i = 1; i < r->count; i++) {
@@ -138,7 +126,7 @@ enum err spool_files_find(struct spool_files *r, struct err_detail *why)
         return err_set_errno(why, errno, "%s/segments cannot be listed", spool->path);
     bool *damaged = MEM_NEW_ARRAY(bool, SPOOL_SLOTS);
     for (char **name = names; *name && err == ERR_OK; name++) {
-        if (!parse_name(*name, "seg-", &slot))
+        if (!spool_segment_name_parse(*name, "seg-", &slot))
             continue;
         err = segment_open(r, slot, *name, why);
         damaged[slot] = err == ERR_CORRUPT;
@@ -146,10 +134,10 @@ enum err spool_files_find(struct spool_files *r, struct err_detail *why)
             err = ERR_OK;
     }
     for (char **name = names; *name && err == ERR_OK; name++) {
-        if (parse_name(*name, "seg-", &slot)) {
+        if (spool_segment_name_parse(*name, "seg-", &slot)) {
             if (damaged[slot])
                 whole_file_aside(spool, *name);
-        } else if (parse_name(*name, "new-", &slot)) {
+        } else if (spool_segment_name_parse(*name, "new-", &slot)) {
             (void)spool->io->unlinkat(spool->io, spool->segments_fd, *name, 0);
         } else {
             LOG(LOG_WARNING, "spool_unknown_file", LOG_STR("path", spool->path),

@@ -14,6 +14,8 @@
  *   log-<n>/           another log, 1 to 15 in decimal, with all of the above in it. This
  *                      directory itself is log 0. The top 8 bits of a message id are the number
  *                      of its log, those of next id too; logs say nothing of each other.
+ *   ended-<next id>/   a log that has ended, 16 lower-case hex digits. It holds nothing that
+ *                      counts; ids of its log go on from there, should there be one again.
  *
  * Segment file: a header of 4096 bytes, then records, each at a multiple of 8; once it is sealed
  * a footer, which ends where the file ends.
@@ -166,10 +168,31 @@
 #define SPOOL_RCPTS_MAX       262144
 #define SPOOL_DONE_IDS_MAX    8192
 
+#define SPOOL_LOGS      16
+#define SPOOL_LOG_SHIFT 56 /* the bits of an id above: the number of its log */
+#define SPOOL_NAME_SIZE 64
+
 static inline uint32_t spool_generation_slot(uint64_t generation)
 {
     return (uint32_t)(generation & (SPOOL_SLOTS - 1));
 }
+
+static inline unsigned spool_log_of(uint64_t id)
+{
+    return (unsigned)(id >> SPOOL_LOG_SHIFT);
+}
+
+/* --- Names. Parsing: false, NAME is not exactly one of these --- */
+
+char *spool_log_name(unsigned number, char to[SPOOL_NAME_SIZE]);
+bool spool_log_name_parse(const char *name, unsigned *number);
+char *spool_ended_name(uint64_t next_id, char to[SPOOL_NAME_SIZE]);
+bool spool_ended_name_parse(const char *name, uint64_t *next_id);
+char *spool_segment_name(uint32_t slot, char to[SPOOL_NAME_SIZE]);
+/* PREFIX: "seg-" or "new-". */
+bool spool_segment_name_parse(const char *name, const char *prefix, uint32_t *slot);
+char *spool_big_name(uint64_t id, char to[SPOOL_NAME_SIZE]);
+bool spool_big_name_parse(const char *name, uint64_t *id);
 
 /* --- Integers and hash --- */
 

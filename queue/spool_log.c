@@ -10,12 +10,6 @@
 
 /* --- Opening --- */
 
-char *spool_log_name(unsigned number, char to[SPOOL_NAME_SIZE])
-{
-    snprintf(to, SPOOL_NAME_SIZE, "log-%u", number);
-    return to;
-}
-
 /* PATH of the spool, or a folder in it. */
 static char *path_of(const struct spool_log *first, unsigned number, const char *path)
 {
@@ -34,13 +28,14 @@ static char *path_of(const struct spool_log *first, unsigned number, const char 
 }
 
 static struct spool_log *log_new(const struct spool_settings *settings, struct io *io,
-                                 const struct spool_log *first, unsigned number)
+                                 const struct spool_log_place *place)
 {
     struct spool_log *spool = MEM_NEW(struct spool_log);
-    spool->number = number;
-    spool->first = first;
+    spool->number = place->number;
+    spool->first = place->first;
+    spool->id_floor = place->id_floor;
     spool->settings = *settings;
-    spool->path = path_of(first, number, settings->path);
+    spool->path = path_of(place->first, place->number, settings->path);
     spool->settings.path = spool->path;
     spool->io = io;
     spool->root_fd = spool->segments_fd = spool->big_fd = -1;
@@ -68,16 +63,18 @@ static enum err first_segment(struct spool_log *spool, struct err_detail *why)
 }
 
 enum err spool_log_open(const struct spool_settings *settings, struct io *io,
-                        const struct spool_log *first, unsigned number, struct spool_log **out,
+                        const struct spool_log_place *place, struct spool_log **out,
                         struct err_detail *why)
 {
-    struct spool_log *spool = log_new(settings, io, first, number);
+    struct spool_log *spool = log_new(settings, io, place);
+    *out = NULL;
     enum err err = spool_directories_open(spool, why);
     if (err == ERR_OK)
         err = spool_recover(spool, why);
-    if (err == ERR_OK)
+    bool ended = err == ERR_OK && place->surplus && spool_ended_try(spool);
+    if (err == ERR_OK && !ended)
         err = first_segment(spool, why);
-    if (err != ERR_OK) {
+    if (err != ERR_OK || ended) {
         spool_log_free(&spool);
         return err;
     }
@@ -112,6 +109,7 @@ void spool_log_free(struct spool_log **spool)
     ASSERT(!s->started);
     mailbox_free(&s->mailbox);
     drop_queued(s);
+    spool_recent_clear(s);
     spool_recovered_free(s);
     for (size_t i = 0; i < SPOOL_SLOTS; i++) {
         if (s->slots[i].fd >= 0)

@@ -30,9 +30,6 @@
 #define SPOOL_READ_BYTES     (16 * 1024)   /* one pread brings envelope and small bodies */
 #define SPOOL_SLOTS_SPARE    16            /* with fewer free slots segments are emptied sooner */
 #define SPOOL_PROMISE_MAX    (1ULL << 40)
-#define SPOOL_NAME_SIZE      64
-#define SPOOL_LOGS           16
-#define SPOOL_LOG_SHIFT      56  /* the bits of an id above: the number of its log */
 #define SPOOL_HOMES          512 /* that are told apart */
 
 /* --- Segments --- */
@@ -128,6 +125,25 @@ void spool_moved_remove(struct spool_moved *moved, uint64_t id);
 bool spool_moved_get(struct spool_moved *moved, uint64_t id, struct spool_ref *out);
 void spool_moved_free(struct spool_moved *moved);
 
+/* --- Committed a moment ago, and not read yet: see spool_recent.c --- */
+
+#define SPOOL_RECENT 1024
+
+struct spool_recent {
+    struct spool_log *spool;
+    uint64_t id;
+    uint8_t *head, *body; /* as a transaction has them */
+    uint32_t head_len;
+    int big_fd;
+};
+struct spool_txn;
+/* Durable now: takes the pieces of TXN, if they are small. Any thread. */
+void spool_recent_put(struct spool_txn *txn);
+/* The caller's now; NULL: not there. Any thread. */
+struct spool_recent *spool_recent_take(struct spool_log *spool, uint64_t id);
+void spool_recent_free(struct spool_recent **recent);
+void spool_recent_clear(struct spool_log *spool);
+
 /* --- Work for the writer --- */
 
 struct spool_txn {
@@ -204,6 +220,7 @@ struct spool_done_id {
 struct spool_log {
     unsigned number;
     const struct spool_log *first; /* NULL: this is it */
+    uint64_t id_floor;             /* ids below have been handed out */
     struct spool_settings settings;
     char *path;
     struct io *io;
@@ -247,6 +264,8 @@ struct spool_log {
 
     /* spool_open()'s, then of the one thread that asks for it. */
     struct spool_recovered *recovered;
+    struct spool_recent *_Atomic recent[SPOOL_RECENT];
+    _Atomic unsigned recent_big;
 
     struct spool_segment slots[SPOOL_SLOTS];
 };
@@ -261,17 +280,16 @@ struct spool {
     struct mailbox *_Atomic homes[SPOOL_HOMES];
 };
 
-static inline unsigned spool_log_of(uint64_t id)
-{
-    return (unsigned)(id >> SPOOL_LOG_SHIFT);
-}
-
 /* --- spool_log.c, and what one log does of spool.h --- */
-char *spool_log_name(unsigned number, char to[SPOOL_NAME_SIZE]);
-/* FIRST: log 0, in whose directory the others live; NULL for itself. */
+struct spool_log_place {
+    const struct spool_log *first; /* log 0, in whose directory the others live; NULL for itself */
+    unsigned number;
+    bool surplus;      /* takes no messages in: if it has none it is ended, and OUT is NULL */
+    uint64_t id_floor; /* ids below were handed out before it ended; 0: it never did */
+};
 MUST_USE enum err spool_log_open(const struct spool_settings *settings, struct io *io,
-                                 const struct spool_log *first, unsigned number,
-                                 struct spool_log **out, struct err_detail *why);
+                                 const struct spool_log_place *place, struct spool_log **out,
+                                 struct err_detail *why);
 void spool_log_free(struct spool_log **spool);
 bool spool_log_recovered_next(struct spool_log *spool, size_t max, spool_each each, void *owner);
 void spool_log_each_recovered(struct spool_log *spool, spool_each each, void *owner);
@@ -282,10 +300,19 @@ struct spool_txn *spool_log_begin(struct spool_log *spool, struct mailbox *home)
 MUST_USE enum err spool_log_read(struct spool_log *spool, const struct spool_ref *ref,
                                  struct arena *arena, struct spool_message *out,
                                  struct err_detail *why);
+bool spool_log_read_recent(struct spool_log *spool, const struct spool_ref *ref,
+                           struct arena *arena, struct spool_message *out);
 void spool_log_outcome(struct spool_log *spool, const struct spool_ref *ref,
                        const struct spool_outcome *outcome);
 void spool_log_done(struct spool_log *spool, const struct spool_ref *ref);
 void spool_log_quarantine(struct spool_log *spool, const struct spool_ref *ref, const char *why);
+
+/* --- spool_ended.c --- */
+/* True: the log has been ended, and is to be closed. */
+bool spool_ended_try(struct spool_log *spool);
+/* A log that ended before, in the directory of FIRST, whose names have been synced. NEEDED: its
+ * name still says what nothing else does. */
+void spool_ended_clean(const struct spool_log *first, uint64_t next_id, bool needed);
 
 /* --- spool_directory.c --- */
 /* Opens or makes them, checks them, takes the lock. */
@@ -293,7 +320,6 @@ MUST_USE enum err spool_directories_open(struct spool_log *spool, struct err_det
 void spool_directories_close(struct spool_log *spool);
 
 /* --- spool_segment.c --- */
-char *spool_segment_name(uint32_t slot, char to[SPOOL_NAME_SIZE]);
 bool spool_generation_exists(const struct spool_log *spool, uint64_t generation);
 /* For reading: counted, to be given back. NULL: that generation is gone. Any thread. */
 struct spool_segment *spool_segment_hold(struct spool_log *spool, uint64_t generation);
@@ -395,7 +421,6 @@ void spool_recovered_begin(struct spool_log *spool);
 
 /* --- spool_txn.c --- */
 void spool_orphan_keep(struct spool_log *spool, uint64_t id); /* the writer's */
-char *spool_big_name(uint64_t id, char to[SPOOL_NAME_SIZE]);
 void spool_txn_complete(struct spool_txn *txn, enum err err); /* to its home */
 void spool_txn_free(struct spool_txn *txn);
 

@@ -1,4 +1,5 @@
-/* Out again: any thread, no lock. One pread brings the envelope and a small body. */
+/* Out again: any thread, no lock. One pread brings the envelope and a small body, or none for what
+ * was committed just now. */
 #include "queue/spool_private.h"
 
 #include <errno.h>
@@ -156,6 +157,32 @@ enum err spool_log_read(struct spool_log *spool, const struct spool_ref *ref, st
     return err;
 }
 
+/* False: not there. It was encoded a moment ago, so that it cannot but be sound. */
+bool spool_log_read_recent(struct spool_log *spool, const struct spool_ref *ref,
+                           struct arena *arena, struct spool_message *out)
+{
+    struct spool_head head;
+    struct spool_recent *r = spool_recent_take(spool, ref->id);
+    if (!r)
+        return false;
+    bool sound =
+        spool_head_decode(r->head + SPOOL_RECORD_BYTES, r->head_len, r->big_fd >= 0, arena, &head);
+    ASSERT(sound);
+    *out = (struct spool_message){
+        .ref = *ref,
+        .envelope = head.envelope,
+        .meta = head.meta,
+        .spool = spool,
+        .segment_fd = -1,
+        .big_fd = r->big_fd,
+        .text = r->body         ? (const char *)r->body
+                : r->big_fd < 0 ? ""
+                                : NULL,
+        .recent = r,
+    };
+    return true;
+}
+
 enum err spool_read_text(const struct spool_message *m, uint64_t at, char *to, size_t len)
 {
     if (at > m->meta.octets || len > m->meta.octets - at)
@@ -172,6 +199,11 @@ void spool_message_close(struct spool_message *m)
 {
     if (!m->spool)
         return;
+    if (m->recent) {
+        spool_recent_free(&m->recent);
+        m->spool = NULL;
+        return;
+    }
     if (m->big_fd >= 0)
         (void)m->spool->io->close(m->spool->io, m->big_fd);
     m->big_fd = m->segment_fd = -1;

@@ -389,13 +389,12 @@ static void forget_missing(struct recovery *r)
 static enum err remove_leftovers(struct recovery *r, struct err_detail *why)
 {
     struct spool_log *spool = r->spool;
-    char again[SPOOL_NAME_SIZE];
     char **names = spool->io->list(spool->io, spool->big_fd);
     if (!names)
         return err_set_errno(why, errno, "%s/big cannot be listed", spool->path);
     for (char **name = names; *name; name++) {
-        uint64_t id = strtoull(*name, NULL, 16);
-        if (strcmp(*name, spool_big_name(id, again)) != 0) {
+        uint64_t id;
+        if (!spool_big_name_parse(*name, &id)) {
             LOG(LOG_WARNING, "spool_unknown_file", LOG_STR("path", spool->path),
                 LOG_STR("name", *name));
             continue;
@@ -419,6 +418,8 @@ enum err spool_recover(struct spool_log *spool, struct err_detail *why)
     enum err err = spool_files_find(files, why);
     uint64_t id_first = (uint64_t)spool->number << SPOOL_LOG_SHIFT | 1;
     r->id_max = files->id_max > id_first ? files->id_max : id_first;
+    if (r->id_max < spool->id_floor)
+        r->id_max = spool->id_floor;
     KILL_POINT("spool_recover_found");
     if (err == ERR_OK) {
         for (size_t i = 0; i < files->count; i++)

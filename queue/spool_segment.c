@@ -22,12 +22,6 @@ enum { CREATE_RETRY_MS = 2000, ZEROS_BYTES = 64 * 1024, ZEROS_PIECES = 16 };
 
 static const uint8_t zeros[ZEROS_BYTES];
 
-char *spool_segment_name(uint32_t slot, char to[SPOOL_NAME_SIZE])
-{
-    snprintf(to, SPOOL_NAME_SIZE, "seg-%03x", (unsigned)slot);
-    return to;
-}
-
 static char *new_name(uint32_t slot, char to[SPOOL_NAME_SIZE])
 {
     snprintf(to, SPOOL_NAME_SIZE, "new-%03x", (unsigned)slot);

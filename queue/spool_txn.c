@@ -13,12 +13,6 @@
 
 enum { BODY_FIRST_BYTES = 8 * 1024, PADDING = 8, PROMISE_MIN = 64 * 1024 };
 
-char *spool_big_name(uint64_t id, char to[SPOOL_NAME_SIZE])
-{
-    snprintf(to, SPOOL_NAME_SIZE, "%016llx", (unsigned long long)id);
-    return to;
-}
-
 struct spool_txn *spool_log_begin(struct spool_log *spool, struct mailbox *home)
 {
     struct spool_txn *txn = MEM_NEW(struct spool_txn);
@@ -171,6 +165,8 @@ static void run_done(struct mailbox_item *item)
 {
     struct spool_txn *txn = CONTAINER_OF(item, struct spool_txn, item);
     KILL_POINT("spool_txn_told");
+    if (txn->result.err == ERR_OK)
+        spool_recent_put(txn);
     txn->done(txn->owner, &txn->result);
     spool_txn_free(txn);
 }

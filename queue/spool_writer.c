@@ -3,7 +3,8 @@
  * A message is written as soon as the writer is free; outcomes wait a few milliseconds for one to
  * ride with. When a group fails its segment is poisoned; before the senders are told, another
  * segment is opened and the failed part is declared void there. As long as that cannot be done
- * the spool takes nothing in, and tries again every few seconds.
+ * the spool takes nothing in, and tries again every few seconds; the senders of the group are
+ * told that it is not known what has become of it.
  */
 #include "queue/spool_private.h"
 
@@ -22,6 +23,9 @@ enum { SPACE_EVERY_MS = 100, IDLE_MS = 500, HEAL_FIRST_MS = 1000, HEAL_MAX_MS = 
 void spool_on_commit(struct mailbox_item *item)
 {
     struct spool_txn *txn = CONTAINER_OF(item, struct spool_txn, item);
+    /* So that the disk works on all of a group at once, and each sync waits for little. */
+    if (txn->big_fd >= 0)
+        txn->spool->io->write_begin(txn->spool->io, txn->big_fd);
     txn->next = NULL;
     *txn->spool->txns_end = txn;
     txn->spool->txns_end = &txn->next;
@@ -91,10 +95,11 @@ static bool heal(struct spool_log *spool)
     return true;
 }
 
-static void txns_fail(struct spool_txn *txn, enum err err)
+static void txns_fail(struct spool_txn *txn, enum err err, bool doubtful)
 {
     for (struct spool_txn *next; txn; txn = next) {
         next = txn->next;
+        txn->result.doubtful = doubtful;
         spool_txn_complete(txn, err);
     }
 }
@@ -104,7 +109,7 @@ static void queued_txns_fail(struct spool_log *spool)
     struct spool_txn *txns = spool->txns;
     spool->txns = NULL;
     spool->txns_end = &spool->txns;
-    txns_fail(txns, (enum err)atomic_load(&spool->health));
+    txns_fail(txns, (enum err)atomic_load(&spool->health), false);
 }
 
 /* --- One turn --- */
@@ -123,8 +128,9 @@ static bool group_due(const struct spool_log *spool, bool at_once)
     return settles_due(spool, clock_mono_ms());
 }
 
-/* What is answered 451 must be void on the disk first (P4). Intake reopens at once after the first
- * failure in a row, and after a growing pause when it fails again. */
+/* What is answered 451 must be void on the disk first (P4); where that cannot be had nobody is
+ * answered. Intake reopens at once after the first failure in a row, and after a growing pause
+ * when it fails again. */
 static bool run_group(struct spool_log *spool)
 {
     struct spool_txn *failed;
@@ -136,11 +142,8 @@ static bool run_group(struct spool_log *spool)
         return result == SPOOL_GROUP_WRITTEN || spool->txns;
     bool first = spool->failures == 0;
     spool_trouble(spool, err);
-    if (first)
-        (void)heal(spool);
-    else
-        (void)write_voids(spool);
-    txns_fail(failed, err);
+    bool said = first ? heal(spool) : write_voids(spool);
+    txns_fail(failed, err, !said && spool->void_count > 0);
     return true;
 }
 

@@ -8,7 +8,7 @@
 
 static const char HELP[] =
     "usage: mailrace explain -c FILE --from IP [--to IP:PORT] [--auth USER] [--tls]\n"
-    "                        [--sender A] [--rcpt A] [--json]\n"
+    "                        [--sender A] [--rcpt A] [--header-from A] [--json]\n"
     "\n"
     "Which receive connector takes this client and why, every other range that holds\n"
     "it, its identity and rights, the verdict on sender and recipient with the reply\n"
@@ -22,6 +22,8 @@ static const char HELP[] =
     "  --tls              under TLS\n"
     "  --sender ADDRESS   MAIL FROM\n"
     "  --rcpt ADDRESS     RCPT TO\n"
+    "  --header-from ADDRESS\n"
+    "                     an address in the message's From or Sender field\n"
     "  --json             for programs\n";
 
 struct explain_args {
@@ -57,6 +59,9 @@ static int parse_option(struct explain_args *args, int opt, const char *value)
     case 'r':
         args->query.rcpt = value;
         return CLI_DONE;
+    case 'F':
+        args->query.header_from = value;
+        return CLI_DONE;
     case 'j':
         args->json = true;
         return CLI_DONE;
@@ -71,11 +76,17 @@ static int parse_option(struct explain_args *args, int opt, const char *value)
 int cli_explain(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"from", required_argument, NULL, 'f'},
-        {"to", required_argument, NULL, 't'},     {"auth", required_argument, NULL, 'a'},
-        {"tls", no_argument, NULL, 'T'},          {"sender", required_argument, NULL, 's'},
-        {"rcpt", required_argument, NULL, 'r'},   {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},         {0},
+        {"config", required_argument, NULL, 'c'},
+        {"from", required_argument, NULL, 'f'},
+        {"to", required_argument, NULL, 't'},
+        {"auth", required_argument, NULL, 'a'},
+        {"tls", no_argument, NULL, 'T'},
+        {"sender", required_argument, NULL, 's'},
+        {"rcpt", required_argument, NULL, 'r'},
+        {"header-from", required_argument, NULL, 'F'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     struct explain_args args = {0};
     int opt;

@@ -14,10 +14,14 @@ static const char HELP[] =
     "\n"
     "Reads Exchange shell commands from FILE (-: standard input), or the JSON that\n"
     "ConvertTo-Json makes of Get-ReceiveConnector, Get-SendConnector,\n"
-    "Get-AcceptedDomain and Get-ADPermission, and writes the configuration that they\n"
-    "stand for. Understood are New-, Set-, Get- and Remove-ReceiveConnector,\n"
-    "-SendConnector and -AcceptedDomain, Add- and Remove-ADPermission, in pipelines\n"
-    "too. What is not taken over is told as FILE:LINE: what and why, and stands in the\n"
+    "Get-AcceptedDomain, Get-AddressRewriteEntry and Get-ADPermission, and writes the\n"
+    "configuration that they stand for. Understood are New-, Set-, Get- and\n"
+    "Remove-ReceiveConnector, -SendConnector, -AcceptedDomain and -AddressRewriteEntry,\n"
+    "Add-, Get- and Remove-ADPermission, alone and in pipelines with Where-Object\n"
+    "(-eq, -ne, -gt, -lt, -like, -match, -contains, -in, -and, -or, -not), ForEach-Object\n"
+    "and foreach. A filter chooses among what the same text has made. FILE may be UTF-8,\n"
+    "UTF-16 with its mark, as > writes it in Windows PowerShell, or Windows-1252.\n"
+    "What is not taken over is told as FILE:LINE: what and why, and stands in the\n"
     "configuration as a comment.\n"
     "Exit: 0 done, 1 something could not be understood (the rest is written).\n";
 

@@ -54,9 +54,9 @@ struct relay_test {
 /* One pattern in one session of its own. A reply that is not 2xx ends it and is the answer. */
 struct probe {
     const struct relay_pattern *pattern;
-    struct bytes mail, rcpt;
+    struct bytes mail, rcpt, before, between;
     int fd;
-    bool over;
+    bool over, asked;
     const char *stage;        /* of REPLY */
     char reply[REPLY_OCTETS]; /* last line, "" when the connection ended instead */
     char in[512];             /* read, not looked at yet */
@@ -186,6 +186,33 @@ static void leave(struct probe *p)
     close(p->fd);
 }
 
+/* Says the lines of every session of a batch one by one, and does not mind the answers. */
+static void set_scene(struct probe *probes, size_t count, bool between, struct relay_test *test)
+{
+    struct bytes *rest = MEM_NEW_ARRAY(struct bytes, count);
+    for (size_t i = 0; i < count; i++)
+        rest[i] = between ? probes[i].between : probes[i].before;
+    for (bool any = true; any;) {
+        any = false;
+        for (size_t i = 0; i < count; i++) {
+            struct probe *p = &probes[i];
+            struct bytes line;
+            p->asked = !p->over && rest[i].len > 0;
+            if (!p->asked)
+                continue;
+            any = true;
+            p->stage = "scene";
+            bytes_split(rest[i], '\n', &line, &rest[i]);
+            line = command(test, "", line);
+            p->over = send(p->fd, line.ptr, line.len, MSG_NOSIGNAL) != (ssize_t)line.len;
+        }
+        for (size_t i = 0; i < count; i++)
+            if (probes[i].asked && !probes[i].over)
+                probes[i].over = !read_reply(&probes[i]);
+    }
+    mem_free(rest);
+}
+
 static void run_batch(struct relay_test *test, struct probe *probes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -195,7 +222,9 @@ static void run_batch(struct relay_test *test, struct probe *probes, size_t coun
     }
     step(probes, count, "greeting", NULL, test);
     step(probes, count, "EHLO", ehlo_line, test);
+    set_scene(probes, count, false, test);
     step(probes, count, "MAIL", mail_line, test);
+    set_scene(probes, count, true, test);
     step(probes, count, "RCPT", rcpt_line, test);
     for (size_t i = 0; i < count; i++)
         leave(&probes[i]);
@@ -231,6 +260,8 @@ static void write_pattern(struct relay_test *test, const struct probe *p)
     write_member("what", bytes_of(p->pattern->what));
     write_member("mail", p->mail);
     write_member("rcpt", p->rcpt);
+    write_member("before", p->before);
+    write_member("between", p->between);
     write_member("want", bytes_of(relay_pattern_want_name(p->pattern->want)));
     test->first = false;
 }
@@ -295,8 +326,18 @@ static bool prepare(struct relay_test *test, const struct relay_pattern *pattern
     memset(p, 0, sizeof *p);
     p->pattern = pattern;
     p->fd = -1;
-    return relay_pattern_expand(&test->arena, pattern->mail, &test->names, &p->mail) == ERR_OK &&
-           relay_pattern_expand(&test->arena, pattern->rcpt, &test->names, &p->rcpt) == ERR_OK;
+    const struct {
+        const char *template;
+        struct bytes *to;
+    } texts[] = {{pattern->mail, &p->mail},
+                 {pattern->rcpt, &p->rcpt},
+                 {pattern->before, &p->before},
+                 {pattern->between, &p->between}};
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        if (relay_pattern_expand(&test->arena, texts[i].template ? texts[i].template : "",
+                                 &test->names, texts[i].to) != ERR_OK)
+            return false;
+    return true;
 }
 
 static void run_all(struct relay_test *test, struct probe *probes)

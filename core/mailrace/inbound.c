@@ -14,7 +14,7 @@
 #include "relay.h"
 #include "worker.h"
 
-/* Of all From fields: a longer one is refused to whom it would have to be compared. */
+/* Of all From and Sender fields: more is refused to whom it would have to be compared. */
 #define FROM_KEPT_MAX 2048
 
 struct inbound_counters inbound_counters;
@@ -66,13 +66,13 @@ static void log_refusal(const struct inbound *in, struct bytes verb, struct byte
     const struct smtp_server_facts *facts = smtp_server_facts(session_of(in));
     char session[17], reply[256];
     snprintf(session, sizeof session, "%016" PRIX64, facts->session_id);
-    LOG(LOG_INFO, "command_refused", LOG_STR("session", session),
-        LOG_ENDPOINT("client", &facts->client), LOG_BYTES("connector", in->connector->name),
-        LOG_BYTES("range", in->connector->range), LOG_BYTES("verb", verb),
-        LOG_BYTES("argument", argument),
-        LOG_STR("reply", mail_status_format(status, reply, sizeof reply)),
-        LOG_STR("missing", in->missing ? rights_name((enum rights_right)in->missing) : "-"),
-        LOG_STR("reason", in->reason ? in->reason : "-"));
+    LOG_ALWAYS(LOG_INFO, "command_refused", LOG_STR("session", session),
+               LOG_ENDPOINT("client", &facts->client), LOG_BYTES("connector", in->connector->name),
+               LOG_BYTES("range", in->connector->range), LOG_BYTES("verb", verb),
+               LOG_BYTES("argument", argument),
+               LOG_STR("reply", mail_status_format(status, reply, sizeof reply)),
+               LOG_STR("missing", in->missing ? rights_name((enum rights_right)in->missing) : "-"),
+               LOG_STR("reason", in->reason ? in->reason : "-"));
 }
 
 static void refuse(struct inbound *in, struct bytes verb, struct bytes argument,
@@ -97,6 +97,23 @@ void inbound_tarpit_over(struct timer *t)
 {
     struct inbound *in = CONTAINER_OF(t, struct inbound, tarpit);
     smtp_service_answer(in->service, &in->tarpitted);
+}
+
+/* STATUS goes out when the tarpit's time is over; false: there is none. */
+static bool tarpit(struct inbound *in, const struct mail_status *status)
+{
+    struct loop *loop = worker_loop(in->worker);
+    if (in->connector->tarpit_ms == 0)
+        return false;
+    in->tarpitted = *status;
+    inbound_protocol_tarpit(in, in->connector->tarpit_ms);
+    timer_set(loop_timers(loop), &in->tarpit, loop_now_ms(loop) + in->connector->tarpit_ms);
+    return true;
+}
+
+static enum smtp_server_verdict on_tarpit(void *owner, const struct mail_status *status)
+{
+    return tarpit(owner, status) ? SMTP_SERVER_LATER : SMTP_SERVER_ANSWERED;
 }
 
 static struct decide_verdict decide_now(struct inbound *in, enum decide_stage stage,
@@ -134,13 +151,7 @@ static enum smtp_server_verdict ask(struct inbound *in, enum decide_stage stage,
     in->missing = verdict.missing;
     in->reason = verdict.reason;
     refuse(in, verb_of(stage), stage == DECIDE_RCPT ? facts->rcpt : facts->sender, status);
-    if (!verdict.tarpit || in->connector->tarpit_ms == 0)
-        return SMTP_SERVER_ANSWERED;
-    struct loop *loop = worker_loop(in->worker);
-    in->tarpitted = verdict.status;
-    inbound_protocol_tarpit(in, in->connector->tarpit_ms);
-    timer_set(loop_timers(loop), &in->tarpit, loop_now_ms(loop) + in->connector->tarpit_ms);
-    return SMTP_SERVER_LATER;
+    return verdict.tarpit && tarpit(in, status) ? SMTP_SERVER_LATER : SMTP_SERVER_ANSWERED;
 }
 
 static enum smtp_server_verdict on_mail(void *owner, const struct mail_envelope *envelope,
@@ -251,6 +262,7 @@ static bool header_allowed(struct inbound *in, struct mail_status *status)
     if (scan->octets > in->connector->header_octets_max) {
         *status = MAIL_STATUS(552, 5, 3, 4, "Header size exceeds fixed maximum size");
         in->reason = "max_header_size";
+        smtp_server_close_after(session_of(in)); /* as Exchange does */
         refuse(in, BYTES("message"), BYTES_EMPTY, status);
         return false;
     }
@@ -366,6 +378,15 @@ static struct mail_status accepted_status(const struct inbound *in, const struct
     return status;
 }
 
+/* Whoever was told 4xx may never see the message delivered, and whoever hears nothing must reckon
+ * with both (RFC 5321 4.5.4.1, RFC 1047). */
+static void leave_unanswered(struct inbound *in, uint64_t id)
+{
+    LOG(LOG_ERROR, "message_unanswered", LOG_U64("id", id),
+        LOG_BYTES("connector", in->connector->name), LOG_STR("reason", in->reason));
+    smtp_service_abort(in->service);
+}
+
 static void on_committed(void *owner, const struct spool_committed *result)
 {
     struct inbound *in = owner;
@@ -383,6 +404,10 @@ static void on_committed(void *owner, const struct spool_committed *result)
         metrics_add(inbound_counters.failed, 1);
         in->reason = err_name(result->err);
         status = failed_status(result->err);
+        if (in->service && result->doubtful) {
+            leave_unanswered(in, m->id);
+            return;
+        }
         if (in->service)
             refuse(in, BYTES("message"), BYTES_EMPTY, &status);
     }
@@ -451,7 +476,7 @@ void inbound_closed(void *owner, enum err reason, const char *text)
     .on_mail = on_mail, .on_rcpt = on_rcpt, .on_message_begin = on_message_begin,                  \
     .on_message_text = on_message_text, .on_message_end = on_message_end,                          \
     .on_message_abort = on_message_abort, .on_refused = on_refused, .on_tls = on_tls,              \
-    .on_auth = inbound_on_auth
+    .on_auth = inbound_on_auth, .on_tarpit = on_tarpit
 
 const struct smtp_server_ops INBOUND_SESSION_OPS = {SESSION_OPS};
 const struct smtp_server_ops INBOUND_LOGGED_SESSION_OPS = {SESSION_OPS,

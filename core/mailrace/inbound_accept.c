@@ -1,7 +1,9 @@
 /* A new connection: selects its receive connector, copies what the session needs, starts it. */
 #include "inbound.h"
 
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "core/loop.h"
@@ -12,19 +14,22 @@
 #include "relay.h"
 #include "worker.h"
 
+/* Each text of a connector: check() allows 64, 255, 480, 255 and IPRANGE_WRITTEN_MAX octets. */
+#define CONNECTOR_TEXT_MAX   480
+#define CONNECTOR_TEXT_COUNT 5
+#define CONNECTOR_TEXT_BYTES ((CONNECTOR_TEXT_MAX + 1) * CONNECTOR_TEXT_COUNT)
+
 static struct bytes copy_text(char **at, const char *text)
 {
     size_t len = text ? strlen(text) : 0;
     char *start = *at;
+    ASSERT(len <= CONNECTOR_TEXT_MAX);
     if (len)
         memcpy(start, text, len);
     start[len] = '\0';
     *at = start + len + 1;
     return bytes_make(start, len);
 }
-
-/* Room for all four texts: check() allows 64, 255, 480 and a range's 100 octets. */
-#define CONNECTOR_TEXT_BYTES 2048
 
 static void fill_settings(const struct receive_connector *c, bool has_tls,
                           struct smtp_server_settings *s)
@@ -39,12 +44,14 @@ static void fill_settings(const struct receive_connector *c, bool has_tls,
     x |= c->eight_bit_mime_enabled ? SMTP_SERVER_8BITMIME : 0;
     x |= c->chunking_enabled ? SMTP_SERVER_CHUNKING : 0;
     x |= c->smtp_utf8_enabled ? SMTP_SERVER_SMTPUTF8 : 0;
+    x |= c->long_addresses_enabled ? SMTP_SERVER_XLONGADDR : 0;
     if (c->auth_mechanism & RECEIVE_AUTH_BASIC)
         x |= SMTP_SERVER_AUTH_LOGIN | SMTP_SERVER_AUTH_PLAIN;
     s->extensions = x;
     s->rcpts_max = c->max_recipients_per_message;
     s->protocol_errors_max = c->max_protocol_errors;
-    s->address_max = 571;
+    s->address_max =
+        c->long_addresses_enabled ? SMTP_SERVER_LONG_ADDRESS_MAX : SMTP_SERVER_ADDRESS_MAX;
     s->inactivity_timeout_ms = c->connection_inactivity_timeout_ms;
     s->connection_timeout_ms = c->connection_timeout_ms;
     s->min_data_rate_bytes_s = 500;
@@ -62,6 +69,7 @@ static void fill_connector(const struct relay_rules *rules, const struct ruleset
     to->name = copy_text(&at, c->name);
     to->fqdn = copy_text(&at, c->fqdn ? c->fqdn : rules->conf->hostname);
     to->banner = copy_text(&at, c->banner);
+    to->default_domain = copy_text(&at, c->default_domain);
     to->range = copy_text(&at, match->range->text);
     to->principal = to->first_principal = ruleset_first_principal(c);
     to->rights = ruleset_rights(rules->rules, match->connector_index, to->principal);
@@ -124,7 +132,7 @@ static struct inbound_connector *keep_connector(const struct selection *chosen)
     struct inbound_connector *c = mem_alloc(sizeof *c + size);
     *c = *from;
     memcpy(c->text, from->text, size);
-    struct bytes *texts[] = {&c->name, &c->fqdn, &c->banner, &c->range};
+    struct bytes *texts[] = {&c->name, &c->fqdn, &c->banner, &c->default_domain, &c->range};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         texts[i]->ptr = c->text + (texts[i]->ptr - from->text);
     return c;
@@ -134,9 +142,9 @@ static void refuse_unmatched(int fd, const struct endpoint *peer, const struct e
 {
     static const char reply[] = "421 4.3.2 Service not available\r\n";
     metrics_add(inbound_counters.refused_connections, 1);
-    LOG(LOG_WARNING, "connection_refused", LOG_ENDPOINT("client", peer),
-        LOG_ENDPOINT("local", local), LOG_STR("reply", "421 4.3.2 Service not available"),
-        LOG_STR("reason", "no receive connector has a remote range that holds this client"));
+    LOG_ALWAYS(LOG_WARNING, "connection_refused", LOG_ENDPOINT("client", peer),
+               LOG_ENDPOINT("local", local), LOG_STR("reply", "421 4.3.2 Service not available"),
+               LOG_STR("reason", "no receive connector has a remote range that holds this client"));
     ssize_t ignored = write(fd, reply, sizeof reply - 1); /* best effort: it is closed anyway */
     (void)ignored;
     close(fd);
@@ -177,10 +185,11 @@ static const char *over_limit(struct inbound *in, const struct selection *chosen
 }
 
 static bool refuse_over_limit(struct inbound *in, const struct selection *chosen,
-                              const struct endpoint *peer, struct mail_status *refusal)
+                              const struct smtp_server_facts *facts, struct mail_status *refusal)
 {
     uint64_t value;
-    const char *limit = over_limit(in, chosen, peer, &value);
+    char session[17], reply[256];
+    const char *limit = over_limit(in, chosen, &facts->client, &value);
     if (!limit)
         return false;
     /* A greeting has no enhanced code of its own (RFC 2034 4): Exchange writes it into the text. */
@@ -192,9 +201,12 @@ static bool refuse_over_limit(struct inbound *in, const struct selection *chosen
             : MAIL_STATUS(421, 0, 0, 0,
                           "4.3.2 The maximum number of concurrent connections has exceeded a "
                           "limit, closing transmission channel");
-    LOG(LOG_WARNING, "connection_refused", LOG_ENDPOINT("client", peer),
-        LOG_BYTES("connector", in->connector->name), LOG_STR("limit", limit),
-        LOG_U64("value", value));
+    snprintf(session, sizeof session, "%016" PRIX64, facts->session_id);
+    LOG_ALWAYS(LOG_WARNING, "connection_refused", LOG_STR("session", session),
+               LOG_ENDPOINT("client", &facts->client), LOG_BYTES("connector", in->connector->name),
+               LOG_BYTES("range", in->connector->range),
+               LOG_STR("reply", mail_status_format(refusal, reply, sizeof reply)),
+               LOG_STR("limit", limit), LOG_U64("value", value));
     return true;
 }
 
@@ -215,11 +227,12 @@ void inbound_accept(struct worker *worker, int fd, const struct endpoint *peer,
     in->tarpit.on_due = inbound_tarpit_over;
     chosen.settings.fqdn = in->connector->fqdn;
     chosen.settings.banner = in->connector->banner;
+    chosen.settings.default_domain = in->connector->default_domain;
     struct mail_status refusal;
-    bool refused = refuse_over_limit(in, &chosen, peer, &refusal);
+    struct smtp_server_facts facts = {.session_id = rand_u64(), .client = *peer, .local = *local};
+    bool refused = refuse_over_limit(in, &chosen, &facts, &refusal);
     metrics_add(refused ? inbound_counters.refused_connections : inbound_counters.connections, 1);
     atomic_fetch_add_explicit(&relay->sessions, 1, memory_order_relaxed);
-    struct smtp_server_facts facts = {.session_id = rand_u64(), .client = *peer, .local = *local};
     worker_session_added(worker, in);
     inbound_protocol_start(in, &facts);
     in->service = smtp_service_start(

@@ -6,9 +6,9 @@
 
 #include "core/loop.h"
 #include "core/mem.h"
+#include "policy/auth_throttle.h"
 
 #include "auth_pool.h"
-#include "auth_throttle.h"
 #include "inbound_private.h"
 #include "relay.h"
 #include "worker.h"
@@ -33,15 +33,30 @@ static const struct ipaddr *client_of(const struct inbound *in)
     return &smtp_server_facts(smtp_service_session(in->service))->client.addr;
 }
 
-static void log_logon(const struct inbound *in, struct bytes user, const char *event,
-                      const char *key, const char *value)
+static void log_logon(const struct inbound *in, struct bytes user)
 {
     const struct smtp_server_facts *facts = smtp_server_facts(smtp_service_session(in->service));
-    char session[17];
+    char session[17], rights[512];
     snprintf(session, sizeof session, "%016" PRIX64, facts->session_id);
-    LOG(LOG_INFO, event, LOG_STR("session", session), LOG_ENDPOINT("client", &facts->client),
+    LOG(LOG_INFO, "logon", LOG_STR("session", session), LOG_ENDPOINT("client", &facts->client),
         LOG_BYTES("connector", in->connector->name), LOG_STR("tls", facts->tls ? "yes" : "no"),
-        LOG_BYTES("user", user), LOG_STR(key, value));
+        LOG_BYTES("user", user),
+        LOG_STR("rights", rights_format_short(in->connector->rights, rights, sizeof rights)));
+}
+
+/* EVENT: logon_failed, or logon_refused where the password was not even looked at. */
+static void log_no_logon(const struct inbound *in, const char *event, struct bytes user,
+                         const struct mail_status *status, const char *reason)
+{
+    const struct smtp_server_facts *facts = smtp_server_facts(smtp_service_session(in->service));
+    char session[17], reply[256];
+    snprintf(session, sizeof session, "%016" PRIX64, facts->session_id);
+    LOG_ALWAYS(LOG_INFO, event, LOG_STR("session", session), LOG_ENDPOINT("client", &facts->client),
+               LOG_BYTES("connector", in->connector->name),
+               LOG_BYTES("range", in->connector->range), LOG_STR("tls", facts->tls ? "yes" : "no"),
+               LOG_STR("verb", "AUTH"), LOG_BYTES("user", user),
+               LOG_STR("reply", mail_status_format(status, reply, sizeof reply)),
+               LOG_STR("reason", reason));
 }
 
 /* --- Who may be whom --- */
@@ -91,15 +106,13 @@ static bool become(struct inbound *in, struct bytes user)
 static void accept_logon(struct inbound *in, struct bytes user)
 {
     struct mail_status status = MAIL_STATUS(235, 2, 7, 0, "Authentication successful");
-    char rights[512];
     if (become(in, user)) {
         inbound_protocol_rights(in);
         metrics_add(inbound_counters.logons, 1);
-        log_logon(in, user, "logon", "rights",
-                  rights_format_short(in->connector->rights, rights, sizeof rights));
+        log_logon(in, user);
     } else {
         status = MAIL_STATUS(454, 4, 7, 0, "Temporary authentication failure");
-        log_logon(in, user, "logon_failed", "reason", "the rules have changed meanwhile");
+        log_no_logon(in, "logon_failed", user, &status, "the rules have changed meanwhile");
     }
     smtp_service_answer(in->service, &status);
 }
@@ -110,7 +123,7 @@ static void refuse_logon(struct inbound *in, struct bytes user, const char *reas
     struct loop *loop = worker_loop(in->worker);
     auth_throttle_failed(worker_auth_throttle(in->worker), client_of(in), user, loop_now_ms(loop));
     metrics_add(inbound_counters.failed_logons, 1);
-    log_logon(in, user, "logon_failed", "reason", reason);
+    log_no_logon(in, "logon_failed", user, &status, reason);
     in->tarpitted = status;
     if (in->connector->auth_tarpit_ms) {
         inbound_protocol_tarpit(in, in->connector->auth_tarpit_ms);
@@ -146,17 +159,14 @@ void inbound_logon_abandon(struct inbound *in)
 
 /* --- The question --- */
 
-/* Whoever is unknown is checked against another's hash, so that he waits as long. */
 static void find_hash(struct inbound_logon *logon, const struct relay *relay)
 {
     snapshot_read_begin();
     const struct account_set *accounts = ruleset_accounts(relay_rules_get(relay)->rules);
-    const struct account *account = logon->user_len ? account_find(accounts, user_of(logon)) : NULL;
-    logon->known = account && !account->locked;
-    logon->reason = account ? "the users file locks this user" : "no such user";
-    struct bytes hash =
-        bytes_of(logon->known ? account->hash : account_dummy_hash(accounts, user_of(logon)));
-    bool whole = bytes_to_cstr(hash, logon->job.hash, sizeof logon->job.hash);
+    struct account_trial trial = account_trial_of(accounts, user_of(logon));
+    logon->known = trial.account != NULL;
+    logon->reason = trial.reason;
+    bool whole = bytes_to_cstr(bytes_of(trial.hash), logon->job.hash, sizeof logon->job.hash);
     snapshot_read_end();
     ASSERT(whole); /* the users file was checked */
 }
@@ -166,7 +176,7 @@ static enum smtp_server_verdict not_now(struct inbound *in, struct bytes user, c
 {
     *status = MAIL_STATUS(454, 4, 7, 0, "Temporary authentication failure");
     metrics_add(inbound_counters.refused, 1);
-    log_logon(in, user, "logon_refused", "reason", reason);
+    log_no_logon(in, "logon_refused", user, status, reason);
     return SMTP_SERVER_ANSWERED;
 }
 

@@ -11,7 +11,7 @@
 _Static_assert(MESSAGE_NOTE_EXCHANGE_FIELDS > 2 * SMTP_DATA_NO_FINAL_CRLF,
                "the session's notes have bits of their own");
 
-#define TRUSTED_CLASSES (HEADER_FIREWALL_ORGANIZATION | HEADER_FIREWALL_FOREST)
+#define TRUSTED_CLASSES (HEADER_CLASS_ORGANIZATION | HEADER_CLASS_FOREST)
 
 static enum err append(struct inbound_message *m, struct bytes text)
 {
@@ -41,10 +41,10 @@ enum err inbound_header_begin(struct inbound *in)
 {
     struct header_filter *filter = &in->message->filter;
     filter->classes = header_firewall_on_receive(in->connector->rights);
-    filter->strips = header_firewall_strips;
+    filter->strips = header_class_strips;
     /* One stamp only: whoever may bring his own has made it. */
     bool stamp =
-        in->connector->auth_stamps_enabled && (filter->classes & HEADER_FIREWALL_ORGANIZATION);
+        in->connector->auth_stamps_enabled && (filter->classes & HEADER_CLASS_ORGANIZATION);
     return stamp ? append_stamps(in) : ERR_OK;
 }
 

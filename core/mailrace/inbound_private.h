@@ -4,9 +4,9 @@
 #ifndef MAILRACE_INBOUND_PRIVATE_H
 #define MAILRACE_INBOUND_PRIVATE_H
 
+#include "core/header_filter.h"
 #include "core/metrics.h"
 #include "core/timer.h"
-#include "net/header_filter.h"
 #include "net/header_scan.h"
 #include "net/smtp_service.h"
 #include "policy/decide.h"
@@ -17,7 +17,7 @@
 
 /* What selection found, copied out of the rules: the session keeps no pointer into them. */
 struct inbound_connector {
-    struct bytes name, fqdn, banner, range;
+    struct bytes name, fqdn, banner, default_domain, range;
     enum rights_principal principal, first_principal; /* now; from the first byte, and after
                                                        * STARTTLS */
     rights_mask rights, first_rights;
@@ -33,7 +33,7 @@ struct inbound_connector {
     enum receive_connector_rate_source message_rate_source;
     unsigned rejected_domains; /* enum decide_domains */
     bool protocol_logged;
-    char text[]; /* name, fqdn, banner, range */
+    char text[]; /* name, fqdn, banner, default_domain, range */
 };
 
 struct inbound_message {

@@ -29,7 +29,7 @@ static void note(struct inbound *in, char event, struct bytes data, const char *
         .data = data,
         .context = bytes_of(context),
     };
-    protocol_log_write(worker_relay(in->worker)->protocol_log, &line);
+    protocol_log_write(worker_relay(in->worker)->protocol_log, PROTOCOL_LOG_RECEIVE, &line);
 }
 
 void inbound_protocol_start(struct inbound *in, const struct smtp_server_facts *facts)

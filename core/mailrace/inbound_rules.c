@@ -56,7 +56,7 @@ void inbound_rcpt_rewrite(struct inbound *in, const struct rewrite_set *rewrites
     struct smtp_server *session = smtp_service_session(in->service);
     const struct mail_envelope *envelope = smtp_server_facts(session)->envelope;
     struct rewrite_result new = rewrite_inbound(rewrites, facts->rcpt);
-    char address[1024]; /* beyond what a path or a domain may be */
+    char address[SMTP_SERVER_LONG_ADDRESS_MAX + 256]; /* beyond what a path may become */
     size_t len = new.local.len + 1 + new.domain.len;
     if (!new.entry || len > sizeof address)
         return;

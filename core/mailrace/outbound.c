@@ -14,6 +14,7 @@
 
 #include "message_notes.h"
 #include "outbound_text.h"
+#include "protocol_log.h"
 #include "relay.h"
 
 /* A send connector as delivery sees it: points into the rules that it holds, for jobs outlive a
@@ -86,6 +87,7 @@ static struct outbound_route *route_new(const struct conf *conf, const struct se
     to->messages_max = c->smtp_max_messages_per_connection;
     to->connections_max = c->max_connections;
     to->inactivity_timeout_ms = c->connection_inactivity_timeout_ms;
+    to->protocol_logged = c->protocol_logging_verbose;
     if (c->ignore_starttls)
         to->tls = SMTP_CLIENT_TLS_NEVER;
     else
@@ -218,9 +220,9 @@ static bool read_filtered(struct smtp_client_message *m, uint64_t at, char *to, 
 static unsigned classes_to_strip(const struct outbound_job *oj)
 {
     const struct outbound_route *route = oj->job->route.owner_route;
-    unsigned present = HEADER_FIREWALL_ROUTING;
+    unsigned present = HEADER_CLASS_ROUTING;
     if (oj->message.meta.notes & MESSAGE_NOTE_EXCHANGE_FIELDS)
-        present |= HEADER_FIREWALL_ORGANIZATION | HEADER_FIREWALL_FOREST;
+        present |= HEADER_CLASS_ORGANIZATION | HEADER_CLASS_FOREST;
     return route->stripped & present;
 }
 
@@ -295,7 +297,7 @@ static void run_job(struct mailbox_item *item)
     oj->job = job;
     oj->delivery = job->owner;
     struct relay *relay = oj->delivery->outbound->relay;
-    if (spool_read(relay->spool, &job->ref, &job->arena, &oj->message, &why) != ERR_OK) {
+    if (spool_read_recent(relay->spool, &job->ref, &job->arena, &oj->message, &why) != ERR_OK) {
         LOG(LOG_ERROR, "message_unreadable", LOG_U64("id", job->ref.id),
             LOG_STR("reason", why.text));
         job->unreadable = true;
@@ -317,6 +319,8 @@ static void run_job(struct mailbox_item *item)
     }
     oj->courier.message.envelope = &oj->envelope;
     oj->courier.route = &route->route;
+    oj->courier.id = job->ref.id;
+    oj->courier.message_id = oj->message.meta.message_id;
     oj->courier.arena = &job->arena;
     oj->courier.on_done = on_delivered;
     courier_deliver(oj->delivery->courier, &oj->courier);
@@ -336,6 +340,24 @@ const struct sched_ops OUTBOUND_SCHED_OPS = {
     .route_release = on_route_release,
     .deliver = on_deliver,
 };
+
+/* --- The protocol log --- */
+
+static void on_note(void *owner, const struct courier_note *note)
+{
+    const struct relay *relay = owner;
+    struct protocol_log_line line = {
+        .connector = bytes_of(note->connector),
+        .session_id = note->session_id,
+        .sequence = note->sequence,
+        .local = note->local,
+        .remote = note->remote,
+        .event = note->event,
+        .data = note->data,
+        .context = note->context,
+    };
+    protocol_log_write(relay->protocol_log, PROTOCOL_LOG_SEND, &line);
+}
 
 /* --- Threads --- */
 
@@ -384,6 +406,8 @@ enum err outbound_new(struct relay *relay, const struct conf *conf, struct outbo
         .connect_timeout_ms = 30 * 1000,
         .idle_timeout_ms = 5 * 1000,
         .allow_special_targets = conf->allow_special_targets,
+        .on_note = relay->protocol_log ? on_note : NULL,
+        .owner = relay,
     };
     e = pool_new(o, &o->smart_host, "smarthost", conf->smart_host_threads, &settings, why);
     if (e == ERR_OK)

@@ -1,9 +1,9 @@
 #include "outbound_text.h"
 
+#include "core/header_class.h"
+#include "core/header_filter.h"
 #include "core/mem.h"
-#include "net/header_filter.h"
 #include "net/header_rewrite.h"
-#include "policy/header_firewall.h"
 
 #define BLOCK_OCTETS 16384
 #define SPANS_MAX    65536
@@ -65,7 +65,7 @@ static enum err keep_block(struct outbound_text *t, struct header_filter *filter
 static enum err leave_out(struct outbound_text *t, const struct spool_message *message,
                           unsigned classes, struct arena *arena)
 {
-    struct header_filter filter = {.strips = header_firewall_strips, .classes = classes};
+    struct header_filter filter = {.strips = header_class_strips, .classes = classes};
     uint64_t at = 0, octets = message->meta.octets;
     char *block = mem_alloc(BLOCK_OCTETS);
     enum err e = ERR_OK;

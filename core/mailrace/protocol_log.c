@@ -3,54 +3,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "core/log.h"
-#include "core/mailbox.h"
+#include "core/csv_line.h"
 #include "core/mem.h"
-#include "core/thread.h"
 
 #include "privdrop.h"
-#include "protocol_log_private.h"
 
-#define WAITING_MAX   (4u << 20)
-#define BATCH_OCTETS  (64u * 1024)
 #define DATA_MAX      1024 /* octets of a line before escaping */
-#define LINE_SIZE     8192 /* all of it: what is in it has its own bound */
-#define GATHER_MS     20   /* bounds writes a second, whatever the rate of lines */
-#define COMPLAINT_MS  60000
-#define ESCAPED_SIZE  (4 * DATA_MAX + 1)
+#define CONTEXT_MAX   300
 #define CONNECTOR_MAX 64
+#define FIELDS                                                                                     \
+    "date-time,connector-id,session-id,sequence-number,local-endpoint,remote-endpoint,event,data," \
+    "context"
 
 struct protocol_log {
     char *path, *server;
-    struct mailbox *mailbox;
-    struct thread thread;
-    atomic_bool stopping;
-    _Atomic size_t waiting;
-    _Atomic uint64_t dropped;
-    /* The log's thread only. */
-    struct protocol_log_files files;
-    uint64_t complained_at_ms;
-    size_t batch_len, batch_lines;
-    char batch[BATCH_OCTETS];
+    struct csv_log *sides[PROTOCOL_LOG_SIDES];
 };
-
-/* A formatted line on its way. */
-struct node {
-    struct mailbox_item item;
-    struct protocol_log *log;
-    size_t len;
-    char text[];
-};
-
-/* --- The directory --- */
 
 static enum err make_directory(const char *path, const char *user, struct err_detail *why)
 {
@@ -65,99 +38,59 @@ static enum err make_directory(const char *path, const char *user, struct err_de
     return e;
 }
 
-enum err protocol_log_open(const char *path, const char *user, const char *server,
-                           struct protocol_log **out, struct err_detail *why)
+static enum err open_side(struct protocol_log *log, enum protocol_log_side side,
+                          const struct csv_log_limits *limits, struct err_detail *why)
 {
-    enum err e = make_directory(path, user, why);
+    static const char *const prefixes[] = {"RECV", "SEND"};
+    static const char *const types[] = {"SMTP Receive Protocol Log", "SMTP Send Protocol Log"};
+    struct csv_log_settings settings = {
+        .prefix = prefixes[side],
+        .type = types[side],
+        .fields = FIELDS,
+        .version = MAILRACE_VERSION,
+        .path = log->path,
+        .limits = *limits,
+        .io = io_system,
+    };
+    int fd = open(log->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set_errno(why, errno, "log.protocol_path: %s: cannot be opened", log->path);
+    return csv_log_new(&settings, fd, &log->sides[side], why);
+}
+
+enum err protocol_log_open(const struct protocol_log_settings *settings, struct protocol_log **out,
+                           struct err_detail *why)
+{
+    enum err e = make_directory(settings->path, settings->user, why);
     if (e != ERR_OK)
         return e;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set_errno(why, errno, "log.protocol_path: %s: cannot be opened", path);
     struct protocol_log *log = MEM_NEW(struct protocol_log);
-    log->path = mem_strdup(path);
-    log->server = mem_strdup(server);
-    log->files.directory = fd;
-    log->files.fd = -1;
-    *out = log;
-    return ERR_OK;
-}
-
-/* --- The log's thread --- */
-
-static void complain(struct protocol_log *log, int failed)
-{
-    uint64_t now_ms = clock_mono_ms();
-    if (log->complained_at_ms && now_ms - log->complained_at_ms < COMPLAINT_MS)
-        return;
-    log->complained_at_ms = now_ms;
-    LOG(LOG_ERROR, "protocol_log_failed", LOG_STR("path", log->path),
-        LOG_STR("reason", strerror(failed)));
-}
-
-static void write_batch(struct protocol_log *log)
-{
-    if (log->batch_len &&
-        !protocol_log_files_write(&log->files, log->batch, log->batch_len, clock_wall_ms())) {
-        complain(log, errno);
-        atomic_fetch_add_explicit(&log->dropped, log->batch_lines, memory_order_relaxed);
-    }
-    log->batch_len = log->batch_lines = 0;
-}
-
-static void node_run(struct mailbox_item *item)
-{
-    struct node *node = CONTAINER_OF(item, struct node, item);
-    struct protocol_log *log = node->log;
-    if (node->len > BATCH_OCTETS - log->batch_len)
-        write_batch(log);
-    memcpy(log->batch + log->batch_len, node->text, node->len);
-    log->batch_len += node->len;
-    log->batch_lines++;
-    atomic_fetch_sub_explicit(&log->waiting, sizeof *node + node->len, memory_order_relaxed);
-    mem_free(node);
-}
-
-static size_t drain(struct protocol_log *log)
-{
-    size_t count = mailbox_run(log->mailbox);
-    write_batch(log);
-    uint64_t dropped = atomic_exchange_explicit(&log->dropped, 0, memory_order_relaxed);
-    if (dropped)
-        LOG(LOG_WARNING, "protocol_log_dropped", LOG_U64("lines", dropped));
-    return count;
-}
-
-static void thread_run(void *arg)
-{
-    struct protocol_log *log = arg;
-    while (!atomic_load(&log->stopping)) {
-        (void)drain(log);
-        if (!mailbox_sleep_begin(log->mailbox))
-            continue;
-        struct pollfd p = {.fd = mailbox_fd(log->mailbox), .events = POLLIN};
-        ASSERT(poll(&p, 1, -1) >= 0 || errno == EINTR);
-        mailbox_sleep_end(log->mailbox);
-        if (!atomic_load(&log->stopping))
-            (void)poll(NULL, 0, GATHER_MS);
-    }
-    while (drain(log) > 0)
-        continue;
+    log->path = mem_strdup(settings->path);
+    log->server = mem_strdup(settings->server);
+    for (unsigned side = 0; side < PROTOCOL_LOG_SIDES && e == ERR_OK; side++)
+        e = open_side(log, (enum protocol_log_side)side, &settings->limits, why);
+    if (e == ERR_OK)
+        *out = log;
+    else
+        protocol_log_stop(&log);
+    return e;
 }
 
 enum err protocol_log_start(struct protocol_log *log, struct err_detail *why)
 {
-    if (faccessat(log->files.directory, ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0)
-        return err_set_errno(why, errno, "log.protocol_path: %s: cannot be written to", log->path);
-    log->mailbox = mailbox_new();
-    if (!log->mailbox)
-        return err_set_errno(why, errno, "the protocol log has no descriptor");
-    return thread_start(&log->thread, "protocol-log", thread_run, log, why);
+    for (unsigned side = 0; side < PROTOCOL_LOG_SIDES; side++) {
+        struct err_detail text = {""};
+        enum err e = csv_log_start(log->sides[side], &text);
+        if (e != ERR_OK)
+            return err_set(why, e, "log.protocol_path: %s", text.text);
+    }
+    return ERR_OK;
 }
 
-static void wake_run(struct mailbox_item *item)
+void protocol_log_limit(struct protocol_log *log, const struct csv_log_limits *limits)
 {
-    mem_free(item);
+    for (unsigned side = 0; side < PROTOCOL_LOG_SIDES; side++)
+        csv_log_limit(log->sides[side], limits);
 }
 
 void protocol_log_stop(struct protocol_log **log_at)
@@ -165,91 +98,43 @@ void protocol_log_stop(struct protocol_log **log_at)
     struct protocol_log *log = *log_at;
     if (!log)
         return;
-    if (log->thread.started) {
-        atomic_store(&log->stopping, true);
-        struct mailbox_item *wake = MEM_NEW(struct mailbox_item);
-        wake->run = wake_run;
-        mailbox_send(log->mailbox, wake);
-        thread_join(&log->thread);
-        (void)drain(log);
-    }
-    if (log->mailbox)
-        mailbox_free(&log->mailbox);
-    protocol_log_files_close(&log->files);
-    close(log->files.directory);
+    for (unsigned side = 0; side < PROTOCOL_LOG_SIDES; side++)
+        csv_log_free(&log->sides[side]);
     mem_free(log->path);
     mem_free(log->server);
     mem_free(log);
     *log_at = NULL;
 }
 
-/* --- A line: RFC 4180, but for what cannot be printed --- */
-
-struct line {
-    size_t len;
-    char text[LINE_SIZE];
-};
-
-static void put(struct line *line, const char *text, size_t len)
+static void add_text(struct csv_line *line, const char *text)
 {
-    ASSERT(len <= sizeof line->text - line->len);
-    memcpy(line->text + line->len, text, len);
-    line->len += len;
+    csv_line_add(line, bytes_of(text), SIZE_MAX);
 }
 
-static void put_field(struct line *line, struct bytes value, size_t max)
+static void add_endpoint(struct csv_line *line, const struct endpoint *at)
 {
-    char escaped[ESCAPED_SIZE];
-    bytes_escape(bytes_sub(value, 0, max), escaped, sizeof escaped);
-    size_t len = strlen(escaped);
-    bool quoted = strpbrk(escaped, ",\"") != NULL;
-    if (quoted)
-        put(line, "\"", 1);
-    for (size_t i = 0; i < len; i++)
-        put(line, escaped[i] == '"' ? "\"\"" : &escaped[i], escaped[i] == '"' ? 2 : 1);
-    if (value.len > max)
-        put(line, "...", 3);
-    if (quoted)
-        put(line, "\"", 1);
+    char text[ENDPOINT_TEXT_SIZE];
+    add_text(line, at ? endpoint_format(at, text) : "");
 }
 
-static void format_line(const struct protocol_log *log, const struct protocol_log_line *from,
-                        struct line *to)
+void protocol_log_write(struct protocol_log *log, enum protocol_log_side side,
+                        const struct protocol_log_line *from)
 {
-    char date[CLOCK_RFC3339_SIZE], local[ENDPOINT_TEXT_SIZE], remote[ENDPOINT_TEXT_SIZE];
-    char name[2 * CONNECTOR_MAX + 300], middle[200];
-    to->len = 0;
-    clock_rfc3339(clock_wall_ms(), date);
-    put(to, date, strlen(date));
-    put(to, ",", 1);
+    struct csv_line line;
+    char date[CLOCK_RFC3339_SIZE], name[CONNECTOR_MAX + 300], number[24];
+    line.len = line.fields = 0;
+    add_text(&line, clock_rfc3339(clock_wall_ms(), date));
     snprintf(name, sizeof name, "%.255s\\" BYTES_FMT, log->server,
              BYTES_ARG(bytes_sub(from->connector, 0, CONNECTOR_MAX)));
-    put_field(to, bytes_of(name), sizeof name);
-    int len = snprintf(middle, sizeof middle, ",%016" PRIX64 ",%" PRIu64 ",%s,%s,%c,",
-                       from->session_id, from->sequence, endpoint_format(from->local, local),
-                       endpoint_format(from->remote, remote), from->event);
-    put(to, middle, (size_t)len);
-    put_field(to, from->data, DATA_MAX);
-    put(to, ",", 1);
-    put_field(to, from->context, 100);
-    put(to, "\r\n", 2);
-}
-
-void protocol_log_write(struct protocol_log *log, const struct protocol_log_line *from)
-{
-    struct line line;
-    format_line(log, from, &line);
-    size_t size = sizeof(struct node) + line.len;
-    size_t before = atomic_fetch_add_explicit(&log->waiting, size, memory_order_relaxed);
-    if (before + size > WAITING_MAX) {
-        atomic_fetch_sub_explicit(&log->waiting, size, memory_order_relaxed);
-        atomic_fetch_add_explicit(&log->dropped, 1, memory_order_relaxed);
-        return;
-    }
-    struct node *node = mem_alloc(size);
-    node->item.run = node_run;
-    node->log = log;
-    node->len = line.len;
-    memcpy(node->text, line.text, line.len);
-    mailbox_send(log->mailbox, &node->item);
+    add_text(&line, name);
+    snprintf(number, sizeof number, "%016" PRIX64, from->session_id);
+    add_text(&line, number);
+    snprintf(number, sizeof number, "%" PRIu64, from->sequence);
+    add_text(&line, number);
+    add_endpoint(&line, from->local);
+    add_endpoint(&line, from->remote);
+    csv_line_add(&line, bytes_make(&from->event, 1), 1);
+    csv_line_add(&line, from->data, DATA_MAX);
+    csv_line_add(&line, from->context, CONTEXT_MAX);
+    csv_log_write(log->sides[side], csv_line_end(&line));
 }

@@ -181,6 +181,7 @@ static enum err open_bindings(struct relay *relay, const struct ruleset *rules,
 
 static void sched_run(void *arg)
 {
+    loop_gather(arg);
     loop_run(arg);
 }
 
@@ -261,6 +262,18 @@ static enum err recover(struct relay *relay, const struct conf *conf, struct err
     return ERR_OK;
 }
 
+static enum err open_protocol_log(struct relay *relay, const struct conf *conf,
+                                  struct err_detail *why)
+{
+    struct protocol_log_settings settings = {
+        .path = conf->protocol_path,
+        .user = conf->user,
+        .server = conf->hostname,
+        .limits = conf->protocol_limits,
+    };
+    return protocol_log_open(&settings, &relay->protocol_log, why);
+}
+
 /* Ports first, as long as we may; then nothing of root is left; then files and threads. */
 static enum err start(struct relay *relay, struct conf *conf, struct ruleset *rules,
                       struct err_detail *why)
@@ -275,8 +288,7 @@ static enum err start(struct relay *relay, struct conf *conf, struct ruleset *ru
     if (e == ERR_OK)
         e = open_bindings(relay, rules, why);
     if (e == ERR_OK && conf->protocol_path)
-        e = protocol_log_open(conf->protocol_path, conf->user, conf->hostname, &relay->protocol_log,
-                              why);
+        e = open_protocol_log(relay, conf, why);
     if (e == ERR_OK)
         e = privdrop(conf->user, why);
     if (e == ERR_OK)
@@ -383,6 +395,8 @@ enum err relay_reload(struct relay *relay)
         return e;
     }
     log_configure(&conf->log);
+    if (relay->protocol_log)
+        protocol_log_limit(relay->protocol_log, &conf->protocol_limits);
     KILL_POINT("reload_bound");
     struct relay_rules *old = relay_rules_hold(relay);
     warn_fixed_settings(old->conf, conf);

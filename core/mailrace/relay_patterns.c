@@ -3,10 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REFUSED   RELAY_PATTERN_REFUSED
-#define MALFORMED RELAY_PATTERN_MALFORMED
-#define ACCEPTED  RELAY_PATTERN_ACCEPTED
-#define EITHER    RELAY_PATTERN_EITHER
+#define REFUSED   RELAY_PATTERN_REFUSED, NULL, NULL
+#define MALFORMED RELAY_PATTERN_MALFORMED, NULL, NULL
+#define ACCEPTED  RELAY_PATTERN_ACCEPTED, NULL, NULL
+#define EITHER    RELAY_PATTERN_EITHER, NULL, NULL
+/* Refused whatever was said before MAIL, or before RCPT. */
+#define BEFORE(lines)  RELAY_PATTERN_REFUSED, lines, NULL
+#define BETWEEN(lines) RELAY_PATTERN_REFUSED, NULL, lines
 
 #define FROM    "<antispam@{foreign}>"
 #define FROM_IP "<antispam@{ip}>"
@@ -107,9 +110,35 @@ const struct relay_pattern RELAY_PATTERNS[] = {
     {"O-60", "a file", FROM, "</tmp/x>", MALFORMED},
     {"O-61", "a way up", FROM, "<../../../etc/cron.d/x@{ours}>", MALFORMED},
 
+    /* What was said before. */
+    {"O-62", "after RSET", FROM, "<relaytest@{foreign}>",
+     BEFORE("MAIL FROM:<a@{foreign}>\nRCPT TO:<postmaster>\nRSET")},
+    {"O-63", "beside a good recipient", FROM, "<relaytest@{foreign}>",
+     BETWEEN("RCPT TO:<postmaster>")},
+    {"O-64", "after a failed AUTH PLAIN", FROM, "<relaytest@{foreign}>",
+     BEFORE("AUTH PLAIN AG5vYm9keQB3cm9uZw==")},
+    {"O-64b", "after AUTH LOGIN broken off", FROM, "<relaytest@{foreign}>",
+     BEFORE("AUTH LOGIN\n*")},
+    {"O-66", "after a new greeting", FROM, "<relaytest@{foreign}>",
+     BEFORE("MAIL FROM:<a@{foreign}>\nRCPT TO:<postmaster>\nEHLO relay-test.invalid")},
+    {"O-67", "after a failed chunk", FROM, "<relaytest@{foreign}>",
+     BETWEEN("RCPT TO:<postmaster>\nBDAT x LAST")},
+    {"O-68", "greeting with its name", FROM, "<relaytest@{foreign}>", BEFORE("EHLO {name}")},
+    {"O-68b", "greeting with its address", FROM, "<relaytest@{foreign}>", BEFORE("HELO {ip}")},
+    {"O-68c", "greeting as localhost", FROM, "<relaytest@{foreign}>", BEFORE("HELO localhost")},
+    {"O-70", "sender postmaster", "<postmaster@{ours}>", "<relaytest@{foreign}>", REFUSED},
+    {"O-70b", "sender at the relay", "<root@{name}>", "<relaytest@{foreign}>", REFUSED},
+
     /* Words of the client about itself. */
     {"O-71", "AUTH= of somebody trusted", FROM " AUTH=admin@{ours}", "<relaytest@{foreign}>",
      REFUSED},
+
+    {"O-72", "XCLIENT", FROM, "<relaytest@{foreign}>",
+     BEFORE("XCLIENT ADDR=127.0.0.1 NAME=localhost LOGIN=admin")},
+    {"O-72b", "XFORWARD", FROM, "<relaytest@{foreign}>",
+     BEFORE("XFORWARD ADDR=127.0.0.1 NAME=localhost")},
+    {"O-72c", "PROXY", FROM, "<relaytest@{foreign}>",
+     BEFORE("PROXY TCP4 127.0.0.1 127.0.0.1 1025 25")},
 
     /* What must stay open. */
     {"O-76", "postmaster", FROM, "<postmaster>", ACCEPTED},

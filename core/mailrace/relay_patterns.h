@@ -24,6 +24,8 @@ struct relay_pattern {
     const char *mail; /* behind "MAIL FROM:" */
     const char *rcpt; /* behind "RCPT TO:" */
     enum relay_pattern_want want;
+    /* Lines, LF between two, said before MAIL and before RCPT, whatever is answered; NULL: none. */
+    const char *before, *between;
 };
 
 extern const struct relay_pattern RELAY_PATTERNS[];

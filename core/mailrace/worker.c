@@ -6,8 +6,8 @@
 #include "core/mem.h"
 #include "core/thread.h"
 #include "net/listen.h"
+#include "policy/auth_throttle.h"
 
-#include "auth_throttle.h"
 #include "inbound.h"
 #include "relay.h"
 

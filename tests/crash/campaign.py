@@ -44,7 +44,9 @@ def config_text(spool, port, next_hop, segment_size="1MB", more_send=""):
     """Small segments, so that they fill, are recycled and copied within a campaign."""
     return f"""
 hostname = "relay.test";
-spool = {{ path = "{spool}"; min_free = "1MB"; segment_size = "{segment_size}"; inline_max = "64KB"; }};
+runtime = {{ workers = 2; }};
+spool = {{ path = "{spool}"; min_free = "1MB"; segment_size = "{segment_size}"; inline_max = "64KB";
+          writers = 1; }};
 log = {{ level = "warning"; }};
 queue = {{ glitch_retry_interval = "1s"; message_retry_interval = "1s";
           transient_failure_retry_interval = "1s"; outbound_connection_failure_retry_interval = "1s"; }};
@@ -71,7 +73,13 @@ class Relay:
         self.process = None
         self.write(text)
 
+    def set_writers(self, count):
+        """Logs that take messages in, from the next start on; with fewer than before one drains, ends
+        when it is empty, and may begin again."""
+        self.write(re.sub(r"writers = \d+;", f"writers = {count};", self.text))
+
     def write(self, text):
+        self.text = text
         with open(self.file, "w", encoding="utf-8") as out:
             out.write(text)
         os.chmod(self.file, 0o644)

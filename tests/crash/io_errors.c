@@ -2,8 +2,8 @@
  * lost, what was refused never comes back, nothing hangs, and once the disk works again so does
  * the spool.
  *
- * A refused message may come back in one case, and it is looked for in no other: the disk fails
- * for good, so that it cannot be written down either that the message is void.
+ * Of a message that is answered "doubtful" nothing is known until the disk has taken the note that
+ * it is void; the client was told neither yes nor no.
  */
 #include <errno.h>
 
@@ -42,6 +42,8 @@ static const struct fault FAULTS[] = {
     {"every other sync fails", FAULTY_SYNCS, EIO, FAULTY_EVERY_OTHER, false},
 };
 
+static uint64_t doubtful; /* messages, in all trials */
+
 struct trial {
     struct bed *bed;
     struct faulty_io *disk;
@@ -50,6 +52,7 @@ struct trial {
     bool unsure[COUNT + 1];       /* the process ended before it could write what became of it */
     uint32_t attempts[COUNT + 1]; /* as given */
     bool outcomes_settled;        /* and on the disk */
+    bool voids_settled;           /* what was doubtful has been declared void there */
     unsigned sent;
 };
 
@@ -61,6 +64,12 @@ static bool for_good(enum faulty_mode mode)
 static bool accepted(const struct trial *t, unsigned i)
 {
     return t->bed->messages[i].answered && t->bed->messages[i].err == ERR_OK;
+}
+
+static bool refused(const struct trial *t, unsigned i)
+{
+    const struct bed_message *m = &t->bed->messages[i];
+    return m->answered && m->err != ERR_OK && (t->voids_settled || !m->doubtful);
 }
 
 /* --- What happens meanwhile --- */
@@ -95,14 +104,14 @@ static void settle_round(struct trial *t, unsigned round)
     }
 }
 
-/* The process ends in good order and another takes over. On a disk that is broken what is done or
- * void may stay unwritten. */
+/* The process ends in good order and another takes over. On a disk that is broken what is done, or
+ * that a doubtful message is void, may stay unwritten. */
 static void reopen(struct trial *t, bool broken)
 {
     struct bed *b = t->bed;
     spool_stop(b->spool);
     for (unsigned i = 0; broken && i < t->sent; i++)
-        t->unsure[i] = t->settling[i] || !accepted(t, i) || t->attempts[i] > 0;
+        t->unsure[i] = t->settling[i] || b->messages[i].doubtful || t->attempts[i] > 0;
     spool_free(&b->spool);
 }
 
@@ -118,6 +127,8 @@ static void play(struct trial *t, const struct fault *fault)
         bed_work(b);
         for (unsigned i = 0; i < t->sent; i++)
             campaign_check(b->messages[i].answered, "message %u has no answer", i);
+        for (unsigned i = t->sent - EACH; i < t->sent; i++)
+            doubtful += b->messages[i].doubtful;
         if (round + 1 == REOPENS_AT)
             reopen(t, for_good(fault->mode) && faulty_io_has_failed(t->disk));
     }
@@ -125,7 +136,7 @@ static void play(struct trial *t, const struct fault *fault)
 
 /* --- What is left of it --- */
 
-static void check_left(struct trial *t, const char *path, const char *when, bool refused_may_live)
+static void check_left(struct trial *t, const char *path, const char *when)
 {
     struct bed *reader = bed_new();
     struct err_detail why = {""};
@@ -146,14 +157,14 @@ static void check_left(struct trial *t, const char *path, const char *when, bool
                            "%s: message %u has forgotten its recipients", when, i);
         if (t->settled[i])
             campaign_check(!found, "%s: message %u was done and is back", when, i);
-        if (t->bed->messages[i].answered && !accepted(t, i) && !refused_may_live)
+        if (refused(t, i))
             campaign_check(!found, "%s: message %u was refused and is back", when, i);
     }
     bed_free(&reader);
     faulty_io_free(&f);
 }
 
-static void check_power_cuts(struct trial *t, bool refused_may_live)
+static void check_power_cuts(struct trial *t)
 {
     static const struct {
         const char *name;
@@ -167,7 +178,7 @@ static void check_power_cuts(struct trial *t, bool refused_may_live)
     for (size_t i = 0; i < ARRAY_SIZE(CUTS); i++) {
         snprintf(to, sizeof to, "%s/cut%zu", t->bed->dir, i);
         faulty_io_power_cut(t->disk, to, CUTS[i].cut, campaign_random_seed());
-        check_left(t, to, CUTS[i].name, refused_may_live && CUTS[i].cut == FAULTY_CUT_LOTTERY);
+        check_left(t, to, CUTS[i].name);
         temp_dir_remove(to);
     }
 }
@@ -186,7 +197,7 @@ static void check_service(struct trial *t)
     bed_work(b);
     campaign_check(accepted(t, LATER), "a message is refused on a disk that works");
     memcpy(t->settled, t->settling, sizeof t->settled);
-    t->outcomes_settled = true;
+    t->outcomes_settled = t->voids_settled = true;
 }
 
 static void check_invisible(const struct trial *t)
@@ -203,29 +214,39 @@ static void check_invisible(const struct trial *t)
                        (unsigned long long)stats.quarantined);
 }
 
-static void run_trial(const struct fault *fault, uint64_t n)
+static struct trial *trial_new(bool two_logs)
 {
     struct trial *t = MEM_NEW(struct trial);
     t->bed = bed_new();
+    if (two_logs)
+        bed_two_logs(t->bed);
     t->disk = faulty_io_new(t->bed->path);
     t->bed->io = faulty_io_of(t->disk);
+    return t;
+}
+
+static void run_trial(const struct fault *fault, bool two_logs, uint64_t n)
+{
+    struct trial *t = trial_new(two_logs);
     faulty_io_fail_kinds(t->disk, fault->kinds, n, fault->errnum, fault->mode);
     play(t, fault);
     const char *call = faulty_io_failed_call(t->disk);
     if (call)
         campaign_detail(" (%s)", call);
+    for (unsigned i = 0; i < t->sent && !for_good(fault->mode); i++)
+        campaign_check(!t->bed->messages[i].doubtful, "message %u is in doubt for one error", i);
     campaign_check(t->bed->spool || for_good(fault->mode), "does not start after one error");
     if (fault->invisible)
         check_invisible(t);
     if (t->bed->spool)
-        check_power_cuts(t, call && for_good(fault->mode));
+        check_power_cuts(t);
     faulty_io_heal(t->disk);
     if (campaign_check(open_again(t), "does not start on a disk that works"))
         check_service(t);
     campaign_check(faulty_io_second_tries(t->disk) == 0, "wrote or synced again what had failed");
-    check_power_cuts(t, false);
+    check_power_cuts(t);
     spool_free(&t->bed->spool);
-    check_left(t, t->bed->path, "the process ends", false);
+    check_left(t, t->bed->path, "the process ends");
     bed_free(&t->bed);
     faulty_io_free(&t->disk);
     mem_free(t);
@@ -235,16 +256,14 @@ static void run_trial(const struct fault *fault, uint64_t n)
 
 struct place {
     const struct fault *fault;
+    bool two_logs;
     uint64_t n;
 };
 
 /* Calls of these kinds when none fails; the trial itself is the first case. */
-static uint64_t count_calls(const struct fault *fault)
+static uint64_t count_calls(const struct fault *fault, bool two_logs)
 {
-    struct trial *t = MEM_NEW(struct trial);
-    t->bed = bed_new();
-    t->disk = faulty_io_new(t->bed->path);
-    t->bed->io = faulty_io_of(t->disk);
+    struct trial *t = trial_new(two_logs);
     campaign_case("%s: no call", fault->name);
     faulty_io_fail_kinds(t->disk, fault->kinds, UINT64_MAX, fault->errnum, fault->mode);
     play(t, fault);
@@ -258,15 +277,15 @@ static uint64_t count_calls(const struct fault *fault)
 
 static struct place *all_places(size_t *count)
 {
-    uint64_t calls[ARRAY_SIZE(FAULTS)];
+    uint64_t calls[2 * ARRAY_SIZE(FAULTS)];
     *count = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(FAULTS); i++)
-        *count += calls[i] = count_calls(&FAULTS[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+        *count += calls[i] = count_calls(&FAULTS[i / 2], i % 2);
     struct place *places = MEM_NEW_ARRAY(struct place, *count);
     size_t at = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(FAULTS); i++)
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
         for (uint64_t n = 1; n <= calls[i]; n++)
-            places[at++] = (struct place){&FAULTS[i], n};
+            places[at++] = (struct place){&FAULTS[i / 2], i % 2, n};
     return places;
 }
 
@@ -283,7 +302,7 @@ static void shuffle(struct place *places, size_t count)
 
 int main(void)
 {
-    const char *only = getenv("CASE"); /* "EIO once: 17" */
+    const char *only = getenv("CASE"); /* "EIO once, two logs: 17" */
     campaign_begin("io_errors");
     clock_virtual_start(1000, 1000);
     size_t count, done = 0;
@@ -291,14 +310,16 @@ int main(void)
     shuffle(places, count);
     for (; done < count && !campaign_time_is_up(); done++) {
         char name[80];
-        snprintf(name, sizeof name, "%s: %llu", places[done].fault->name,
-                 (unsigned long long)places[done].n);
+        const struct place *place = &places[done];
+        snprintf(name, sizeof name, "%s%s: %llu", place->fault->name,
+                 place->two_logs ? ", two logs" : "", (unsigned long long)place->n);
         if (only && strcmp(only, name) != 0)
             continue;
         campaign_case("%s", name);
-        run_trial(places[done].fault, places[done].n);
+        run_trial(place->fault, place->two_logs, place->n);
     }
-    campaign_note("%zu of %zu places at which a call can fail", done, count);
+    campaign_note("%zu of %zu places at which a call can fail, %llu messages left unanswered", done,
+                  count, (unsigned long long)doubtful);
     mem_free(places);
     clock_virtual_end();
     return campaign_end();

@@ -3,8 +3,8 @@
 
 usage: TIME=seconds SEED=number tests/crash/killpoints.py      (after: make crash)
 
-Each life dies at one chosen point, by its odds, or at any; the points that were hit least come first.
-Some are only passed when something else goes wrong, which is then arranged: the kernel refuses writes, a
+First every point has its turn: a life that dies when it first comes there. Then each dies at one chosen
+point, by its odds, or at any; the points that were hit least come first. Some are only passed when something else goes wrong, which is then arranged: the kernel refuses writes, a
 file is damaged, a client hangs up.
 """
 
@@ -45,6 +45,7 @@ from harness import Sink, free_port  # noqa: E402
 KILLED = 137       # core/kill_point.h
 LEAST = 25         # points there must be
 LIFE_S = 2.5       # without having come to its point
+FIRST_LIFE_S = 1.5 # the same, when every point has its turn
 TRIES_MAX = 12     # in vain
 DRAIN_S = 120
 ANY_SHARE = 0.25   # of the lives: any point
@@ -55,6 +56,7 @@ WHEN_WRITES_FAIL = {"spool_group_failed", "spool_segment_poisoned", "spool_unhea
 WHEN_DAMAGED = ["spool_aside_written", "spool_aside_big_moved", "spool_aside_message"]
 WHEN_NEW = ["spool_root_made", "spool_segment_begun", "spool_segment_prewritten",
             "spool_segment_created", "spool_segment_named"]  # later segments are used again instead
+WHEN_FEWER = ["spool_log_renamed", "spool_ended_file_removed", "spool_ended_forgotten"]
 
 
 class MortalRelay(Relay):
@@ -185,6 +187,21 @@ class KillPoints:
             self.campaign.check(wait_until(relay.answers, "the relay's banner"), point)
             self.campaign.check(relay.stop() == 0, f"after {point} it did not end well", relay.tail())
 
+    def fewer_writers(self):
+        """A log that is wanted no more ends, and begins again when it is wanted."""
+        for point in WHEN_FEWER:
+            if point not in self.hits:
+                continue
+            relay = self.relay(f"fewer-{point}", port_for_restarts(), self.hop)
+            dies_at = 2 if point == "spool_ended_forgotten" else 1
+            for turn, writers in enumerate((2, 1, 2)):
+                relay.set_writers(writers)
+                if turn == dies_at:
+                    self.live(relay, f"1/1::{point}", point, 10)
+                relay.start()
+                self.campaign.check(wait_until(relay.answers, "the relay's banner"), point)
+                self.campaign.check(relay.stop() == 0, f"after {point} it did not end well", relay.tail())
+
     def damaged_spool(self):
         """One message in a segment and one in a file are damaged: its folder and its journal."""
         port = port_for_restarts()
@@ -236,8 +253,11 @@ class KillPoints:
     def choose(self):
         """The point that was hit least, and odds that let it be passed a few times first."""
         dice = self.campaign.random
-        apart = set(WHEN_DAMAGED + WHEN_NEW)
+        apart = set(WHEN_DAMAGED + WHEN_NEW + WHEN_FEWER)
         names = [n for n in self.hits if n not in apart and self.tries[n] < TRIES_MAX + self.hits[n]]
+        fresh = [n for n in names if not self.hits[n] and not self.tries[n]]
+        if fresh:
+            return dice.choice(fresh), 1
         if not names or dice.random() < ANY_SHARE:
             return "", dice.choice([30, 300, 3000])
         least = min(self.hits[n] + self.tries[n] for n in names)
@@ -267,8 +287,10 @@ class KillPoints:
             if point == "spool_segment_unlinked":  # segments of another size are not used again
                 relay.write(config_text(os.path.join(relay.folder, "spool"), port, self.hop,
                                         c.random.choice(["1MB", "2MB", "3MB"]), more))
+            relay.set_writers(c.random.choice((1, 1, 2)))
             kill = f"1/{odds}:{c.random.getrandbits(32)}" + (f":{point}" if point else "")
-            hit = self.live(relay, kill, point)
+            fresh = point and not self.hits[point] and not self.tries[point]
+            hit = self.live(relay, kill, point, FIRST_LIFE_S if fresh else LIFE_S)
             if point and not hit:
                 self.tries[point] += 1
         relay.start()
@@ -332,6 +354,7 @@ def main():
     kills = KillPoints(campaign, names)
     try:
         kills.new_spools()
+        kills.fewer_writers()
         kills.damaged()
         kills.under_load(deadline)
         kills.report()

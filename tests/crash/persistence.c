@@ -17,7 +17,8 @@ enum { MESSAGES_MAX = 160, ROUNDS = 14, EXHAUSTIVE_MAX = 12, SAMPLE_FIRST = 12, 
 enum { SCENARIOS_LEAST = 6 };
 #define NEVER SIZE_MAX
 
-struct history { /* of a message: operations before ... */
+struct history {     /* of a message: operations before ... */
+    bool unanswered; /* the process died first: a start decides */
     size_t accepted_at, refused_at;
     size_t done_at;    /* ... it was said that it is done */
     size_t settled_at; /* ... and that was written */
@@ -48,11 +49,14 @@ static void note_answers(void *owner)
 {
     struct scenario *s = owner;
     size_t now = op_log_length(s->log);
-    (void)mailbox_run(s->bed->home);
+    bed_answers(s->bed);
+    if (op_log_is_dead(s->log))
+        return;
     for (unsigned i = 0; i < s->sent; i++) {
         const struct bed_message *m = &s->bed->messages[i];
         struct history *h = &s->messages[i];
-        if (!m->answered || h->accepted_at != NEVER || h->refused_at != NEVER)
+        if (!m->answered || m->doubtful || h->unanswered || h->accepted_at != NEVER ||
+            h->refused_at != NEVER)
             continue;
         *(m->err == ERR_OK ? &h->accepted_at : &h->refused_at) = now;
     }
@@ -63,7 +67,7 @@ static void send_some(struct scenario *s)
     for (uint64_t n = 1 + lot(s, 4); n > 0 && s->sent < MESSAGES_MAX; n--) {
         static const size_t OCTETS[] = {0, 100, 700, 7000, 7800, 7900, 9000};
         struct history *h = &s->messages[s->sent];
-        *h = (struct history){NEVER, NEVER, NEVER, NEVER, {0}};
+        *h = (struct history){false, NEVER, NEVER, NEVER, NEVER, {0}};
         for (unsigned i = 0; i <= ROUNDS; i++)
             h->attempts_at[i] = NEVER;
         bed_send(s->bed, s->sent++, OCTETS[lot(s, ARRAY_SIZE(OCTETS))]);
@@ -91,6 +95,8 @@ static void work(struct scenario *s)
     while (spool_step(s->bed->spool))
         ;
     note_answers(s);
+    if (op_log_is_dead(s->log))
+        return;
     struct spool_stats stats;
     spool_stats_read(s->bed->spool, &stats);
     if (!stats.healthy) {
@@ -109,12 +115,46 @@ static void work(struct scenario *s)
     }
 }
 
+/* What the dead process wrote and did not sync is there; from now on it is so for good. */
+static void take_over(struct scenario *s, unsigned i)
+{
+    struct history *h = &s->messages[i];
+    const struct bed_message *m = &s->bed->messages[i];
+    size_t now = op_log_length(s->log);
+    if (h->accepted_at == NEVER && h->refused_at == NEVER) {
+        *(m->found ? &h->accepted_at : &h->refused_at) = now;
+        h->unanswered = true;
+    }
+    if (m->found) {
+        h->done_at = NEVER; /* that it is done was not written */
+        s->attempts[i] = m->attempts;
+        if (h->attempts_at[m->attempts] == NEVER)
+            h->attempts_at[m->attempts] = now;
+    } else if (h->settled_at == NEVER) {
+        h->settled_at = now;
+    }
+}
+
 static void start(struct scenario *s)
 {
     struct err_detail why = {""};
     if (campaign_check(bed_open(s->bed, &why) == ERR_OK, "%s", why.text))
         bed_recover(s->bed);
     campaign_check(s->bed->damaged == 0, "%zu damaged", s->bed->damaged);
+}
+
+/* It dies instead of a sync: what it has just written is on its way. */
+static void die_at_work(struct scenario *s)
+{
+    op_log_die(s->log, 1 + (size_t)lot(s, 3));
+    work(s);
+    bed_answers(s->bed);
+    spool_free(&s->bed->spool);
+    bool died = op_log_is_dead(s->log);
+    op_log_die(s->log, 0);
+    start(s);
+    for (unsigned i = 0; died && s->bed->spool && i < s->sent; i++)
+        take_over(s, i);
 }
 
 static void add_points(struct scenario *s)
@@ -131,26 +171,33 @@ static void add_points(struct scenario *s)
     }
 }
 
-/* FAILING: some syncs fail, so that segments are given up and their ends declared void. */
-static struct scenario *scenario_record(uint64_t seed, bool failing)
+/* FAILING: some syncs fail, so that segments are given up and their ends declared void. TWO_LOGS:
+ * or only one after a restart, so that the other one ends when it is empty, and begins again. */
+static struct scenario *scenario_record(uint64_t seed, bool failing, bool two_logs)
 {
     struct scenario *s = MEM_NEW(struct scenario);
     s->seed = s->state = seed;
     s->bed = bed_new();
+    if (two_logs)
+        bed_two_logs(s->bed);
     s->log = op_log_new(s->bed->path);
     s->bed->io = op_log_io(s->log);
     op_log_before(s->log, note_answers, s);
     start(s);
     for (unsigned round = 1; round <= ROUNDS && s->bed->spool; round++) {
-        if (failing && lot(s, 3) == 0)
+        if (failing && lot(s, 2) == 0)
             op_log_fail_sync(s->log, 1 + (size_t)lot(s, 4));
         send_some(s);
         settle_some(s, round);
+        if (!failing && lot(s, 3) == 0)
+            die_at_work(s);
         work(s);
         op_log_fail_sync(s->log, 0);
         work(s);
         if (lot(s, 5) == 0) { /* the process dies; what it wrote and did not sync is still there */
             spool_free(&s->bed->spool);
+            if (two_logs)
+                s->bed->settings.writers = 1 + (unsigned)lot(s, 2);
             start(s);
         }
     }
@@ -207,6 +254,8 @@ static void check_state(const struct scenario *s, struct bed *reader, size_t at,
         struct spool_stats stats;
         spool_stats_read(reader->spool, &stats);
         campaign_check(reader->damaged == 0, "%zu in part", reader->damaged);
+        campaign_check(stats.quarantined == 0, "%llu set aside though nothing is damaged",
+                       (unsigned long long)stats.quarantined);
         for (unsigned i = 0; i < s->sent; i++)
             check_message(s, reader, i, at);
     }
@@ -277,11 +326,12 @@ static bool check_point(struct search *search, size_t at, bool thorough)
     return more;
 }
 
-static void search_scenario(struct search *search, bool failing)
+static void search_scenario(struct search *search, bool failing, bool two_logs)
 {
     uint64_t seed = campaign_random_seed();
-    campaign_case("scenario %llu%s", (unsigned long long)seed, failing ? ", syncs fail" : "");
-    struct scenario *s = scenario_record(seed, failing);
+    campaign_case("scenario %llu%s%s", (unsigned long long)seed, failing ? ", syncs fail" : "",
+                  two_logs ? ", two logs" : "");
+    struct scenario *s = scenario_record(seed, failing, two_logs);
     bool more = !campaign_case_failed();
     search->scenario = s;
     for (int thorough = 0; thorough < 2; thorough++)
@@ -302,10 +352,11 @@ int main(void)
     while (!campaign_time_is_up()) {
         search.share =
             scenarios < SCENARIOS_LEAST ? (unsigned)(scenarios + 1) * 100 / SCENARIOS_LEAST : 100;
-        search_scenario(&search, scenarios % 2 == 1);
+        search_scenario(&search, scenarios % 2 == 1, scenarios % 3 == 2);
         scenarios++;
     }
-    campaign_note("%llu scenarios, %llu moments (%llu with every subset), %llu states",
+    campaign_note("%llu scenarios, each third with two logs, %llu moments (%llu with every "
+                  "subset), %llu states",
                   (unsigned long long)scenarios, (unsigned long long)search.points,
                   (unsigned long long)search.whole, (unsigned long long)search.states);
     bed_free(&search.reader);

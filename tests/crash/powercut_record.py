@@ -129,7 +129,7 @@ class Recording:
 
     def record(self, seconds, writes_max):
         """Runs for SECONDS or until the log has WRITES_MAX entries, killing the relay now and then
-        so that recovery is recorded too."""
+        so that recovery is recorded too. Every other life has two logs."""
         dice = self.campaign.random
         self.texts = Texts(dice)
         port = port_for_restarts()
@@ -166,5 +166,6 @@ class Recording:
                 raise AssertionError(f"the relay ended by itself:\n{relay.tail()}")
             relay.kill()
             lives += 1
+            relay.set_writers(1 + lives % 2)
             relay.start()
         return lives

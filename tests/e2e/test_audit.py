@@ -67,7 +67,8 @@ class Audit(Case):
         for name, source, sink, counts, code in JUDGEMENTS:
             with self.subTest(name):
                 output = self.audit(self.journal("source", source), self.journal("sink", sink), code)
-                self.assertEqual(json.loads(output[output.index("{"):]),
+                found = json.loads(output[output.index("{"):])
+                self.assertEqual({count: found[count] for count in COUNTS},
                                  {count: counts.get(count, 0) for count in COUNTS})
 
     def test_lost_ones_are_named(self):
@@ -85,6 +86,26 @@ class Audit(Case):
         sink = self.journal("sink", ["arrived 1", "arrived 2"])
         output = self.run_program([LOAD, "audit", "--source", one, "--source", two, "--sink", sink])
         self.assertIn("acknowledged 2, delivered 2, lost 0", output)
+
+    def timed(self, *lines):
+        """A sink's journal of (number, arrival, when it was sent), in microseconds."""
+        path = os.path.join(self.folder, "timed")
+        with open(path, "w", encoding="ascii") as out:
+            out.writelines(f"arrived {RUN} {seq} {at} sent={sent}\n" for seq, at, sent in lines)
+        return path
+
+    def test_latency_and_order(self):
+        source = self.journal("source", [f"acknowledged {n}" for n in range(1, 5)])
+        sink = self.timed((2, 1000, 990), (1, 1010, 980), (4, 1020, 1050), (3, 1030, 1020), (3, 2000, 1020))
+        found = json.loads(self.audit(source, sink, 0))
+        self.assertEqual(found["latency_us"], {"messages": 3, "p50": 10, "p90": 30, "p99": 30, "p99.9": 30,
+                                               "max": 30, "untimed": 0, "early": 1, "early_max": 30})
+        self.assertEqual(found["order"], {"inversions": 2, "overtaken": 2, "distance_max": 1})
+        self.assertEqual(found["duplicated"], 1)
+        output = self.run_program([LOAD, "audit", "--source", source, "--sink", sink])
+        self.assertIn("latency us, 3 messages: p50 10 p90 30 p99 30 p99.9 30 max 30; untimed 0, "
+                      "arrived before sent 1 (by up to 30 us)", output)
+        self.assertIn("order: inversions 2, overtaken 2, by up to 1", output)
 
     def test_a_line_cut_off_at_the_end_was_not_written(self):
         source = self.journal("source", ["acknowledged 1"])

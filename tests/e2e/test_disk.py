@@ -5,11 +5,13 @@ what is wrong, and goes on without a restart once it can."""
 import glob
 import os
 import re
+import resource
 import smtplib
 import subprocess
 import unittest
+from unittest import mock
 
-from harness import PATIENCE_S, Case, config, main, smart_host, untraced, wait_until
+from harness import MAILRACE, PATIENCE_S, Case, config, main, smart_host, untraced, wait_until
 
 MB = 1 << 20
 
@@ -129,6 +131,39 @@ class Full(Disk):
         wait_until(lambda: set(taken) <= self.arrived_numbers(), self.running.output)
         # What was delivered makes room again: nobody has to help.
         self.service_is_back(7000)
+
+
+class NoWrites(Disk):
+    def setUp(self):
+        super().setUp()
+        # Writes beyond the limit fail, and no signal ends the relay.
+        wrapper = os.path.join(self.folder, "mailrace")
+        with open(wrapper, "w", encoding="ascii") as out:
+            out.write(f"#!/bin/sh\ntrap '' XFSZ\nexec {MAILRACE} \"$@\"\n")
+        os.chmod(wrapper, 0o755)
+        patch = mock.patch("harness.MAILRACE", wrapper)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def writes(self, allowed):
+        most = resource.RLIM_INFINITY if allowed else 0
+        resource.prlimit(self.running.process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+
+    def test_no_reply_when_it_is_not_known_what_the_disk_has(self):
+        self.start(os.path.join(self.folder, "spool"), "1MB")
+        self.assertEqual(self.send(1, 500), 250)
+        self.writes(False)
+        with self.assertRaises(smtplib.SMTPServerDisconnected):
+            self.send(2, 500)
+        self.running.wait_event("message_unanswered")
+        self.assertIn(self.send(3, 500), (451, 452))
+        self.writes(True)
+        wait_until(lambda: self.send(4, 500) == 250, "the spool")
+        self.running.kill()
+        self.restart()
+        self.assertEqual(self.send(5, 500), 250)
+        wait_until(lambda: self.arrived_numbers() >= {1, 4, 5}, "deliveries")
+        self.assertEqual(self.arrived_numbers(), {1, 4, 5})
 
 
 class Damaged(Disk):

@@ -36,9 +36,9 @@ SUBMIT = '"SMTP-Submit", "Accept-Any-Sender"'
 
 
 class Headers(RelayCase):
-    def begin(self, connector=None, groups='"AnonymousUsers"', send=SEND_ALL, more=""):
+    def begin(self, connector=None, groups='"AnonymousUsers"', send=SEND_ALL, more="", answer=None):
         """A relay whose Default connector has GROUPS and CONNECTOR, whose next hop has SEND."""
-        self.next_hop = self.sink()
+        self.next_hop = self.sink(answer)
         text = config(self.spool, send=smart_host(self.next_hop.host, more=send),
                       domains='{ name = "ours.test"; default = true; }', relay_hosts=(), connector=connector or "")
         self.text = text.replace('[ "AnonymousUsers" ]', f"[ {groups} ]") + more
@@ -149,6 +149,25 @@ class Headers(RelayCase):
         self.assertRegex(self.checked(send='permissions = ( { user = "Anonymous";\n allow = [ '
                                            '"ms-Exch-SMTP-Accept-Any-Recipient" ]; } );'),
                          r"relay\.conf:\d+: send_connectors\[0\]\.permissions: only ms-Exch-Send-Headers")
+
+    # --- The way back ---
+
+    def test_a_returned_original_has_lost_all(self):
+        """Whoever may bring and see such fields: to the sender of a failed message go none."""
+        names = ("Organization", "Forest", "Routing")
+        self.begin(ANYBODY % ", ".join([SUBMIT] + [f'"ms-Exch-Accept-Headers-{n}"' for n in names]),
+                   groups="", answer=lambda verb, argument, session:
+                   b"550 5.1.1 none" if verb == "RCPT" and b"<b@" in argument else None)
+        for count, ret in enumerate(("FULL", "HDRS"), 1):
+            self.assertRegex(self.send_raw(MESSAGE, sender=f"<a@src.test> RET={ret}",
+                                           rcpts=["<b@ours.test>"]), "^250 ")
+            report = self.next_hop.wait(count)[count - 1]
+            self.assertEqual((report["sender"], report["rcpts"]), (b"", [b"a@src.test"]))
+            kind, rest = ((b"message/rfc822", PLAIN + BODY) if ret == "FULL" else
+                          (b"text/rfc822-headers", PLAIN))
+            _, found, part = report["data"].partition(b"Content-Type: " + kind + b"\r\n\r\n")
+            self.assertTrue(found, report["data"])
+            self.assertEqual(part.partition(b"\r\n--=_report_")[0], rest)
 
     # --- Stamps ---
 

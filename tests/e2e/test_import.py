@@ -221,6 +221,48 @@ class Import(Case):
         self.assertEqual(replies["127.0.0.3"][2], "550 5.7.1 Unable to relay")
         self.assertEqual(next_hop.wait(1)[0]["rcpts"], [b"somebody@far.example"])
 
+    def test_nobody_outside_sends_as_us(self):
+        """The pipeline that takes a right away which a permission group has given."""
+        domain = "New-AcceptedDomain -Name contoso.com -DomainName contoso.com -DomainType Authoritative\n"
+        recipe = ('Get-ReceiveConnector "Default Frontend E15MB1" | Get-ADPermission -User "NT '
+                  'AUTHORITY\\Anonymous Logon" | where {$_.ExtendedRights -like '
+                  '"ms-exch-smtp-accept-authoritative-domain-sender"} | Remove-ADPermission\n')
+        ask = ("192.0.2.1", "127.0.0.1:25", "ceo@contoso.com", "somebody@contoso.com")
+        self.assertTrue(self.explain(self.convert(domain + E15_DEFAULT), *ask)["accepted"])
+        said = self.explain(self.convert(domain + E15_DEFAULT + recipe), *ask)
+        self.assertFalse(said["mail"]["accepted"])
+        self.assertEqual(said["mail"]["reply"],
+                         "550 5.7.1 Anonymous client does not have permissions to send as this sender")
+
+    def test_filter_and_loop_choose_connectors(self):
+        """The hosts of a list join the connectors that a condition chooses, and no others."""
+        file = self.convert(
+            E15_DEFAULT + E15_WIZARD + E15_GRANT + "$hosts = '192.168.0.182', '192.168.0.183'\n"
+            "foreach ($h in $hosts) {\n  Get-ReceiveConnector | where {$_.Name -like 'Relay*' -and "
+            "$_.Enabled -eq $true} | % { Set-ReceiveConnector $_.Identity -RemoteIPRanges "
+            "($_.RemoteIPRanges + $h) }\n}\n")
+        for client, relays in (("192.168.0.181", True), ("192.168.0.182", True),
+                               ("192.168.0.183", True), ("192.168.0.184", False)):
+            with self.subTest(client=client):
+                said = self.explain(file, client, "192.168.0.5:25")
+                self.assertEqual(said["accepted"], relays)
+
+    def test_utf16_file_with_address_rewriting(self):
+        """As > writes it in Windows PowerShell, and by name."""
+        text = ("New-AddressRewriteEntry -Name Corp -InternalAddress int.contoso.com -ExternalAddress "
+                "contoso.com\r\nGet-AddressRewriteEntry | where Name -eq Corp | "
+                "Set-AddressRewriteEntry -OutboundOnly $true\r\n")
+        script = os.path.join(self.folder, "script.ps1")
+        with open(script, "wb") as out:
+            out.write(b"\xff\xfe" + (E15_DEFAULT + text).encode("utf-16-le"))
+        done = subprocess.run([MAILRACE, "import", script], capture_output=True, check=False,
+                              timeout=60)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertIn(b'internal_address = "int.contoso.com";', done.stdout)
+        self.assertIn(b"outbound_only = true;", done.stdout)
+        self.assertEqual(self.convert(E15_DEFAULT + text) and self.config.replace("standard input", ""),
+                         done.stdout.decode().replace(script, ""))
+
     def test_what_is_not_understood(self):
         config = self.run_import("Please relay for us.\n" + SECURED, code=1)
         self.assertIn('name = "RelayConnector";', config)

@@ -33,7 +33,8 @@ def patterns():
                           "ext.example", "--name", "relay.test", "--host", "127.0.0.1:25"],
                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout
     listed = json.loads(out)["patterns"]
-    missing = {f"O-{n:02}" for n in [*range(1, 62), 76, 77]} - {p["id"] for p in listed}
+    # Of the others 65 needs TLS, 69 and 73 to 75 more than one client.
+    missing = {f"O-{n:02}" for n in [*range(1, 65), *range(66, 69), *range(70, 73), 76, 77]} - {p["id"] for p in listed}
     assert not missing, f"no pattern for {missing}"
     return listed
 
@@ -113,6 +114,12 @@ class World(unittest.TestCase):
                 return reply
         return reply
 
+    def scene(self, d, lines):
+        """Whatever is answered."""
+        for line in filter(None, lines.split("\n")):
+            d.send(octets(line) + b"\r\n")
+            d.read()
+
     def refuse(self, d, *lines):
         self.assertRegex(self.tell(d, *lines), r"^5\d\d ", d.transcript)
 
@@ -151,8 +158,14 @@ class Battery:
             parameters = pattern["mail"].partition(" ")
             for sender in [pattern["mail"]] + [s + "".join(parameters[1:]) for s in SENDERS]:
                 d = self.open()
-                reply = self.tell(d, b"MAIL FROM:" + octets(sender), b"RCPT TO:" + rcpt)
-                self.assertRegex(reply, r"^(550 5\.7\.1|50[01] 5\.|553 5\.)", d.transcript)
+                self.scene(d, pattern["before"])
+                reply = self.tell(d, b"MAIL FROM:" + octets(sender))
+                if reply.startswith("2"):
+                    self.scene(d, pattern["between"])
+                    reply = self.tell(d, b"RCPT TO:" + rcpt)
+                self.assertRegex(reply, r"^(550 5\.7\.1|50[013] 5\.|553 5\.)", d.transcript)
+                if pattern["between"]:
+                    d.say("RSET")  # the good recipient was one
                 self.refuse(d, "DATA")
 
     # --- O-62 to O-72: the state of the session ---

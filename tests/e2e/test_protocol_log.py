@@ -3,10 +3,11 @@
 
 import csv
 import os
+import re
 import stat
 import time
 
-from harness import Case, MAILRACE, certificate, config, main, smart_host, wait_until
+from harness import Case, MAILRACE, certificate, config, main, send_mail, smart_host, wait_until
 from test_auth import Users, b64, plain
 
 FIELDS = ["date-time", "connector-id", "session-id", "sequence-number", "local-endpoint",
@@ -141,6 +142,20 @@ class ProtocolLog(Case):
         self.assertEqual(len(left), 24)
         self.assertNotIn("RECV20990101-1.log", left)
         self.assertIn("RECV20990101-30.log", left)
+
+    def test_nothing_can_be_written(self):
+        """Mail goes on as ever, and it is said once."""
+        self.start()
+        os.rmdir(self.logs)
+        for n in range(1, 6):
+            send_mail(self.port, rcpts=("b@ours.test",))
+            self.next_hop.wait(n)
+        self.assertIn("log=RECV", self.running.wait_event("csv_log_failed"))
+        self.assertEqual(self.running.stop(), 0)
+        self.assertEqual(len(self.running.events("csv_log_failed")), 1)
+        lost = [re.search(r"lines=(\d+)", line) for line in self.running.events("csv_log_dropped")]
+        self.assertEqual(len(lost), 1)
+        self.assertGreater(int(lost[0].group(1)), 50)
 
     def test_none_by_default(self):
         self.start(level="None")

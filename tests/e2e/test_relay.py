@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """The life of the relay: refusals, reload, drain, and crashes with a full queue and under load."""
 
+import contextlib
 import random
 import signal
 import smtplib
 import socket
 import threading
 
-from harness import Dialogue, RelayCase, main, send_mail, untraced, wait_until
+from harness import (OURS, Dialogue, RelayCase, config, free_port, main, send_mail, untraced, wait_until)
 
 
 class Refusals(RelayCase):
@@ -21,6 +22,35 @@ class Refusals(RelayCase):
                      "550 5.7.1"):
             self.assertIn(word, line)
         self.assertRegex(d.say("RCPT TO:<b@ours.test>"), "^250 ")
+
+    def test_refusals_are_logged_at_every_level(self):
+        port = free_port()
+        running = self.relay(config(self.spool, bindings=f'"127.0.0.1:{port}"', ranges='"127.0.0.0/29"',
+                                    relay_hosts="", domains=OURS, extra='log = { level = "error"; };',
+                                    connector='connection_inactivity_timeout = "3s"; '
+                                              'max_inbound_connection = 1;'), start=False)
+
+        def connect():
+            with contextlib.suppress(OSError):
+                return Dialogue(port)
+        d = wait_until(connect, running.output)
+        self.addCleanup(d.close)
+        self.assertRegex(d.read(), "^220 ")
+        more = self.dialogue(port)
+        self.assertRegex(more.read(), r"^421 4\.3\.2 ")
+        self.assertRegex(self.dialogue(port, source="127.0.0.77").read(), r"^421 4\.3\.2 ")
+        d.say("EHLO client.test")
+        d.say("MAIL FROM:<a@src.test>")
+        self.assertEqual(d.say("RCPT TO:<b@ext.test>"), "550 5.7.1 Unable to relay")
+        self.assertEqual(d.read(), "451 4.7.0 Timeout waiting for client input")
+        running.wait_event("connection_refused", r"session=\w{16} .*connector=Default range=127\.0\.0\.0/29 "
+                                                 r"reply=.*limit=max_inbound_connection value=1$")
+        running.wait_event("connection_refused", r"127\.0\.0\.77.* reply=.*no receive connector")
+        running.wait_event("command_refused", "argument=b@ext.test")
+        running.wait_event("command_refused", r'range=127\.0\.0\.0/29 verb=timeout argument="awaiting RCPT" '
+                                              r'reply="451 4\.7\.0 ')
+        self.assertEqual([l for l in running.lines if " error " not in l and "_refused" not in l and
+                          " warning: " not in l], [])
 
     def test_no_matching_connector(self):
         self.start(relay_hosts="", ranges='"127.0.0.7"')

@@ -69,6 +69,30 @@ static void argument_check(struct bytes in, enum smtp_path_kind kind)
         MUST_HOLD(bytes_equal(ascii.address, utf8.address));
 }
 
+/* What lacks nothing but a domain is an address with one, and was none without. */
+static void local_check(struct bytes in, enum smtp_path_kind kind, bool allow_utf8)
+{
+    static const char domain[] = "@d.example";
+    struct smtp_path local, whole;
+    struct bytes rest;
+    if (smtp_syntax_local_path(in, kind, allow_utf8, &local, &rest) != ERR_OK)
+        return;
+    fuzz_within(local.address, in);
+    MUST_HOLD(local.address.len > 0 && local.domain.len == 0);
+    MUST_HOLD(rest.len == 0 || rest.ptr[0] == ' ' || rest.ptr[0] == '\t');
+    MUST_HOLD(rest.ptr + rest.len == in.ptr + in.len);
+    if (smtp_syntax_path(in, kind, allow_utf8, ADDRESS_MAX, &whole, &rest) == ERR_OK)
+        MUST_HOLD(bytes_equal_nocase(whole.address, BYTES("postmaster")));
+    char *text = malloc(local.address.len + sizeof domain - 1);
+    MUST_HOLD(text);
+    memcpy(text, local.address.ptr, local.address.len);
+    memcpy(text + local.address.len, domain, sizeof domain - 1);
+    struct bytes completed = bytes_make(text, local.address.len + sizeof domain - 1);
+    MUST_HOLD(smtp_syntax_mailbox(completed, allow_utf8, &whole) == ERR_OK);
+    MUST_HOLD(bytes_equal(whole.local_part, local.address));
+    free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const char *const prefixes[] = {"", "FROM:", "TO:", "FROM:<", "TO:<"};
@@ -86,6 +110,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         in.ptr++;
         argument_check(in, SMTP_PATH_SENDER);
         argument_check(in, SMTP_PATH_RECIPIENT);
+        for (unsigned utf8 = 0; utf8 < 2; utf8++) {
+            local_check(in, SMTP_PATH_SENDER, utf8);
+            local_check(in, SMTP_PATH_RECIPIENT, utf8);
+        }
         free(copy);
     }
     return 0;

@@ -90,13 +90,40 @@ static void on_end(void *owner, const struct mail_status *status)
     }
 }
 
-static const struct smtp_client_ops OPS = {
-    .next_message = next_message,
-    .on_rcpt = on_rcpt,
-    .on_message_done = on_message_done,
-    .on_open = on_open,
-    .on_end = on_end,
-};
+/* A command that we make, whole and alone: nothing of a message's text. */
+static bool is_command(struct bytes line)
+{
+    static const char *const verbs[] = {"EHLO me.example", "HELO me.example", "STARTTLS", "RSET",
+                                        "MAIL FROM:<",     "RCPT TO:<",       "DATA",     "QUIT"};
+    for (size_t i = 0; i < line.len; i++) {
+        MUST_HOLD(line.ptr[i] != '\r' && line.ptr[i] != '\n' && line.ptr[i] != '\0');
+    }
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        struct bytes verb = bytes_of(verbs[i]);
+        bool open = verb.ptr[verb.len - 1] == '<';
+        if (open ? bytes_starts_nocase(line, verb) : bytes_equal(line, verb)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_protocol(void *owner, char event, struct bytes line)
+{
+    struct world *w = owner;
+    MUST_HOLD(!w->ended);
+    MUST_HOLD(event == '>' || event == '<' || event == '*');
+    MUST_HOLD(event != '>' || is_command(line));
+    MUST_HOLD(event != '<' || bytes_find(line, '\n', 0) == BYTES_NOT_FOUND);
+    MUST_HOLD(event != '*' || line.len > 0);
+}
+
+#define OPS                                                                                        \
+    .next_message = next_message, .on_rcpt = on_rcpt, .on_message_done = on_message_done,          \
+    .on_open = on_open, .on_end = on_end
+
+static const struct smtp_client_ops SILENT = {OPS};
+static const struct smtp_client_ops TRACED = {OPS, .on_protocol = on_protocol};
 
 static void letter_make(struct letter *l, size_t number)
 {
@@ -207,7 +234,7 @@ static void run(struct world *w, struct bytes in, unsigned settings)
         letter_make(&w->letters[i], i);
     }
     buf_init(&w->out, most);
-    w->client = smtp_client_new(&with, &OPS, w);
+    w->client = smtp_client_new(&with, (settings & 32) != 0 ? &TRACED : &SILENT, w);
     for (size_t at = 0; at < in.len;) {
         size_t end = at;
         while (end < in.len && (unsigned char)in.ptr[end] < TIME_PASSES &&

@@ -2,7 +2,7 @@
  * and what remains holds none. */
 #include "fuzz_split.h"
 
-#include "net/header_filter.h"
+#include "core/header_filter.h"
 
 static bool strips(unsigned classes, struct bytes name)
 {

@@ -6,7 +6,7 @@
 
 /* What one way to cut the input gave: each reply, and how it went on. */
 struct history {
-    struct fuzz_text text;
+    struct fuzz_text text, raw;
     size_t total;
     enum err last;
 };
@@ -26,6 +26,13 @@ static void history_add(struct history *h, const struct mail_status *s)
     fuzz_text_add(&h->text, BYTES("|"));
 }
 
+static void on_raw_line(void *owner, struct bytes line)
+{
+    struct history *h = owner;
+    fuzz_text_add(&h->raw, line);
+    fuzz_text_add(&h->raw, BYTES("\r\n"));
+}
+
 static void read_all(struct bytes in, enum fuzz_cut cut, struct history *h)
 {
     static struct smtp_reply_parser parser;
@@ -33,7 +40,9 @@ static void read_all(struct bytes in, enum fuzz_cut cut, struct history *h)
     struct bytes block;
 
     memset(&parser, 0, sizeof parser);
-    h->text.len = 0;
+    parser.on_raw_line = on_raw_line;
+    parser.owner = h;
+    h->text.len = h->raw.len = 0;
     h->total = 0;
     h->last = ERR_AGAIN;
     while ((h->last == ERR_OK || h->last == ERR_AGAIN) && fuzz_split_next(&split, &block)) {
@@ -92,6 +101,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST_HOLD(whole.last == cut_up.last);
         MUST_HOLD(whole.last == ERR_LIMIT || whole.total == cut_up.total);
         MUST_HOLD(bytes_equal(fuzz_text_bytes(&whole.text), fuzz_text_bytes(&cut_up.text)));
+        MUST_HOLD(bytes_equal(fuzz_text_bytes(&whole.raw), fuzz_text_bytes(&cut_up.raw)));
+        /* Raw lines are the input, octet by octet, as far as it was taken. */
+        MUST_HOLD(whole.raw.len <= size && memcmp(whole.raw.data, in.ptr, whole.raw.len) == 0);
     }
     write_check(in, true);
     write_check(in, false);

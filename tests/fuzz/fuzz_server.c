@@ -6,6 +6,7 @@
 #include "core/buf.h"
 #include "core/clock.h"
 #include "net/smtp_server.h"
+#include "net/smtp_syntax.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -90,7 +91,10 @@ static enum smtp_server_verdict on_rcpt(void *owner, const struct mail_rcpt *rcp
 {
     struct owner *o = owner;
     enter_op(o);
-    MUST(o->open && !o->begun && rcpt->address.len && rcpt->address.len <= 571);
+    struct smtp_path path;
+    MUST(o->open && !o->begun && rcpt->address.len &&
+         rcpt->address.len <= SMTP_SERVER_LONG_ADDRESS_MAX);
+    MUST(!domain.len || smtp_syntax_mailbox(rcpt->address, true, &path) == ERR_OK);
     MUST(!domain.len || (domain.ptr >= rcpt->address.ptr &&
                          domain.ptr + domain.len <= rcpt->address.ptr + rcpt->address.len));
     return leave_op(o, QUESTION_RCPT, status);
@@ -172,8 +176,8 @@ static enum smtp_server_verdict on_auth(void *owner, struct bytes user, struct b
     return leave_op(o, QUESTION_AUTH, status);
 }
 
-static const struct smtp_server_ops ops = {on_mail,  on_rcpt,    on_begin, on_text, on_end,
-                                           on_abort, on_refused, on_tls,   on_auth, NULL};
+static const struct smtp_server_ops ops = {on_mail,    on_rcpt, on_begin, on_text, on_end, on_abort,
+                                           on_refused, on_tls,  on_auth,  NULL,    NULL,   NULL};
 
 /* RFC 5321 4.2: code, "-" or blank, text, CRLF, 512 octets, one code a reply. */
 static void check_reply_line(struct owner *o, struct bytes line)
@@ -278,12 +282,14 @@ static void run(struct owner *o, unsigned choice, struct bytes in, enum feed fee
     struct smtp_server_settings settings = {
         .fqdn = BYTES("relay.example"),
         .banner = choice & 1 ? BYTES("220 here") : BYTES_EMPTY,
+        .default_domain = choice & 128 ? BYTES("ours.example") : BYTES_EMPTY,
         .extensions = (choice & 2 ? 0xffu : 0xffu & ~(unsigned)SMTP_SERVER_PIPELINING) |
-                      SMTP_SERVER_AUTH_PLAIN | SMTP_SERVER_AUTH_LOGIN,
+                      SMTP_SERVER_AUTH_PLAIN | SMTP_SERVER_AUTH_LOGIN |
+                      (choice & 4 ? SMTP_SERVER_XLONGADDR : 0),
         .message_size_max = choice & 4 ? 3000 : UINT64_MAX,
         .rcpts_max = 20,
         .protocol_errors_max = choice & 8 ? 5 : SIZE_MAX,
-        .address_max = 571,
+        .address_max = choice & 4 ? SMTP_SERVER_LONG_ADDRESS_MAX : SMTP_SERVER_ADDRESS_MAX,
         .inactivity_timeout_ms = 300000,
         .connection_timeout_ms = 600000,
         .min_data_rate_bytes_s = choice & 16 ? 500 : 0,

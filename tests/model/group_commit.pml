@@ -13,18 +13,16 @@
  *
  * What must hold
  *   P1    Whoever was told "committed" is found, whatever else is lost.
- *   P4    Whoever was told "failed" is not found, if the disk took the VOID record. With two
- *         faults the second may hit the VOID itself, and then nothing can be done.
+ *   P4    Whoever was told "failed" is not found. Where the disk refuses the VOID record too nobody
+ *         is told so, but "doubtful": the client gets no answer.
  *   Once  A transaction is completed exactly once, and only after it was handed over.
  *   Stop  When everything has ended, everything handed over has been completed, and there is no
  *         other state without a next step.
  *   Live  Every transaction handed over is completed in the end (LIVE, under weak fairness).
  *
  * Macros: FAULTS; GROUP, the transactions a group takes at most; LATE, no stop before all is done;
- * CRASH, with "look"; STRICT, P4 with two faults: excused only while the VOID itself has failed.
- * HEAL_FIRST_ONLY and EMPTY_IS_IDLE: run_group() heals only at the first failure in a row; a group
- * that all have left before it was written counts as nothing done. BUG_* are faults of our own
- * that must be found.
+ * CRASH, with "look". EMPTY_IS_IDLE: a group that all have left before it was written counts as
+ * nothing done. BUG_* are faults of our own that must be found.
  */
 
 #ifndef FAULTS
@@ -57,13 +55,12 @@ mtype voided[SEGMENTS] = NOWHERE;     /* the VOID record about a segment, wherev
 byte voided_at[SEGMENTS];
 mtype removed[SEGMENTS] = NOWHERE;    /* the removal of its name */
 byte faults;
-bool void_failed;                     /* the disk refused the VOID as well, up to now */
 
 #define fault_possible (faults < FAULTS)
 
 /* --- What has become of the transactions --- */
 
-mtype = { OPEN, COMMITTED, FAILED };
+mtype = { OPEN, COMMITTED, FAILED, DOUBTFUL_STILL };
 mtype told[WORKERS] = OPEN;
 byte handed, done; /* bits */
 
@@ -257,8 +254,7 @@ inline heal()
     atomic {
         group = keep;
         keep = 0;
-        unhealthy = (result == BROKEN);
-        void_failed = unhealthy
+        unhealthy = (result == BROKEN)
     }
 }
 
@@ -272,17 +268,15 @@ inline run_group()
 #ifdef BUG_TELL_BEFORE_VOID
         tell_all(FAILED);
 #endif
+        heal();
         if
-#ifdef HEAL_FIRST_ONLY
-        :: failed_before -> skip
-        :: !failed_before -> failed_before = true; heal()
-#else
-        :: heal()
+#ifndef BUG_REFUSE_IN_DOUBT
+        :: unhealthy && void_pending != 0 -> tell_all(DOUBTFUL_STILL)
 #endif
+        :: else -> tell_all(FAILED)
         fi;
-        tell_all(FAILED);
         did = true
-    :: result == WRITTEN -> failed_before = false; did = true
+    :: result == WRITTEN -> did = true
 #ifdef EMPTY_IS_IDLE
     :: result == EMPTY
 #else
@@ -337,7 +331,7 @@ proctype writer()
     bool segment_used;              /* something was synced in it */
     byte segments;                  /* the last one made */
     byte void_pending;              /* bits: segments whose VOID must be written */
-    bool unhealthy, stopping, failed_before;
+    bool unhealthy, stopping;
     byte t, i, first, group, keep, unsynced, used, count;
     bool ran, did, ok;
     mtype result = EMPTY;
@@ -461,12 +455,6 @@ inline may_be(there, record)
     fi
 }
 
-#ifdef STRICT
-#define excused void_failed
-#else
-#define excused (faults > 1)
-#endif
-
 proctype look()
 {
     byte t;
@@ -488,7 +476,7 @@ end:
         may_be(gone, voided[message_segment[t]]);
         found = found && !(gone && message_at[t] >= voided_at[message_segment[t]]);
         assert(told[t] != COMMITTED || found);
-        assert(told[t] != FAILED || !found || excused);
+        assert(told[t] != FAILED || !found);
         t = 0; found = false; gone = false
     }
     od

@@ -1,57 +1,13 @@
-#include "faulty_io.h"
+#include "faulty_io_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/mem.h"
-
-enum { FDS_MAX = 1024, SECTOR = 512, DEPTH_MAX = 2 };
-
-struct file {
-    struct file *next;
-    ino_t ino;
-    int fd; /* our own: outlives unlink and the owner's close */
-    bool failed;
-    uint8_t *synced;
-    size_t synced_len;
-};
-
-struct name {
-    struct name *next;
-    char text[64];
-    struct file *file;
-};
-
-struct dir {
-    struct dir *next;
-    ino_t ino;
-    char path[TEMP_DIR_SIZE * 2]; /* below the root; "" is the root */
-    struct name *synced;
-};
-
-struct faulty_io {
-    struct io io;
-    char root[TEMP_DIR_SIZE * 2];
-    struct file *files;
-    struct dir *dirs;
-    struct file *file_of[FDS_MAX];
-    struct dir *dir_of[FDS_MAX];
-    uint64_t calls, syncs, free_bytes, second_tries;
-    /* What is to fail: of the calls of these kinds the n-th, 0: none. */
-    unsigned kinds;
-    uint64_t fail_at, seen;
-    int errnum;
-    enum faulty_mode mode;
-    bool free_set;
-    const char *failed_call; /* the last one, since told to */
-    void (*before_sync)(void *owner);
-    void *before_sync_owner;
-};
 
 static struct faulty_io *self(struct io *io)
 {
@@ -90,7 +46,7 @@ static bool fails(struct faulty_io *f, enum faulty_kind kind, const char *call)
 
 /* --- What is on the disk --- */
 
-static uint8_t *content(int fd, size_t *len)
+uint8_t *faulty_content(int fd, size_t *len)
 {
     struct stat st;
     ASSERT(fstat(fd, &st) == 0);
@@ -103,7 +59,7 @@ static uint8_t *content(int fd, size_t *len)
 static void file_sync(struct file *file)
 {
     mem_free(file->synced);
-    file->synced = content(file->fd, &file->synced_len);
+    file->synced = faulty_content(file->fd, &file->synced_len);
 }
 
 static struct file *file_new(struct faulty_io *f, int dirfd, const char *name, ino_t ino, bool old)
@@ -128,7 +84,7 @@ static struct file *file_find(struct faulty_io *f, ino_t ino)
     return file;
 }
 
-static void names_free(struct name **names)
+void faulty_names_free(struct name **names)
 {
     while (*names) {
         struct name *n = *names;
@@ -138,7 +94,7 @@ static void names_free(struct name **names)
 }
 
 /* The names of plain files that are there now. */
-static struct name *names_now(struct faulty_io *f, int fd)
+struct name *faulty_names_now(struct faulty_io *f, int fd)
 {
     struct name *names = NULL;
     char **list = io_system->list(io_system, fd);
@@ -175,7 +131,7 @@ static void dir_opened(struct faulty_io *f, int dirfd, const char *name, int fd,
         if (parent)
             ASSERT((size_t)snprintf(d->path, sizeof d->path, "%s/%s", parent->path, name) <
                    sizeof d->path);
-        d->synced = names_now(f, fd);
+        d->synced = faulty_names_now(f, fd);
         d->next = f->dirs;
         f->dirs = d;
     }
@@ -269,8 +225,8 @@ static int faulty_sync(struct faulty_io *f, int fd, const char *call)
     if (file)
         file_sync(file);
     if (f->dir_of[fd]) {
-        names_free(&f->dir_of[fd]->synced);
-        f->dir_of[fd]->synced = names_now(f, fd);
+        faulty_names_free(&f->dir_of[fd]->synced);
+        f->dir_of[fd]->synced = faulty_names_now(f, fd);
     }
     return 0;
 }
@@ -283,6 +239,12 @@ static int faulty_fdatasync(struct io *io, int fd)
 static int faulty_fsync(struct io *io, int fd)
 {
     return faulty_sync(self(io), fd, "fsync");
+}
+
+static void faulty_write_begin(struct io *io, int fd)
+{
+    (void)io;
+    (void)fd;
 }
 
 static int faulty_fallocate(struct io *io, int fd, off_t at, off_t len)
@@ -318,16 +280,67 @@ static int faulty_mkdirat(struct io *io, int dirfd, const char *name, mode_t mod
     return fails(self(io), FAULTY_OTHERS, "mkdirat") ? -1 : mkdirat(dirfd, name, mode);
 }
 
+/* Below the root; false: it is none of the directories that were opened. */
+static bool path_of(const struct faulty_io *f, int dirfd, const char *name,
+                    char to[TEMP_DIR_SIZE * 2])
+{
+    const struct dir *parent = dirfd >= 0 ? f->dir_of[dirfd] : NULL;
+    return parent &&
+           (size_t)snprintf(to, TEMP_DIR_SIZE * 2, "%s/%s", parent->path, name) < TEMP_DIR_SIZE * 2;
+}
+
+/* A directory's new name counts as synced at once: op_log.h tries what comes of it if not. */
+static void dirs_rename(struct faulty_io *f, const char *old, const char *new_path)
+{
+    size_t len = strlen(old);
+    for (struct dir *d = f->dirs; d; d = d->next) {
+        char rest[TEMP_DIR_SIZE * 2];
+        if (strncmp(d->path, old, len) != 0 || (d->path[len] != '/' && d->path[len] != '\0'))
+            continue;
+        snprintf(rest, sizeof rest, "%s", d->path + len);
+        ASSERT((size_t)snprintf(d->path, sizeof d->path, "%s%s", new_path, rest) < sizeof d->path);
+    }
+}
+
+static void dir_forget(struct faulty_io *f, const char *path)
+{
+    for (struct dir **link = &f->dirs; *link; link = &(*link)->next) {
+        struct dir *d = *link;
+        if (strcmp(d->path, path) != 0)
+            continue;
+        for (size_t fd = 0; fd < FDS_MAX; fd++)
+            if (f->dir_of[fd] == d)
+                f->dir_of[fd] = NULL;
+        *link = d->next;
+        faulty_names_free(&d->synced);
+        mem_free(d);
+        return;
+    }
+}
+
 static int faulty_renameat(struct io *io, int olddir, const char *old, int newdir,
                            const char *new_name)
 {
-    return fails(self(io), FAULTY_OTHERS, "renameat") ? -1
-                                                      : renameat(olddir, old, newdir, new_name);
+    char from[TEMP_DIR_SIZE * 2], to[TEMP_DIR_SIZE * 2];
+    struct faulty_io *f = self(io);
+    if (fails(f, FAULTY_OTHERS, "renameat"))
+        return -1;
+    int rc = renameat(olddir, old, newdir, new_name);
+    if (rc == 0 && path_of(f, olddir, old, from) && path_of(f, newdir, new_name, to))
+        dirs_rename(f, from, to);
+    return rc;
 }
 
 static int faulty_unlinkat(struct io *io, int dirfd, const char *name, int flags)
 {
-    return fails(self(io), FAULTY_OTHERS, "unlinkat") ? -1 : unlinkat(dirfd, name, flags);
+    char path[TEMP_DIR_SIZE * 2];
+    struct faulty_io *f = self(io);
+    if (fails(f, FAULTY_OTHERS, "unlinkat"))
+        return -1;
+    int rc = unlinkat(dirfd, name, flags);
+    if (rc == 0 && (flags & AT_REMOVEDIR) && path_of(f, dirfd, name, path))
+        dir_forget(f, path);
+    return rc;
 }
 
 static int faulty_lock(struct io *io, int fd)
@@ -351,6 +364,7 @@ struct faulty_io *faulty_io_new(const char *root)
         .pwritev = faulty_pwritev,
         .fdatasync = faulty_fdatasync,
         .fsync = faulty_fsync,
+        .write_begin = faulty_write_begin,
         .fallocate = faulty_fallocate,
         .ftruncate = faulty_ftruncate,
         .fstat = faulty_fstat,
@@ -371,7 +385,7 @@ void faulty_io_free(struct faulty_io **fp)
         return;
     for (struct dir *d = f->dirs, *next; d; d = next) {
         next = d->next;
-        names_free(&d->synced);
+        faulty_names_free(&d->synced);
         mem_free(d);
     }
     for (struct file *file = f->files, *next; file; file = next) {
@@ -461,124 +475,4 @@ void faulty_io_before_sync(struct faulty_io *f, void (*call)(void *owner), void 
 {
     f->before_sync = call;
     f->before_sync_owner = owner;
-}
-
-/* --- Power cut --- */
-
-static bool toss(uint64_t *seed)
-{
-    *seed = *seed * 6364136223846793005U + 1442695040888963407U;
-    return *seed >> 63;
-}
-
-/* Synced sectors, or by lot the current ones where they differ. */
-static void mix(struct file *file, uint8_t *data, size_t len, uint64_t *seed)
-{
-    for (size_t at = 0; at < len; at += SECTOR) {
-        size_t n = len - at < SECTOR ? len - at : SECTOR;
-        size_t old = at < file->synced_len ? file->synced_len - at : 0;
-        old = old < n ? old : n;
-        if (old == n && memcmp(data + at, file->synced + at, n) == 0)
-            continue;
-        if (toss(seed))
-            continue;
-        memset(data + at, 0, n);
-        if (old > 0)
-            memcpy(data + at, file->synced + at, old);
-    }
-}
-
-static void file_leave(struct file *file, const char *path, enum faulty_cut cut, uint64_t *seed)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    ASSERT(fd >= 0);
-    if (cut == FAULTY_CUT_SYNCED) {
-        if (file->synced_len > 0)
-            ASSERT(write(fd, file->synced, file->synced_len) == (ssize_t)file->synced_len);
-    } else {
-        size_t len;
-        uint8_t *data = content(file->fd, &len);
-        mix(file, data, len, seed);
-        ASSERT(write(fd, data, len) == (ssize_t)len);
-        mem_free(data);
-    }
-    close(fd);
-}
-
-static bool names_hold(const struct name *names, const struct name *wanted)
-{
-    for (; names; names = names->next)
-        if (names->file == wanted->file && strcmp(names->text, wanted->text) == 0)
-            return true;
-    return false;
-}
-
-static void dir_leave(struct faulty_io *f, struct dir *d, const char *to, enum faulty_cut cut,
-                      uint64_t *seed)
-{
-    char path[2048];
-    struct name *now = NULL;
-    snprintf(path, sizeof path, "%s%s", f->root, d->path);
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && cut == FAULTY_CUT_LOTTERY)
-        now = names_now(f, fd);
-    if (fd >= 0)
-        close(fd);
-    for (struct name *n = d->synced; n; n = n->next) {
-        bool stays = cut == FAULTY_CUT_SYNCED || names_hold(now, n) || toss(seed);
-        snprintf(path, sizeof path, "%s%s/%s", to, d->path, n->text);
-        if (stays)
-            file_leave(n->file, path, cut, seed);
-    }
-    for (struct name *n = now; n; n = n->next) {
-        snprintf(path, sizeof path, "%s%s/%s", to, d->path, n->text);
-        if (!names_hold(d->synced, n) && toss(seed))
-            file_leave(n->file, path, cut, seed);
-    }
-    names_free(&now);
-}
-
-/* Those at DEPTH; what is above them is there. */
-static void dirs_make(struct faulty_io *f, const char *to, size_t depth)
-{
-    for (struct dir *d = f->dirs; d; d = d->next) {
-        char path[2048];
-        size_t slashes = 0;
-        for (const char *p = d->path; *p; p++)
-            slashes += *p == '/';
-        snprintf(path, sizeof path, "%s%s", to, d->path);
-        ASSERT(slashes != depth || mkdir(path, 0700) == 0);
-    }
-}
-
-void faulty_io_power_cut(struct faulty_io *f, const char *to, enum faulty_cut cut, uint64_t seed)
-{
-    ASSERT(mkdir(to, 0700) == 0);
-    for (size_t depth = 1; depth <= DEPTH_MAX; depth++)
-        dirs_make(f, to, depth);
-    for (struct dir *d = f->dirs; d; d = d->next)
-        dir_leave(f, d, to, cut, &seed);
-}
-
-/* --- Temporary directories --- */
-
-char *temp_dir_new(char to[TEMP_DIR_SIZE])
-{
-    const char *base = getenv("TMPDIR");
-    snprintf(to, TEMP_DIR_SIZE, "%s/spool-XXXXXX", base && *base ? base : "/tmp");
-    ASSERT(mkdtemp(to));
-    return to;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-void temp_dir_remove(const char *path)
-{
-    ASSERT(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
 }

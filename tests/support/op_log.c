@@ -43,7 +43,8 @@ struct op_log {
     struct entry *names; /* as they are now */
     size_t name_count, name_capacity;
     unsigned object_of[FDS_MAX];
-    size_t fail_sync;
+    size_t fail_sync, die_sync;
+    bool dead;
     void (*before)(void *owner);
     void *before_owner;
 };
@@ -137,13 +138,31 @@ static unsigned dir_of(struct op_log *log, int dirfd, const char *name)
     return log->object_of[dirfd];
 }
 
+/* Nothing that a dead process does comes to anything. */
+static bool is_dead(const struct op_log *log)
+{
+    errno = EIO;
+    return log->dead;
+}
+
+static unsigned parent_of(const struct op_log *log, unsigned dir)
+{
+    for (size_t i = 0; i < log->name_count; i++)
+        if (log->names[i].object == dir)
+            return log->names[i].dir;
+    return OUTSIDE;
+}
+
 /* --- The calls --- */
 
 static int log_openat(struct io *io, int dirfd, const char *name, int flags, mode_t mode)
 {
     struct op_log *log = self(io);
     unsigned dir = dir_of(log, dirfd, name), object = 0;
-    call_begin(log);
+    if ((flags & O_CREAT) && is_dead(log))
+        return -1;
+    if (!log->dead)
+        call_begin(log);
     int fd = openat(dirfd, name, flags, mode);
     if (fd < 0)
         return fd;
@@ -152,7 +171,7 @@ static int log_openat(struct io *io, int dirfd, const char *name, int flags, mod
     if (e)
         object = e->object;
     else if (dir && strcmp(name, "..") == 0)
-        object = OUTSIDE;
+        object = parent_of(log, dir);
     else if (dir && (flags & O_CREAT))
         object = link_new(log, dir, name, false);
     log->object_of[fd] = object;
@@ -201,6 +220,8 @@ static ssize_t log_pwritev(struct io *io, int fd, const struct iovec *iov, int c
 {
     struct op_log *log = self(io);
     size_t len = 0;
+    if (is_dead(log))
+        return -1;
     call_begin(log);
     for (int i = 0; i < count; i++)
         len += iov[i].iov_len;
@@ -221,6 +242,9 @@ static ssize_t log_pwritev(struct io *io, int fd, const struct iovec *iov, int c
 static int log_sync(struct io *io, int fd)
 {
     struct op_log *log = self(io);
+    log->dead |= log->die_sync > 0 && --log->die_sync == 0;
+    if (is_dead(log))
+        return -1;
     call_begin(log);
     bool fails = log->fail_sync > 0 && --log->fail_sync == 0;
     op_add(log, fails ? OP_FAILED_SYNC : OP_SYNC, log->object_of[fd]);
@@ -231,6 +255,8 @@ static int log_sync(struct io *io, int fd)
 static int log_fallocate(struct io *io, int fd, off_t at, off_t len)
 {
     struct op_log *log = self(io);
+    if (is_dead(log))
+        return -1;
     call_begin(log);
     int rc = fallocate(fd, 0, at, len);
     if (rc == 0)
@@ -252,6 +278,8 @@ static int log_mkdirat(struct io *io, int dirfd, const char *name, mode_t mode)
 {
     struct op_log *log = self(io);
     unsigned dir = dir_of(log, dirfd, name);
+    if (is_dead(log))
+        return -1;
     call_begin(log);
     int rc = mkdirat(dirfd, name, mode);
     if (rc == 0 && dir)
@@ -263,6 +291,8 @@ static int log_renameat(struct io *io, int olddir, const char *old, int newdir,
                         const char *new_name)
 {
     struct op_log *log = self(io);
+    if (is_dead(log))
+        return -1;
     call_begin(log);
     struct entry *e = name_find(log, log->object_of[olddir], old);
     int rc = renameat(olddir, old, newdir, new_name);
@@ -282,6 +312,8 @@ static int log_renameat(struct io *io, int olddir, const char *old, int newdir,
 static int log_unlinkat(struct io *io, int dirfd, const char *name, int flags)
 {
     struct op_log *log = self(io);
+    if (is_dead(log))
+        return -1;
     call_begin(log);
     int rc = unlinkat(dirfd, name, flags);
     if (rc != 0)
@@ -333,6 +365,17 @@ struct io *op_log_io(struct op_log *log)
 void op_log_fail_sync(struct op_log *log, size_t n)
 {
     log->fail_sync = n;
+}
+
+void op_log_die(struct op_log *log, size_t n)
+{
+    log->die_sync = n;
+    log->dead = false;
+}
+
+bool op_log_is_dead(const struct op_log *log)
+{
+    return log->dead;
 }
 
 void op_log_before(struct op_log *log, void (*call)(void *owner), void *owner)

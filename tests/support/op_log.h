@@ -22,6 +22,10 @@ void op_log_free(struct op_log **log);
 struct io *op_log_io(struct op_log *log);
 /* The N-th sync from now fails; 0: none. */
 void op_log_fail_sync(struct op_log *log, size_t n);
+/* The process dies instead of the N-th sync from now: whatever it still does comes to nothing. 0:
+ * another one lives. */
+void op_log_die(struct op_log *log, size_t n);
+bool op_log_is_dead(const struct op_log *log);
 /* Called before every operation: what was answered until then was answered before it. */
 void op_log_before(struct op_log *log, void (*call)(void *owner), void *owner);
 

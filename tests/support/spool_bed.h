@@ -19,7 +19,7 @@
 #define BED_MESSAGES_MAX 8192
 
 struct bed_message { /* what became of message NUMBER */
-    bool answered;
+    bool answered, doubtful;
     enum err err;
     struct spool_ref ref;
     /* by the last bed_recover() */
@@ -33,6 +33,7 @@ struct bed {
     struct spool_settings settings;
     struct io *io;
     struct mailbox *home;
+    struct mailbox *second; /* if there is one, the home of odd numbers */
     struct spool *spool;
     struct bed_message messages[BED_MESSAGES_MAX];
     size_t damaged; /* found by the last bed_recover() with anything but what was put in */
@@ -65,16 +66,32 @@ static inline void bed_free(struct bed **bed)
     struct bed *b = *bed;
     spool_free(&b->spool);
     mailbox_free(&b->home);
+    mailbox_free(&b->second);
     temp_dir_remove(b->dir);
     mem_free(b);
     *bed = NULL;
 }
 
+/* Two logs, and a home for each. */
+static inline void bed_two_logs(struct bed *b)
+{
+    b->settings.writers = 2;
+    if (!b->second)
+        b->second = mailbox_new();
+}
+
+static inline void bed_answers(struct bed *b)
+{
+    (void)mailbox_run(b->home);
+    if (b->second)
+        (void)mailbox_run(b->second);
+}
+
 static inline void bed_work(struct bed *b)
 {
     while (spool_step(b->spool))
-        (void)mailbox_run(b->home);
-    (void)mailbox_run(b->home);
+        bed_answers(b);
+    bed_answers(b);
 }
 
 static inline char bed_octet(unsigned number, size_t at)
@@ -102,6 +119,8 @@ static inline void bed_on_done(void *owner, const struct spool_committed *result
     ASSERT(!m->answered);
     m->answered = true;
     m->err = result->err;
+    m->doubtful = result->doubtful;
+    ASSERT(!m->doubtful || m->err != ERR_OK);
     m->ref = result->ref;
 }
 
@@ -119,7 +138,7 @@ static inline void bed_send(struct bed *b, unsigned number, size_t octets)
         .sender = bytes_of(sender), .rcpts = rcpts, .rcpt_count = 2, .ret = MAIL_RET_HDRS};
     struct spool_meta meta = {.received_at_ms = 1000 + number, .connector = BYTES("in")};
     b->messages[number] = (struct bed_message){0};
-    struct spool_txn *txn = spool_begin(b->spool, b->home);
+    struct spool_txn *txn = spool_begin(b->spool, b->second && number % 2 ? b->second : b->home);
     bed_append(txn, number, octets);
     spool_commit(txn, &envelope, &meta, bed_on_done, &b->messages[number]);
 }

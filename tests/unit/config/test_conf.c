@@ -49,7 +49,8 @@ static void test_every_value_reaches_its_place(void)
              "accepted_domains = ( { name = \"example.com\"; default = true; } );\n" CONNECTOR(
                  "max_message_size = \"1MB\"; max_recipients_per_message = 5;\n"
                  "tarpit_interval = \"0s\"; max_protocol_errors = \"unlimited\";\n"
-                 "size_enabled = \"EnabledWithoutValue\"; pipelining_enabled = false;\n");
+                 "size_enabled = \"EnabledWithoutValue\"; pipelining_enabled = false;\n"
+                 "default_domain = \"example.com\"; long_addresses_enabled = true;\n");
     if (!CHECK(conf_load_text(text, "x.conf", take_report, &reports, &conf, &rules) == ERR_OK)) {
         fputs(reports.text, stderr);
         return;
@@ -75,9 +76,51 @@ static void test_every_value_reaches_its_place(void)
     CHECK_U64(c->max_protocol_errors, UINT64_MAX);
     CHECK(c->size_enabled && c->size_without_value && !c->pipelining_enabled);
     CHECK_STR(c->ranges[0].text, "10.0.0.0/8");
+    CHECK_STR(c->default_domain, "example.com");
+    CHECK(c->long_addresses_enabled);
+    CHECK_STR(ruleset_settings(rules)->receive[0].default_domain, "example.com");
     CHECK_U64(ruleset_bindings(rules, NULL, 0), 1);
     ruleset_free(&rules);
     conf_free(&conf);
+}
+
+static void test_protocol_logs(void)
+{
+    static const struct {
+        const char *name, *log;
+        uint64_t file, all, age_ms;
+    } rows[] = {
+        {"defaults", "", 10ull << 20, 250ull << 20, 30 * 86400000ull},
+        {"limits",
+         "protocol_max_file_size = \"2MB\"; protocol_max_directory_size = \"3MB\";"
+         "protocol_max_age = \"7d\";",
+         2ull << 20, 3ull << 20, 7 * 86400000ull},
+        {"no limits",
+         "protocol_max_directory_size = \"unlimited\"; protocol_max_age = \"unlimited\";",
+         10ull << 20, UINT64_MAX, UINT64_MAX},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct reports reports = {0};
+        struct conf *conf = NULL;
+        struct ruleset *rules = NULL;
+        char text[1024];
+        unit_row(rows[i].name);
+        snprintf(text, sizeof text,
+                 "log = { protocol_path = \"/x\"; %s };\n"
+                 "send_connectors = ( { name = \"A\"; address_spaces = [ \"*\" ]; },\n"
+                 "{ name = \"B\"; address_spaces = [ \"b.test\" ];\n"
+                 "protocol_logging_level = \"verbose\"; } );\n",
+                 rows[i].log);
+        if (!CHECK(conf_load_text(text, "x.conf", take_report, &reports, &conf, &rules) == ERR_OK))
+            continue;
+        CHECK_U64(conf->protocol_limits.file_bytes, rows[i].file);
+        CHECK_U64(conf->protocol_limits.all_bytes, rows[i].all);
+        CHECK_U64(conf->protocol_limits.age_ms, rows[i].age_ms);
+        CHECK(!conf->rules.send[0].protocol_logging_verbose);
+        CHECK(conf->rules.send[1].protocol_logging_verbose);
+        ruleset_free(&rules);
+        conf_free(&conf);
+    }
 }
 
 static void test_faults(void)
@@ -134,14 +177,53 @@ static void test_faults(void)
          "protocol_logging_level: Verbose needs a place"},
         {"protocol logging level", CONNECTOR("protocol_logging_level = \"All\";"),
          "one of \"None\", \"Verbose\" is allowed"},
+        {"send protocol log without a place",
+         "send_connectors = (\n { name = \"A\"; address_spaces = [ \"*\" ];\n"
+         " protocol_logging_level = \"Verbose\"; } );\n",
+         "x.conf:2: protocol_logging_level: Verbose needs a place"},
+        {"send protocol logging level",
+         "send_connectors = ( { name = \"A\"; address_spaces = [ \"*\" ];\n"
+         " protocol_logging_level = \"All\"; } );\n",
+         "x.conf:2: send_connectors[0].protocol_logging_level: one of \"None\", \"Verbose\""},
+        {"protocol log without room for a file",
+         "log = { protocol_max_file_size = \"2MB\"; protocol_max_directory_size = \"1MB\"; };\n",
+         "protocol_max_file_size is beyond protocol_max_directory_size"},
+        {"protocol log of an instant", "log = { protocol_max_age = \"1s\"; };\n",
+         "protocol_max_age: a duration like"},
         {"rate source", CONNECTOR("message_rate_source = \"Host\";"),
          "message_rate_source: one of \"None\""},
+        {"default domain that is not ours", CONNECTOR("default_domain = \"a.test\";"),
+         "default_domain: \"a.test\" is no accepted domain"},
+        {"default domain among other faults",
+         "accepted_domains = ( { name = \"a.test\"; } );\n" CONNECTOR(
+             "default_domain = \"b.test\"; fqdn = \"a b\";"),
+         "default_domain: \"b.test\" is no accepted domain"},
+        {"a wildcard as default domain",
+         "accepted_domains = ( { name = \"*.a.test\"; } );\n" CONNECTOR(
+             "default_domain = \"*.a.test\";"),
+         "default_domain: \"*.a.test\" is no host name"},
+        {"fqdn", CONNECTOR("fqdn = \"mail server\";"), "fqdn: \"mail server\" is no host name"},
+        {"hostname", "hostname = \"a..b\";\n", "hostname: \"a..b\" is no host name"},
+        {"a banner of several lines", CONNECTOR("banner = \"220-mail\";"), "begins with \"220 \""},
+        {"XORAR", CONNECTOR("orar_enabled = true;"), "orar_enabled: only false is allowed: XORAR"},
+        {"channel binding", CONNECTOR("extended_protection_policy = \"Require\";"),
+         "extended_protection_policy: only None is allowed: "},
+        {"delayed acknowledgement", CONNECTOR("max_acknowledgement_delay = \"30s\";"),
+         "max_acknowledgement_delay: an acknowledgement that waits for delivery is not available"},
+        {"what is not to be had, switched off",
+         CONNECTOR(
+             "orar_enabled = false; domain_secure_enabled = false; enable_auth_gssapi = false;"
+             "extended_protection_policy = \"none\"; suppress_x_anonymous_tls = false;"
+             "advertise_client_settings = false; binary_mime_enabled = false;"
+             "size_enabled = \"disabled\";"),
+         ""},
         {"BINARYMIME", CONNECTOR("binary_mime_enabled = true;"), "only false is allowed"},
         {"a key that waits for certificates", CONNECTOR("domain_secure_enabled = true;"),
-         "domain_secure_enabled: mutual TLS is not available in this version"},
+         "domain_secure_enabled: only false is allowed: mutual TLS is not available in this "
+         "version"},
         {"a key for a farm of servers", CONNECTOR("transport_role = \"HubTransport\";"),
          "transport_role: does not apply to a stand-alone relay"},
-        {"banner", CONNECTOR("banner = \"hello\";"), "begins with 220"},
+        {"banner", CONNECTOR("banner = \"hello\";"), "begins with \"220 \""},
         {"smart host",
          "send_connectors = ( { name = \"A\"; address_spaces = [ \"*\" ];\n"
          "dns_routing_enabled = false; smart_hosts = [ \"a b\" ]; } );\n",
@@ -343,7 +425,7 @@ static void test_reference_tells_the_defaults(void)
 }
 
 UNIT_MAIN("config/conf", {"every value reaches its place", test_every_value_reaches_its_place},
-          {"faults", test_faults}, {"usage", test_usage},
+          {"protocol logs", test_protocol_logs}, {"faults", test_faults}, {"usage", test_usage},
           {"server permissions", test_server_permissions},
           {"all faults in one run", test_all_faults_in_one_run},
           {"ranges from a file", test_ranges_from_a_file},

@@ -276,6 +276,39 @@ static void test_stop_from_another_thread(void)
     loop_free(&f.loop);
 }
 
+struct counted {
+    struct mailbox_item item;
+    unsigned runs;
+};
+
+static void counted_run(struct mailbox_item *item)
+{
+    CONTAINER_OF(item, struct counted, item)->runs++;
+}
+
+/* Under load it looks again soon by itself; a single item is no load, and it sleeps until the next
+ * one wakes it. */
+static void test_gather(void)
+{
+    struct fixture f;
+    struct counted items[2] = {{.item.run = counted_run}, {.item.run = counted_run}};
+
+    fixture_open(&f);
+    loop_gather(f.loop);
+    mailbox_send(loop_mailbox(f.loop), &items[0].item);
+    mailbox_send(loop_mailbox(f.loop), &items[1].item);
+    CHECK(loop_turn(f.loop, -1));
+    CHECK_U64(items[0].runs + items[1].runs, 2);
+    CHECK(!loop_turn(f.loop, -1)); /* else it would wait here for ever */
+
+    struct visitor v = {.item.run = visitor_item_run, .loop = f.loop};
+    CHECK(thread_start(&v.thread, "visitor", visitor_run, &v, NULL) == ERR_OK);
+    loop_run(f.loop);
+    CHECK_U64(v.runs, 1);
+    thread_join(&v.thread);
+    loop_free(&f.loop);
+}
+
 static void test_scratch(void)
 {
     struct fixture f;
@@ -295,4 +328,5 @@ UNIT_MAIN("core/loop", {"edges", test_edges}, {"levels", test_levels},
           {"remove_in_the_same_turn", test_remove_in_the_same_turn}, {"tasks", test_tasks},
           {"endless_task_starves_nobody", test_endless_task_starves_nobody},
           {"timers", test_timers}, {"real_time", test_real_time},
-          {"stop_from_another_thread", test_stop_from_another_thread}, {"scratch", test_scratch})
+          {"stop_from_another_thread", test_stop_from_another_thread}, {"gather", test_gather},
+          {"scratch", test_scratch})

@@ -24,6 +24,7 @@ struct rig {
     struct smtp_server_settings settings;
     bool later; /* every question is answered by smtp_server_answer() */
     bool hold;  /* and not by rig_send(): the test does it */
+    bool tarpit;
     /* What is answered; code 0: the ordinary success. */
     struct mail_status on_mail, on_rcpt, on_begin, on_text, on_end, on_auth;
     struct mail_status waiting; /* the answer owed */
@@ -160,9 +161,16 @@ static void rig_on_protocol(void *owner, char direction, struct bytes line)
     r->protocol[r->protocol_len] = '\0';
 }
 
+static enum smtp_server_verdict rig_on_tarpit(void *owner, const struct mail_status *status)
+{
+    struct rig *r = owner;
+    r->waiting = *status;
+    return r->tarpit ? SMTP_SERVER_LATER : SMTP_SERVER_ANSWERED;
+}
+
 static const struct smtp_server_ops rig_ops = {
-    rig_on_mail,  rig_on_rcpt,    rig_on_begin, rig_on_text, rig_on_end,
-    rig_on_abort, rig_on_refused, rig_on_tls,   rig_on_auth, rig_on_protocol,
+    rig_on_mail,    rig_on_rcpt, rig_on_begin, rig_on_text,     rig_on_end, rig_on_abort,
+    rig_on_refused, rig_on_tls,  rig_on_auth,  rig_on_protocol, NULL,       rig_on_tarpit,
 };
 
 static inline struct mail_status rig_status(uint16_t code, uint16_t a, uint16_t b, uint16_t c,

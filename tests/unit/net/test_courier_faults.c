@@ -133,6 +133,21 @@ static void test_ambiguous(void)
     server_stop(&server);
 }
 
+/* No answer is waited for longer than connection_inactivity_timeout allows. */
+static void test_inactivity(void)
+{
+    struct server server;
+    struct courier_route route = route_to(NULL, 0);
+    server_start(&server, (struct script){.silent = true});
+    route.inactivity_timeout_ms = 50;
+    send_through(&server, route, letters, 1, NULL);
+    CHECK_U64(letters[0].job.results[0].code, 451);
+    CHECK_BYTES(bytes_sub(letters[0].job.results[0].text, 0, 7), BYTES("Timeout"));
+    CHECK(letters[0].job.ambiguous);
+    letters_free(letters, 1);
+    server_stop(&server);
+}
+
 static void test_starttls(void)
 {
     static const struct {
@@ -177,6 +192,7 @@ AT_LOOP(test_421_in_between)
 AT_LOOP(test_421_at_once)
 AT_LOOP(test_close_after_each)
 AT_LOOP(test_ambiguous)
+AT_LOOP(test_inactivity)
 AT_LOOP(test_starttls)
 
 UNIT_MAIN("net/courier faults", {"fail-over", test_failover_at_loop},
@@ -184,5 +200,5 @@ UNIT_MAIN("net/courier faults", {"fail-over", test_failover_at_loop},
           {"C-099", test_host_takes_no_mail_at_loop},
           {"421 in between", test_421_in_between_at_loop},
           {"421 at once", test_421_at_once_at_loop}, {"H-08", test_close_after_each_at_loop},
-          {"ambiguous", test_ambiguous_at_loop}, {"STARTTLS", test_starttls_at_loop},
-          {"clean", test_clean})
+          {"ambiguous", test_ambiguous_at_loop}, {"inactivity", test_inactivity_at_loop},
+          {"STARTTLS", test_starttls_at_loop}, {"clean", test_clean})

@@ -323,6 +323,43 @@ static void test_on_line(void)
     mem_free(p);
 }
 
+/* Raw lines are what came, well-formed or not, however it is cut. */
+static void test_on_raw_line(void)
+{
+    static const struct {
+        const char *name, *in, *wanted;
+    } rows[] = {
+        {"one", "250 ok\r\n", "250 ok|"},
+        {"several", "250-a\r\n250-\r\n250 b\r\n", "250-a|250-|250 b|"},
+        {"control bytes and blanks stay", "250 \x1b[2J\t \xff \r\n", "250 \x1b[2J\t \xff |"},
+        {"no reply at all", "hello\r\n", "hello|"},
+        {"malformed at the end", "250-a\r\nxyz\r\n", "250-a|xyz|"},
+        {"empty", "\r\n", "|"},
+        {"no CR: not a line", "250 ok\n", ""},
+        {"cut short", "250-a\r\n250 b", "250-a|"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        unit_row(rows[i].name);
+        for (size_t step = 1; step <= strlen(rows[i].in); step++) {
+            struct smtp_reply_parser *p = MEM_NEW(struct smtp_reply_parser);
+            struct heard h = {0};
+            struct mail_status status;
+            enum err e = ERR_AGAIN;
+            buf_init(&h.text, 1000);
+            p->on_raw_line = heard_line;
+            p->owner = &h;
+            for (size_t at = 0; at < strlen(rows[i].in) && e == ERR_AGAIN; at += step) {
+                size_t used;
+                e = smtp_reply_read(p, bytes_sub(bytes_of(rows[i].in), at, step), &used, &status);
+            }
+            CHECK_BYTES(buf_bytes(&h.text), bytes_of(rows[i].wanted));
+            buf_free(&h.text);
+            mem_free(p);
+        }
+    }
+}
+
 UNIT_MAIN("net/smtp_reply", {"write", test_write}, {"fold", test_fold},
           {"write limit", test_write_limit}, {"read", test_read}, {"pipelined", test_pipelined},
-          {"limits", test_limits}, {"text cut", test_text_cut}, {"on line", test_on_line})
+          {"limits", test_limits}, {"text cut", test_text_cut}, {"on line", test_on_line},
+          {"on raw line", test_on_raw_line})

@@ -559,6 +559,42 @@ static void test_protocol_lines(void)
     rig_end(&r);
 }
 
+/* Exchange: TarpitInterval. What the client says meanwhile waits. */
+static void test_unknown_mechanism_waits(void)
+{
+    struct rig *r = start(CHANGE_NONE);
+    r->tarpit = r->hold = true;
+    rig_say(r, RIG_EHLO, "*");
+    CHECK_U64(rig_send(r, BYTES("AUTH NTLM TlRM\r\nNOOP\r\n")), 6);
+    CHECK_U64(smtp_server_want(r->s), SMTP_SERVER_WANT_ANSWER);
+    rig_expect(r, "");
+    CHECK_U64(r->refusals, 0);
+    r->tarpit = false;
+    rig_answer(r);
+    rig_expect(r, UNKNOWN);
+    CHECK_U64(r->refusals, 1);
+    CHECK_BYTES(buf_bytes(&r->refused), BYTES("AUTH 504\n"));
+    rig_say(r, "AUTH PLAIN " ANN_SECRET "\r\n", SUCCESS);
+    rig_done(r);
+}
+
+/* Each of them counts as an error. */
+static void test_unknown_mechanism_counts(void)
+{
+    enum { ERRORS_MAX = 3 };
+    struct rig *r = rig_new();
+    r->settings.protocol_errors_max = ERRORS_MAX;
+    r->settings.extensions |= SMTP_SERVER_AUTH_PLAIN;
+    r->tarpit = true;
+    rig_start(r);
+    rig_say(r, RIG_EHLO, "*");
+    for (size_t i = 0; i < ERRORS_MAX; i++)
+        rig_say(r, "AUTH NTLM\r\n", UNKNOWN);
+    rig_say(r, "AUTH NTLM\r\n", "421 4.7.0");
+    CHECK_U64(smtp_server_want(r->s), SMTP_SERVER_WANT_CLOSE);
+    rig_done(r);
+}
+
 UNIT_MAIN("net/smtp_server_auth", {"A-08 a protocol log", test_protocol_lines},
           {"dialogues", test_dialogues}, {"A-02 12,288 octets and no more", test_line_length},
           {"A-02 the longest name", test_longest_name},
@@ -569,4 +605,6 @@ UNIT_MAIN("net/smtp_server_auth", {"A-08 a protocol log", test_protocol_lines},
           {"A-08 other lines are", test_ordinary_lines_shown},
           {"shutdown and timeout", test_shutdown_and_timeout},
           {"other answers", test_other_answers},
+          {"an unknown mechanism waits", test_unknown_mechanism_waits},
+          {"an unknown mechanism counts", test_unknown_mechanism_counts},
           {"the identity's message size", test_message_size_follows_identity})

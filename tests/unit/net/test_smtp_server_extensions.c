@@ -13,6 +13,58 @@ static void utf8_needs_parameter(struct rig *r)
     rig_say(r, "RCPT TO:<\xc3\xa4@b.example>\r\n", "250 ");
 }
 
+/* Exchange: DefaultDomain. Only a path that is sound but for its domain is completed. */
+static void default_domain(struct rig *r)
+{
+    r->settings.default_domain = BYTES("ours.example");
+    r->settings.address_max = 24;
+    rig_start(r);
+    rig_say(r, RIG_EHLO, "*");
+    rig_say(r, "MAIL FROM:<>\r\n", "250 ");
+    CHECK_BYTES(smtp_server_facts(r->s)->envelope->sender, BYTES_EMPTY);
+    rig_say(r, "RSET\r\n", "250 ");
+    rig_say(r, "MAIL FROM:<bob@>\r\nMAIL FROM:<@a:bob>\r\n", "501 5.1.7\n501 5.1.7");
+    rig_say(r, "MAIL FROM:bob SIZE=5\r\n", "250 ");
+    CHECK_BYTES(smtp_server_facts(r->s)->envelope->sender, BYTES("bob@ours.example"));
+    rig_say(r, "RCPT TO:<ann>\r\n", "250 ");
+    rig_say(r, "RCPT TO:<PostMaster> NOTIFY=NEVER\r\n", "250 ");
+    rig_say(r, "RCPT TO:<\"a@x\">\r\n", "250 ");
+    rig_say(r, "RCPT TO:<c@d.example>\r\n", "250 ");
+    const struct mail_envelope *e = smtp_server_facts(r->s)->envelope;
+    CHECK_U64(e->rcpt_count, 4);
+    CHECK_BYTES(e->rcpts[0].address, BYTES("ann@ours.example"));
+    CHECK_BYTES(e->rcpts[1].address, BYTES("PostMaster@ours.example"));
+    CHECK_BYTES(e->rcpts[2].address, BYTES("\"a@x\"@ours.example"));
+    CHECK_BYTES(e->rcpts[3].address, BYTES("c@d.example"));
+    rig_say(r, "RCPT TO:<twelve_signs>\r\nRCPT TO:<>\r\n", "501 5.1.3\n501 5.1.3");
+    rig_say(r, "RCPT TO:<ann\r\n", "501 5.1.3");
+}
+
+/* A line of 8000 octets, an address of 1860; elsewhere 2048 and 571. */
+static void long_addresses(struct rig *r)
+{
+    static const struct {
+        bool offered;
+        size_t local;
+        const char *reply;
+    } rows[] = {
+        {true, 1850, "250 "},       {true, 1851, "501 5.1.7"}, {true, 7900, "501 5.1.7"},
+        {true, 8000, "500 5.5.2"},  {false, 561, "250 "},      {false, 562, "501 5.1.7"},
+        {false, 2048, "500 5.5.2"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        r->settings.extensions = RIG_EXTENSIONS | (rows[i].offered ? SMTP_SERVER_XLONGADDR : 0);
+        r->settings.address_max =
+            rows[i].offered ? SMTP_SERVER_LONG_ADDRESS_MAX : SMTP_SERVER_ADDRESS_MAX;
+        smtp_server_free(&r->s);
+        rig_start(r);
+        rig_send(r, BYTES(RIG_EHLO));
+        CHECK((bytes_find(rig_output(r), 'X', 0) != BYTES_NOT_FOUND) == rows[i].offered);
+        buf_clear(smtp_server_output(r->s));
+        say_long(r, "MAIL FROM:<", 'x', rows[i].local, "@b.example>\r\n", rows[i].reply);
+    }
+}
+
 static void size_over_data(struct rig *r)
 {
     r->settings.message_size_max = 100;
@@ -207,6 +259,8 @@ static const struct row rows[] = {
     {"C-124 BINARYMIME is not offered: 555",
      .steps = {EHLO, {"MAIL FROM:<a@b> BODY=BINARYMIME\r\n", "555 5.5.4"}}},
     {"C-124 all bits preserved in a chunk", .run = bits_preserved, .commits = 1},
+    {"DefaultDomain completes an address", .run = default_domain, .aborts = 2},
+    {"XLONGADDR", .run = long_addresses, .aborts = 2},
     {"C-154 addresses beyond ASCII only with SMTPUTF8", .run = utf8_needs_parameter, .aborts = 2},
 };
 

@@ -100,8 +100,8 @@ static void on_closed(void *owner, enum err reason, const char *text)
     rig.helo_seen_at_close = smtp_server_facts(smtp_service_session(rig.service))->helo.len > 0;
 }
 
-static const struct smtp_server_ops ops = {on_mail,  on_rcpt, on_begin, on_text, on_end,
-                                           on_abort, NULL,    on_tls,   NULL,    NULL};
+static const struct smtp_server_ops ops = {on_mail, on_rcpt, on_begin, on_text, on_end, on_abort,
+                                           NULL,    on_tls,  NULL,     NULL,    NULL,   NULL};
 
 /* Two ends of a TCP connection over loopback. */
 static void connect_pair(int *server, int *client)

@@ -55,7 +55,7 @@ static const struct rights_entry server[] = {
 struct question {
     const char *from, *to, *user;
     bool tls;
-    const char *sender, *rcpt;
+    const char *sender, *rcpt, *header_from;
 };
 
 /* What explain() wrote; the caller frees. */
@@ -71,8 +71,11 @@ static char *answer(const struct question *q, bool json, bool *accepted)
     r.settings.server_permission_count = ARRAY_SIZE(server);
     if (!CHECK(rules_build(&r) == ERR_OK))
         printf("%s", r.text);
-    struct explain_query query = {
-        .user = q->user, .tls = q->tls, .sender = q->sender, .rcpt = q->rcpt};
+    struct explain_query query = {.user = q->user,
+                                  .tls = q->tls,
+                                  .sender = q->sender,
+                                  .rcpt = q->rcpt,
+                                  .header_from = q->header_from};
     CHECK(ipaddr_parse(bytes_of(q->from), &query.from) == ERR_OK);
     if (q->to)
         CHECK(endpoint_parse(bytes_of(q->to), &query.to) == ERR_OK);
@@ -87,8 +90,8 @@ static char *answer(const struct question *q, bool json, bool *accepted)
 
 static void test_whole_text(void)
 {
-    static const struct question q = {"10.1.2.3",       NULL, NULL, false, "boss@ours.example",
-                                      "<u@ext.example>"};
+    static const struct question q = {
+        .from = "10.1.2.3", .sender = "boss@ours.example", .rcpt = "<u@ext.example>"};
     bool accepted;
     char *text = answer(&q, false, &accepted);
     CHECK(accepted);
@@ -227,6 +230,18 @@ static void test_text_says(void)
          true,
          {"RCPT TO     <u@ours.example>: accepted"},
          NULL},
+        {"the header's sender",
+         {.from = "10.2.0.1", .sender = "a@x.example", .header_from = "boss@ours.example"},
+         false,
+         {"MAIL FROM   <a@x.example>: accepted", "header From <boss@ours.example>: REFUSED",
+          "550 5.7.1 Anonymous client does not have permissions to send as this sender",
+          "missing   ms-Exch-SMTP-Accept-Authoritative-Domain-Sender"},
+         NULL},
+        {"the header's sender where nobody minds",
+         {.from = "172.16.0.1", .header_from = "boss@ours.example"},
+         true,
+         {"header From <boss@ours.example>: accepted"},
+         "MAIL FROM"},
         {"control characters are escaped",
          {.from = "172.16.0.1", .sender = "a\x1b[2J@x.example"},
          true,

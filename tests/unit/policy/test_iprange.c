@@ -93,6 +93,14 @@ static void test_parse(void)
     }
     struct iprange nul;
     CHECK(iprange_parse(BYTES("10.0.0.1\0.5"), false, &nul, NULL) == ERR_SYNTAX);
+    char padded[IPRANGE_WRITTEN_MAX + 2];
+    memset(padded, ' ', sizeof padded);
+    memcpy(padded, "::1", 3);
+    padded[IPRANGE_WRITTEN_MAX] = '\0';
+    CHECK(iprange_parse(bytes_of(padded), false, &nul, NULL) == ERR_OK);
+    padded[IPRANGE_WRITTEN_MAX] = ' ';
+    padded[IPRANGE_WRITTEN_MAX + 1] = '\0';
+    CHECK(iprange_parse(bytes_of(padded), false, &nul, NULL) == ERR_SYNTAX);
 }
 
 static void test_classful(void)

@@ -34,8 +34,8 @@ struct fixture {
     struct buf out;
 };
 
-#define TEXT                                                                                       \
-    "Received: from a by b\r\nSubject: Hello\r\nFrom: s@example.com\r\n\r\nLine\r\n.dot\r\n"
+#define RETURNED "Subject: Hello\r\nFrom: s@example.com\r\n\r\nLine\r\n.dot\r\n"
+#define TEXT     "Received: from a by b\r\n" RETURNED
 
 static void setup(struct fixture *f)
 {
@@ -139,7 +139,7 @@ static void test_failed(void)
     CHECK(!has(text, "Will-Retry-Until"));
     CHECK(!has(text, "Original-Envelope-Id") && !has(text, "Original-Recipient"));
     CHECK(has(text, "This address does not exist at the receiving mail system."));
-    CHECK(has(text, "Content-Type: message/rfc822\r\n\r\n" TEXT));
+    CHECK(has(text, "Content-Type: message/rfc822\r\n\r\n" RETURNED "\r\n--"));
     teardown(&f);
 }
 
@@ -359,6 +359,110 @@ static void test_returned(void)
     }
 }
 
+/* Of the original that goes back, what the header firewall knows goes, whoever brought it. */
+static const struct strip_row {
+    const char *name, *header, *wanted;
+} strip_rows[] = {
+    {"nothing to strip", "A: 1\r\nB: 2\r\n", "A: 1\r\nB: 2\r\n"},
+    {"Received", "Received: from a by b\r\nA: 1\r\n", "A: 1\r\n"},
+    {"every one", "Received: x\r\nA: 1\r\nReceived: y\r\nReceived: z\r\n", "A: 1\r\n"},
+    {"no other name that begins so", "Received-SPF: none\r\nX-Received: x\r\n",
+     "Received-SPF: none\r\nX-Received: x\r\n"},
+    {"Resent-*", "Resent-Date: x\r\nResent-Reply-To: x\r\nResent-Bcc: x\r\nA: 1\r\n", "A: 1\r\n"},
+    {"organization", "A: 1\r\nX-MS-Exchange-Organization-SCL: -1\r\n", "A: 1\r\n"},
+    {"forest", "X-MS-Exchange-Forest-RulesExecuted: x\r\nA: 1\r\n", "A: 1\r\n"},
+    {"other fields of Exchange stay", "X-MS-Exchange-CrossTenant-Id: x\r\nX-MS-Has-Attach: x\r\n",
+     "X-MS-Exchange-CrossTenant-Id: x\r\nX-MS-Has-Attach: x\r\n"},
+    {"folded", "Received: from a\r\n\tby b\r\n  id c\r\nA: 1\r\n 2\r\nReceived: y\r\n z\r\n",
+     "A: 1\r\n 2\r\n"},
+    {"folded to a blank line", "Received: x\r\n \r\n\t\r\nA: 1\r\n", "A: 1\r\n"},
+    {"case", "rEcEiVeD: x\r\nRESENT-from: x\r\nx-ms-exchange-organization-a: x\r\nA: 1\r\n",
+     "A: 1\r\n"},
+    {"blanks before the colon", "Received : x\r\nResent-To\t \t: x\r\nA: 1\r\n", "A: 1\r\n"},
+    {"name without colon is no field", "Received\r\nA: 1\r\n", "Received\r\nA: 1\r\n"},
+    {"behind a line that is no field", "A: 1\r\nno field\r\nReceived: x\r\nB: 2\r\n",
+     "A: 1\r\nno field\r\nB: 2\r\n"},
+    {"a name in a value", "A: Received: x\r\n Received: y\r\n",
+     "A: Received: x\r\n Received: y\r\n"},
+    {"nothing else", "Received: x\r\nResent-To: y\r\n", ""},
+};
+
+/* What stands between the third part's own header and the boundary. */
+static struct bytes returned_part(struct fixture *f, const char *type)
+{
+    struct bytes text = write_it(f);
+    const char *at = memmem(text.ptr, text.len, type, strlen(type));
+    if (!CHECK(at != NULL))
+        return BYTES_EMPTY;
+    text = bytes_from(text, (size_t)(at - text.ptr) + strlen(type));
+    const char *end = memmem(text.ptr, text.len, "\r\n--=_report_", 13);
+    CHECK(end != NULL);
+    return bytes_sub(text, 0, end ? (size_t)(end - text.ptr) : 0);
+}
+
+static void check_strip(const char *source, const char *wanted, enum mail_ret ret)
+{
+    struct fixture f;
+    setup(&f);
+    original_text = bytes_of(source);
+    f.original.envelope.ret = ret;
+    bool full = ret != MAIL_RET_HDRS;
+    struct bytes part = returned_part(&f, full ? "Content-Type: message/rfc822\r\n\r\n"
+                                               : "Content-Type: text/rfc822-headers\r\n\r\n");
+    CHECK_BYTES(part, bytes_of(wanted));
+    teardown(&f);
+}
+
+static void test_stripped(void)
+{
+    char source[1024], wanted[1024];
+    for (size_t i = 0; i < ARRAY_SIZE(strip_rows); i++) {
+        const struct strip_row *row = &strip_rows[i];
+        unit_row(row->name);
+        snprintf(source, sizeof source, "%s\r\nReceived: body\r\n", row->header);
+        snprintf(wanted, sizeof wanted, "%s\r\nReceived: body\r\n", row->wanted);
+        check_strip(source, wanted, MAIL_RET_NONE);
+        check_strip(source, row->wanted, MAIL_RET_HDRS);
+        check_strip(row->header, row->wanted, MAIL_RET_NONE); /* no empty line, no body */
+    }
+}
+
+/* The spool's text is read in blocks: wherever one ends, the same goes. */
+static void test_stripped_over_blocks(void)
+{
+    static const char tail[] = "Resent-Date \t: x\r\n folded\r\nB: 2\r\nReceived: y\r\nC: 3\r\n";
+    enum { BLOCK = 16384 };
+    for (size_t before = BLOCK - sizeof tail; before <= BLOCK + 2; before++) {
+        char *text = repeat("A: 1", "\r\n 23456789", before / 11);
+        size_t len = strlen(text);
+        char *source = malloc(len + 256), *wanted = malloc(len + 256);
+        if (!source || !wanted)
+            abort();
+        int fill = (int)(before % 11);
+        snprintf(source, len + 256, "%s%.*s\r\n%s", text, fill, "xxxxxxxxxxx", tail);
+        snprintf(wanted, len + 256, "%s%.*s\r\nB: 2\r\nC: 3\r\n", text, fill, "xxxxxxxxxxx");
+        check_strip(source, wanted, MAIL_RET_NONE);
+        check_strip(source, wanted, MAIL_RET_HDRS);
+        free(source);
+        free(wanted);
+        free(text);
+    }
+}
+
+/* A field that is longer than all that we return is not the end of what is. */
+static void test_stripped_long(void)
+{
+    char *source = repeat("A: 1\r\nReceived: ", "0123456789", 6000);
+    char *text = repeat(source, "\r\nB: \xc3\xa4\r\n\r\nbody\r\n", 1);
+    struct fixture f;
+    setup(&f);
+    original_text = bytes_of(text);
+    CHECK_BYTES(returned_part(&f, "quoted-printable\r\n\r\n"), BYTES("A: 1\r\nB: =C3=A4\r\n"));
+    teardown(&f);
+    free(text);
+    free(source);
+}
+
 static void test_utf8(void)
 {
     struct fixture f;
@@ -468,6 +572,8 @@ static void test_failures(void)
 UNIT_MAIN("queue/dsn", {"a failure, to the field", test_failed}, {"boundaries", test_boundaries},
           {"ENVID and ORCPT", test_ids}, {"actions and statuses", test_statuses},
           {"hostile replies (N-04)", test_hostile_reply}, {"what is returned", test_returned},
+          {"fields that are not returned", test_stripped},
+          {"over blocks", test_stripped_over_blocks}, {"a long one", test_stripped_long},
           {"international addresses", test_utf8}, {"three fates in one report", test_groups},
           {"a thousand recipients (N-05)", test_many}, {"the envelope", test_envelope},
           {"Message-ID", test_message_id}, {"failures are told", test_failures})

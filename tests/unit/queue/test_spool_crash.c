@@ -82,7 +82,7 @@ static void test_cut_before_every_sync(void)
 struct model {
     bool lives[BED_MESSAGES_MAX];
     uint32_t attempts[BED_MESSAGES_MAX];
-    /* Settled, or refused, while the power was going: either way is right. */
+    /* Settled, or left unanswered, while the power was going: either way is right. */
     bool unsure[BED_MESSAGES_MAX];
     bool power_is_going;
     unsigned next;
@@ -100,7 +100,8 @@ static void model_work(struct bed *b, struct model *m, unsigned from)
     for (unsigned i = from; i < m->next; i++) {
         CHECK(b->messages[i].answered);
         m->lives[i] = b->messages[i].err == ERR_OK;
-        m->unsure[i] = m->power_is_going && !m->lives[i];
+        m->unsure[i] = b->messages[i].doubtful;
+        CHECK(!m->unsure[i] || m->power_is_going);
         m->attempts[i] = 0;
     }
 }

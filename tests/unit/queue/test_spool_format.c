@@ -439,9 +439,64 @@ static void test_walk(void)
     mem_free(block);
 }
 
+/* --- Names: exactly what would be written, or none --- */
+
+static void test_names(void)
+{
+    static const struct {
+        const char *name;
+        enum { NAME_NONE, NAME_LOG, NAME_ENDED, NAME_SEGMENT, NAME_BIG } kind;
+        uint64_t number;
+    } rows[] = {
+        {"log-0", NAME_LOG, 0},
+        {"log-15", NAME_LOG, 15},
+        {"log-", NAME_NONE, 0},
+        {"log-01", NAME_NONE, 0},
+        {"log--1", NAME_NONE, 0},
+        {"log-4294967297", NAME_NONE, 0},
+        {"log-1 ", NAME_NONE, 0},
+        {"ended-0100000000000001", NAME_ENDED, 0x0100000000000001U},
+        {"ended-0f000000000000ab", NAME_ENDED, 0x0f000000000000abU},
+        {"ended-0000000000000001", NAME_NONE, 0}, /* log 0 does not end */
+        {"ended-1000000000000001", NAME_NONE, 0}, /* there is no log 16 */
+        {"ended-0F000000000000AB", NAME_NONE, 0},
+        {"ended-100000000000001", NAME_NONE, 0},
+        {"ended-0100000000000001x", NAME_NONE, 0},
+        {"seg-000", NAME_SEGMENT, 0},
+        {"seg-fff", NAME_SEGMENT, 0xfff},
+        {"seg-FFF", NAME_NONE, 0},
+        {"seg-1000", NAME_NONE, 0},
+        {"seg-00", NAME_NONE, 0},
+        {"000000000000000a", NAME_BIG, 10},
+        {"00000000000000a", NAME_NONE, 0},
+        {"", NAME_NONE, 0},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char again[SPOOL_NAME_SIZE];
+        unsigned number;
+        uint32_t slot;
+        uint64_t id;
+        unit_row(rows[i].name);
+        CHECK(spool_log_name_parse(rows[i].name, &number) == (rows[i].kind == NAME_LOG));
+        if (rows[i].kind == NAME_LOG)
+            CHECK_U64(number, rows[i].number);
+        CHECK(spool_ended_name_parse(rows[i].name, &id) == (rows[i].kind == NAME_ENDED));
+        if (rows[i].kind == NAME_ENDED)
+            CHECK(id == rows[i].number && strcmp(spool_ended_name(id, again), rows[i].name) == 0);
+        CHECK(spool_segment_name_parse(rows[i].name, "seg-", &slot) ==
+              (rows[i].kind == NAME_SEGMENT));
+        if (rows[i].kind == NAME_SEGMENT)
+            CHECK_U64(slot, rows[i].number);
+        CHECK(spool_big_name_parse(rows[i].name, &id) == (rows[i].kind == NAME_BIG));
+        if (rows[i].kind == NAME_BIG)
+            CHECK_U64(id, rows[i].number);
+    }
+}
+
 UNIT_MAIN("queue/spool_format", {"integers", test_integers},
           {"hash in pieces", test_hash_in_pieces}, {"header", test_header},
           {"header rules", test_header_rules}, {"record rules", test_record_rules},
           {"message head", test_message_head}, {"message head limits", test_message_head_limits},
           {"message head hostile", test_message_head_hostile}, {"outcome", test_outcome},
-          {"done and checkpoint", test_done_and_checkpoint}, {"walk", test_walk})
+          {"done and checkpoint", test_done_and_checkpoint}, {"walk", test_walk},
+          {"names", test_names})
