@@ -1,4 +1,4 @@
-/* mailrace-load: source and sink, real client and server sessions of net/. */
+/* mailrace-load: its commands. */
 #include "load.h"
 
 #include <stdio.h>
@@ -10,7 +10,7 @@ static const struct {
     const char *name, *does;
     int (*run)(int argc, char **argv);
 } COMMANDS[] = {
-    {"source", "sends messages as fast as they are taken, and prints rate and latencies",
+    {"source", "sends messages, in a closed or an open loop, and prints rates and latencies",
      load_source},
     {"sink", "takes every message and keeps none", load_sink},
     {"audit", "compares their journals: was anything lost, damaged or invented?", load_audit},

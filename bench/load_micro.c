@@ -27,6 +27,7 @@ enum { REPETITIONS = 5, ROWS_MAX = 64 };
 struct micro_options {
     double seconds;
     bool json, list;
+    bool begun; /* the JSON list: something has been printed of it */
     char **names;
     int name_count;
 };
@@ -47,23 +48,22 @@ static int by_value(const void *a, const void *b)
 }
 
 /* Sorts VALUES. */
-static void print_figure(const struct micro_options *o, const char *name, const char *unit,
+static void print_figure(struct micro_options *o, const char *name, const char *unit,
                          double values[REPETITIONS])
 {
-    static bool begun; /* of a program that prints one list and ends */
     qsort(values, REPETITIONS, sizeof *values, by_value);
     double median = values[REPETITIONS / 2], least = values[0], most = values[REPETITIONS - 1];
     if (o->json)
         printf("%s{\"name\": \"%s\", \"unit\": \"%s\", \"median\": %.6g, \"min\": %.6g, "
                "\"max\": %.6g, \"repetitions\": %d}",
-               begun ? ",\n " : "[", name, unit, median, least, most, REPETITIONS);
+               o->begun ? ",\n " : "[", name, unit, median, least, most, REPETITIONS);
     else
         printf("%-30s %14.6g  (%.6g to %.6g) %s\n", name, median, least, most, unit);
-    begun = true;
+    o->begun = true;
     (void)fflush(stdout);
 }
 
-static enum err run_row(const struct micro_options *o, const struct micro_row *row,
+static enum err run_row(struct micro_options *o, const struct micro_row *row,
                         struct err_detail *why)
 {
     double values[REPETITIONS], extras[REPETITIONS];
@@ -119,7 +119,7 @@ static int check_names(const struct micro_options *o)
     return LOAD_DONE;
 }
 
-static int run(const struct micro_options *o)
+static int run(struct micro_options *o)
 {
     const struct micro_row *chosen[ROWS_MAX];
     struct err_detail why = {""};

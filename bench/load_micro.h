@@ -24,7 +24,7 @@ struct micro_row {
      * every result ends in micro_keep(). Sets up and clears up outside of what it times. */
     enum err (*measure)(const struct micro_row *row, uint64_t ns, struct micro_figures *out,
                         struct err_detail *why);
-    unsigned threads, window; /* what rows of one measure() differ in */
+    unsigned kind, threads, window; /* what rows of one measure() differ in */
 };
 
 struct micro_rows {

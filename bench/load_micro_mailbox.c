@@ -193,9 +193,21 @@ static enum err measure_wake(const struct micro_row *row, uint64_t ns, struct mi
 }
 
 static const struct micro_row ROWS[] = {
-    {"mailbox-1", "messages/s", NULL, NULL, "one producer, one receiver", measure_flow, 1, 0},
-    {"mailbox-4", "messages/s", NULL, NULL, "four producers, one receiver", measure_flow, 4, 0},
-    {"mailbox-wake", "us, median", "mailbox-wake-p99", "us",
-     "from one sleeping thread to another: half a round trip", measure_wake, 0, 0},
+    {.name = "mailbox-1",
+     .unit = "messages/s",
+     .about = "one producer, one receiver",
+     .measure = measure_flow,
+     .threads = 1},
+    {.name = "mailbox-4",
+     .unit = "messages/s",
+     .about = "four producers, one receiver",
+     .measure = measure_flow,
+     .threads = 4},
+    {.name = "mailbox-wake",
+     .unit = "us, median",
+     .extra = "mailbox-wake-p99",
+     .extra_unit = "us",
+     .about = "from one sleeping thread to another: half a round trip",
+     .measure = measure_wake},
 };
 const struct micro_rows micro_mailbox = {ROWS, ARRAY_SIZE(ROWS)};

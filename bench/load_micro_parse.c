@@ -174,34 +174,53 @@ static enum err measure(const struct micro_row *row, uint64_t ns, struct micro_f
     };
     char *block = mem_alloc(BLOCK_BYTES);
     struct parse_input input = {bytes_make(block, BLOCK_BYTES)};
-    uint64_t count = 0, began = clock_mono_ns(), now;
     (void)why;
     fill_block(block, 78, row->window);
-    began = clock_mono_ns();
+    uint64_t count = 0, began = clock_mono_ns(), now;
     do {
-        count += passes[row->threads](&input);
+        count += passes[row->kind](&input);
         now = clock_mono_ns();
     } while (now - began < ns);
     mem_free(block);
     out->value = micro_rate(count, now - began);
-    if (row->threads >= PASS_DATA)
+    if (row->kind >= PASS_DATA)
         out->value /= 1e9;
     return ERR_OK;
 }
 
-/* threads: which pass; window: one line in so many begins with a dot. */
+/* window: one line in so many begins with a dot; 0: none does. */
 static const struct micro_row ROWS[] = {
-    {"parse-commands", "commands/s", NULL, NULL, "eight command lines, with paths and parameters",
-     measure, PASS_COMMANDS, 0},
-    {"parse-replies", "replies/s", NULL, NULL, "the four replies of a transaction", measure,
-     PASS_REPLIES, 0},
-    {"parse-header", "GB/s", NULL, NULL, "a header of fourteen fields, counted through", measure,
-     PASS_HEADER, 0},
-    {"parse-data", "GB/s", NULL, NULL, "end of data is looked for; 76 octets a line", measure,
-     PASS_DATA, 0},
-    {"parse-data-dots", "GB/s", NULL, NULL, "the same, a tenth of the lines begins with a dot",
-     measure, PASS_DATA, 10},
-    {"parse-stuff", "GB/s", NULL, NULL, "dot-stuffing, a tenth of the lines needs it", measure,
-     PASS_STUFF, 10},
+    {.name = "parse-commands",
+     .unit = "commands/s",
+     .about = "eight command lines, with paths and parameters",
+     .measure = measure,
+     .kind = PASS_COMMANDS},
+    {.name = "parse-replies",
+     .unit = "replies/s",
+     .about = "the four replies of a transaction",
+     .measure = measure,
+     .kind = PASS_REPLIES},
+    {.name = "parse-header",
+     .unit = "GB/s",
+     .about = "a header of ten fields, counted through",
+     .measure = measure,
+     .kind = PASS_HEADER},
+    {.name = "parse-data",
+     .unit = "GB/s",
+     .about = "end of data is looked for; 76 octets a line",
+     .measure = measure,
+     .kind = PASS_DATA},
+    {.name = "parse-data-dots",
+     .unit = "GB/s",
+     .about = "the same, a tenth of the lines begins with a dot",
+     .measure = measure,
+     .kind = PASS_DATA,
+     .window = 10},
+    {.name = "parse-stuff",
+     .unit = "GB/s",
+     .about = "dot-stuffing, a tenth of the lines needs it",
+     .measure = measure,
+     .kind = PASS_STUFF,
+     .window = 10},
 };
 const struct micro_rows micro_parse = {ROWS, ARRAY_SIZE(ROWS)};

@@ -166,8 +166,8 @@ static enum err measure(const struct micro_row *row, uint64_t ns, struct micro_f
     if (e == ERR_OK)
         e = tls_context_client(&(struct tls_settings){.minimum = "1.2"}, &b.client, why);
     if (e == ERR_OK)
-        e = row->window == TLS_RECORDS ? records(&b, ns, out, why)
-                                       : handshakes(&b, ns, row->window == TLS_RESUMED, out, why);
+        e = row->kind == TLS_RECORDS ? records(&b, ns, out, why)
+                                     : handshakes(&b, ns, row->kind == TLS_RESUMED, out, why);
     part(&b);
     if (b.session)
         tls_session_free(&b.session);
@@ -181,11 +181,20 @@ static enum err measure(const struct micro_row *row, uint64_t ns, struct micro_f
 }
 
 static const struct micro_row ROWS[] = {
-    {"tls-full", "handshakes/s", NULL, NULL, "P-256 certificate; both ends' work on one thread",
-     measure, 0, TLS_FULL},
-    {"tls-resumed", "handshakes/s", NULL, NULL, "the same with a session of an earlier connection",
-     measure, 0, TLS_RESUMED},
-    {"tls-records", "GB/s", NULL, NULL, "16 KiB at a time, encrypted and decrypted on one thread",
-     measure, 0, TLS_RECORDS},
+    {.name = "tls-full",
+     .unit = "handshakes/s",
+     .about = "P-256 certificate; both ends' work on one thread",
+     .measure = measure,
+     .kind = TLS_FULL},
+    {.name = "tls-resumed",
+     .unit = "handshakes/s",
+     .about = "the same with a session of an earlier connection",
+     .measure = measure,
+     .kind = TLS_RESUMED},
+    {.name = "tls-records",
+     .unit = "GB/s",
+     .about = "16 KiB at a time, encrypted and decrypted on one thread",
+     .measure = measure,
+     .kind = TLS_RECORDS},
 };
 const struct micro_rows micro_tls = {ROWS, ARRAY_SIZE(ROWS)};

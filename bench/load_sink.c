@@ -27,6 +27,7 @@ static const char HELP[] =
     "  --journal FILE          adds every message of a source, for mailrace-load audit\n"
     "  --tls                   offers STARTTLS with a certificate of its own, made now\n"
     "  --tls-certificate FILE  offers STARTTLS with this one (PEM), and --tls-key FILE\n"
+    "  --chunking              offers CHUNKING and BINARYMIME\n"
     "  --fault RULE            something that goes wrong; may be given several times\n"
     "  --faults FILE           a rule a line, # for comments\n"
     "  --seed N                of the draws; without it one is picked and printed\n"
@@ -38,7 +39,7 @@ struct sink_args {
     struct endpoint at;
     unsigned long threads;
     const char *journal, *certificate, *key;
-    bool quiet, json, tls, seeded;
+    bool quiet, json, tls, chunking, seeded;
     uint64_t seed;
     struct load_faults *faults;
 };
@@ -161,7 +162,12 @@ static int serve(const struct sink_args *args, const struct smtp_sink_observer *
     sigaddset(&wanted, SIGTERM);
     int signals = signalfd(-1, &wanted, SFD_CLOEXEC);
     const struct smtp_sink_settings settings = {
-        .at = args->at, .threads = (unsigned)args->threads, .observer = observer, .tls = tls};
+        .at = args->at,
+        .threads = (unsigned)args->threads,
+        .observer = observer,
+        .tls = tls,
+        .chunking = args->chunking,
+    };
     if (signals < 0 || smtp_sink_start_with(&settings, &sink, &why) != ERR_OK)
         return failed(&why);
     announce(sink, args);
@@ -256,6 +262,9 @@ static int take_option(struct sink_args *args, int opt, const char *value)
     case 'T':
         args->tls = true;
         break;
+    case 'B':
+        args->chunking = true;
+        break;
     case 'q':
         args->quiet = true;
         break;
@@ -284,6 +293,7 @@ static int parse_and_run(struct sink_args *args, int argc, char **argv)
         {"threads", required_argument, NULL, 't'},
         {"journal", required_argument, NULL, 'J'},
         {"tls", no_argument, NULL, 'T'},
+        {"chunking", no_argument, NULL, 'B'},
         {"tls-certificate", required_argument, NULL, 'C'},
         {"tls-key", required_argument, NULL, 'K'},
         {"fault", required_argument, NULL, 'f'},

@@ -86,6 +86,7 @@ struct source_thread {
     unsigned long cold;         /* open loop: sessions that are not open yet, before the start */
     struct thread thread;
     struct source_counts counts; /* but for what HOME has */
+    uint64_t last_ns;            /* when its last message had its fate: what follows is QUIT */
     char first_failure[256];
     struct source_pace pace;     /* open loop; and the sessions that wait for a message's time, */
     struct source_session *idle; /* first the one that has waited longest: all take their turn */

@@ -129,14 +129,17 @@ static enum err threads_start(struct source *s, struct source_thread *threads,
 static void add_up(const struct source *s, const struct source_thread *threads,
                    struct source_totals *total)
 {
-    total->seconds = (double)(clock_mono_ns() - s->start_ns) / 1e9;
+    uint64_t last_ns = s->start_ns;
     total->cpu_seconds = source_cpu_seconds() - s->start_cpu_seconds;
     total->open_loop = s->rate > 0;
     for (unsigned long i = 0; i < s->args->threads; i++) {
         source_thread_add(&threads[i], &total->counts);
+        if (threads[i].last_ns > last_ns)
+            last_ns = threads[i].last_ns;
         if (threads[i].first_failure[0])
             memcpy(total->first_failure, threads[i].first_failure, sizeof total->first_failure);
     }
+    total->seconds = (double)(last_ns - s->start_ns) / 1e9;
 }
 
 static enum err measure(struct source *s, struct source_totals *total, bool *interrupted,

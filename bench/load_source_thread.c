@@ -188,10 +188,11 @@ static void keep_first_failure(struct source_thread *t, const struct mail_status
 static void count_result(struct source_thread *t, const struct source_message *m,
                          const struct load_client_result *r)
 {
+    t->last_ns = clock_mono_ns();
     if (r->fate == LOAD_ACKNOWLEDGED) {
         load_count(&t->counts.accepted, 1);
         load_count(&t->counts.rcpts_refused, r->rcpts_refused);
-        load_histogram_add(&t->counts.latency, (clock_mono_ns() - m->started_ns) / 1000);
+        load_histogram_add(&t->counts.latency, (t->last_ns - m->started_ns) / 1000);
     } else {
         load_count(r->lost ? &t->counts.failed : &t->counts.refused, 1);
     }

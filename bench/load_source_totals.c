@@ -146,7 +146,7 @@ void source_totals_print(const struct source_totals *t, FILE *to, bool json)
 void source_totals_print_too_late(const struct source_totals *t, FILE *to, bool json)
 {
     const struct source_counts *c = &t->counts;
-    fprintf(to, json ? "{\"refused\": \"" : "no result: ");
+    fprintf(to, json ? "{\"no_result\": \"" : "no result: ");
     fprintf(to,
             "the generator itself began %.2f %% of the messages more than %d ms late although a "
             "session was free (at most %d %%): these would be its figures, not the peer's",

@@ -7,7 +7,8 @@ import shlex
 from dataclasses import dataclass, field
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "scenarios")
-FIGURES = ("relayed", "accepted", "ratio", "cpu_us", "rss_mib", "rss_growth", "p50", "p99", "dot_p50", "dot_p99")
+FIGURES = ("relayed", "accepted", "ratio", "cpu_us", "rss_mib", "rss_growth", "p50", "p99", "dot_p50",
+           "dot_p99")
 
 
 class Bad(Exception):
@@ -66,9 +67,9 @@ def bars(text):
 
 
 KEYS = {"title": str, "octets": int, "sessions": int, "source": shlex.split, "sink": shlex.split,
-        "messages": float, "relay": str, "connector": str, "connectors": int, "ranges": int, "recipients": int,
-        "certificate": yes_or_no, "rate_of": rate_of, "straight": yes_or_no, "long": yes_or_no, "bar": bars,
-        "against": str}
+        "messages": float, "relay": str, "connector": str, "connectors": int, "ranges": int,
+        "recipients": int, "certificate": yes_or_no, "rate_of": rate_of, "straight": yes_or_no,
+        "long": yes_or_no, "bar": bars, "against": str}
 
 
 def parse(name, text):

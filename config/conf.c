@@ -85,6 +85,7 @@ const char *conf_default_hostname(struct arena *arena)
 
 static void set_defaults(struct conf *c)
 {
+    c->batch_scheduling = true;
     c->max_connection_rate_per_minute = UINT64_MAX;
     c->max_per_domain_outbound_connections = 20;
     c->log.level = LOG_INFO;
@@ -100,10 +101,9 @@ static void set_defaults(struct conf *c)
 
 static void complete(struct conf *c)
 {
-    /* A message keeps as many busy on its way out as on its way in. */
     unsigned cpus = thread_cpu_count();
     unsigned quarter = (cpus + 3) / 4;
-    c->workers = c->workers ? c->workers : (cpus + 1) / 2;
+    c->workers = c->workers ? c->workers : cpus;
     c->smart_host_threads = c->smart_host_threads ? c->smart_host_threads : quarter;
     c->mx_threads = c->mx_threads ? c->mx_threads : quarter;
     if (!c->hostname)
@@ -154,6 +154,14 @@ static void check_name(struct conf_reading *r, const char *where, const char *ke
     if (name && !smtp_syntax_helo_valid(bytes_of(name)))
         conf_fault(r, where, key, "\"%s\" is no host name: mail.example.com is allowed",
                    bytes_escape(bytes_of(name), shown, sizeof shown));
+}
+
+/* A file's name as all others are taken: relative to where the configuration lies, wherever the
+ * program was started. */
+static const char *beside(const struct conf_reading *r, const char *name)
+{
+    bool as_it_is = !name || !*name || *name == '/';
+    return as_it_is ? name : arena_printf(r->arena, "%s/%s", r->directory, name);
 }
 
 /* What concerns several keys of one part; what spans connectors is ruleset_build()'s. */
@@ -219,6 +227,9 @@ static enum err load(struct conf_reading *r, const char *text, struct conf *c,
     set_defaults(c);
     conf_apply(r, &CONF_ROOT, &root, "", c);
     complete(c);
+    c->tls.certificate = beside(r, c->tls.certificate);
+    c->tls.key = beside(r, c->tls.key);
+    c->tls.trust_file = beside(r, c->tls.trust_file);
     check_whole(r, c);
     if (r->certificates)
         conf_check_tls(r, c);

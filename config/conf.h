@@ -26,7 +26,8 @@ struct conf { /* immutable once loaded; text lives in arena */
     const char *hostname;
     const char *user;                                 /* NULL: stay who we are */
     unsigned workers, smart_host_threads, mx_threads; /* never 0 here */
-    uint64_t max_connection_rate_per_minute;          /* UINT64_MAX: unlimited */
+    bool batch_scheduling;
+    uint64_t max_connection_rate_per_minute; /* UINT64_MAX: unlimited */
     struct spool_settings spool;
     struct retry_settings retry;
     uint64_t max_per_domain_outbound_connections;

@@ -18,6 +18,7 @@
 struct receive_draft {
     struct receive_connector c;
     bool classful_masks, all_ranges; /* the latter unless it has its own */
+    bool binary_mime_written;
     const struct conf_value *ranges;
     const struct conf_value *ranges_file;
     const char *path;
@@ -170,11 +171,24 @@ static void take_size_enabled(struct conf_reading *r, const struct conf_option *
 static void take_binary_mime(struct conf_reading *r, const struct conf_option *option,
                              const struct conf_value *value, const char *path, void *target)
 {
-    (void)option, (void)target;
-    if (value->type != CONF_VALUE_FLAG || value->flag)
-        conf_fault(r, value->where, path,
-                   "only false is allowed: BINARYMIME is not offered, as text without lines "
-                   "cannot be handed on to every next hop");
+    struct receive_draft *draft = target;
+    (void)option;
+    if (value->type != CONF_VALUE_FLAG)
+        conf_fault(r, value->where, path, "true or false is allowed");
+    draft->c.binary_mime_enabled = value->flag;
+    draft->binary_mime_written = true;
+}
+
+/* Its text comes by BDAT or not at all (RFC 3030 3). Unwritten it goes with chunking_enabled. */
+static void check_binary_mime(struct conf_reading *r, const char *where, const char *path,
+                              struct receive_draft *draft)
+{
+    struct receive_connector *c = &draft->c;
+    if (c->binary_mime_enabled && draft->binary_mime_written && !c->chunking_enabled)
+        conf_fault(r, where, arena_printf(r->arena, "%s.binary_mime_enabled", path),
+                   "needs chunking_enabled: RFC 3030 has BINARYMIME only with "
+                   "CHUNKING");
+    c->binary_mime_enabled = c->binary_mime_enabled && c->chunking_enabled;
 }
 
 static void take_banner(struct conf_reading *r, const struct conf_option *option,
@@ -299,11 +313,16 @@ static const struct conf_option RECEIVE_OPTIONS[] = {
     RECEIVE("default_domain", CONF_TEXT, c.default_domain, 1, 255, "",
             "an accepted domain: completes senders and recipients that have none, postmaster too; "
             "without it they are refused, and <postmaster> goes to the default accepted domain"),
+    RECEIVE(
+        "orar_enabled", CONF_FLAG, c.orar_enabled, 0, 0, "false",
+        "XORAR: an alternate recipient, ORAR= of RCPT, is kept and passed on to a next hop that "
+        "offers XORAR too; nothing here is delivered to him"),
     {.key = "binary_mime_enabled",
      .type = CONF_CUSTOM,
      .custom = take_binary_mime,
-     .standard = "false",
-     .help = "RFC 3030 BINARYMIME is not offered: only false"},
+     .standard = "true",
+     .help = "true or false; RFC 3030 BINARYMIME, which needs chunking_enabled: what next hops do "
+             "not take is returned to the sender, never converted"},
     RECEIVE("reject_reserved_top_level_recipient_domains", CONF_FLAG,
             c.reject_reserved_top_level_recipient_domains, 0, 0, "false",
             "550 5.1.4 to recipients in test, example, invalid and localhost (RFC 2606)"),
@@ -331,8 +350,11 @@ static const struct conf_option RECEIVE_OPTIONS[] = {
             "Received fields; 554 5.4.6 beyond"),
     RECEIVE("max_local_hop_count", CONF_COUNT, c.max_local_hop_count, 0, 50, "8",
             "of these, by us; 0: not counted"),
-    RECEIVE("max_recipients_per_message", CONF_COUNT, c.max_recipients_per_message, 1, 512000,
-            "200", "452 4.5.3 beyond, the earlier ones stand"),
+    RECEIVE(
+        "max_recipients_per_message", CONF_COUNT, c.max_recipients_per_message, 1, 512000, "200",
+        "452 4.5.3 beyond, the earlier ones stand; 262144 at the most. That alone binds trusted "
+        "servers, which are those with ms-Exch-Bypass-Message-Size-Limit and "
+        "ms-Exch-Accept-Headers-Organization both, as ExchangeServers have"),
     RECEIVE_LIMIT("max_protocol_errors", c.max_protocol_errors, 0, INT32_MAX, "5",
                   "unknown, malformed and out-of-order commands before 421"),
     RECEIVE("max_logon_failures", CONF_COUNT, c.max_logon_failures, 0, 10, "3",
@@ -393,7 +415,6 @@ static const struct conf_option RECEIVE_OPTIONS[] = {
     ONLY("enable_auth_gssapi", "false", "AUTH GSSAPI " NOT_IN_THIS),
     ONLY("extended_protection_policy", "None",
          "channel binding needs Integrated, which " NOT_IN_THIS),
-    ONLY("orar_enabled", "false", "XORAR " NOT_IN_THIS),
     ONLY("suppress_x_anonymous_tls", "false",
          "X-ANONYMOUSTLS is never offered; this key " STAND_ALONE),
     ONLY("advertise_client_settings", "false", STAND_ALONE),
@@ -522,6 +543,7 @@ static void receive_end(struct conf_reading *r, const struct conf_value *group, 
     draft->path = path;
     if (!draft->c.name)
         conf_fault(r, group->where, path, "`name` is missing");
+    check_binary_mime(r, group->where, path, draft);
     for (size_t i = 0; draft->ranges && i < draft->ranges->count; i++)
         add_range(r, &list, draft->classful_masks, draft->ranges->items[i].text,
                   draft->ranges->items[i].where,

@@ -99,11 +99,14 @@ static void take_server_permissions(struct conf_reading *r, const struct conf_op
 
 static const struct conf_option RUNTIME_OPTIONS[] = {
     RESTART_ROW(conf, "workers", CONF_UINT, workers, 0, 256, "0",
-                "receiving threads; 0: one for two CPUs"),
+                "receiving threads; 0: one a CPU"),
     RESTART_ROW(conf, "smart_host_threads", CONF_UINT, smart_host_threads, 0, 256, "0",
                 "delivery threads for smart hosts; 0: one for every four CPUs"),
     RESTART_ROW(conf, "mx_threads", CONF_UINT, mx_threads, 0, 256, "0",
                 "delivery threads for delivery by MX; 0: one for every four CPUs"),
+    RESTART_ROW(conf, "batch_scheduling", CONF_FLAG, batch_scheduling, 0, 0, "true",
+                "a thread that is woken waits for its turn instead of interrupting another "
+                "(SCHED_BATCH): more mail on busy CPUs, no difference on idle ones"),
     {.key = "max_connection_rate_per_minute",
      .type = CONF_COUNT,
      .unlimited = true,
@@ -213,15 +216,17 @@ static const struct conf_section ADMIN = {"admin", ADMIN_OPTIONS, ARRAY_SIZE(ADM
 
 static const struct conf_option TLS_OPTIONS[] = {
     ROW(conf, "certificate", CONF_TEXT, tls.certificate, 1, 4000, "",
-        "PEM file of the server's certificate, leaf first; without it STARTTLS is not offered"),
-    ROW(conf, "key", CONF_TEXT, tls.key, 1, 4000, "", "PEM file of its private key"),
+        "PEM file of the server's certificate, leaf first; relative to this file; without it "
+        "STARTTLS is not offered"),
+    ROW(conf, "key", CONF_TEXT, tls.key, 1, 4000, "",
+        "PEM file of its private key; relative to this file"),
     {.key = "minimum",
      .type = CONF_CUSTOM,
      .custom = take_minimum,
      .standard = "1.2",
      .help = "lowest TLS version, both ways"},
     ROW(conf, "trust_file", CONF_TEXT, tls.trust_file, 0, 4000, "",
-        "PEM file of trusted authorities; empty: the system's"),
+        "PEM file of trusted authorities; relative to this file; empty: the system's"),
 };
 static const struct conf_section TLS = {"tls", TLS_OPTIONS, ARRAY_SIZE(TLS_OPTIONS)};
 

@@ -169,6 +169,9 @@ static const struct conf_option SEND_OPTIONS[] = {
     SEND("force_helo", CONF_FLAG, force_helo, 0, 0, "false", "HELO instead of EHLO"),
     SEND("require_tls", CONF_FLAG, require_tls, 0, 0, "false", "never in clear"),
     SEND("ignore_starttls", CONF_FLAG, ignore_starttls, 0, 0, "false", "always in clear"),
+    SEND("chunking_enabled", CONF_FLAG, chunking_enabled, 0, 0, "true",
+         "text by BDAT to hosts that offer CHUNKING (RFC 3030); false: by DATA, and messages in "
+         "BINARYMIME are returned"),
     {.key = "max_message_size",
      .type = CONF_SIZE,
      .min = 0,

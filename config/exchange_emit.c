@@ -426,6 +426,27 @@ static void write_kind(struct exchange_import *im, enum exchange_kind kind, cons
         fputs("\n);\n", out);
 }
 
+/* Verbose is nothing without a place to write to: check would refuse it. */
+static void write_log(struct exchange_import *im, FILE *out)
+{
+    for (struct exchange_object *o = im->objects; o; o = o->next) {
+        const struct exchange_setting *s = exchange_setting_named(o, "ProtocolLoggingLevel");
+        if (!s || !holds(s, "Verbose"))
+            continue;
+        fputs(
+            "\n# ProtocolLoggingLevel Verbose. This directory must exist and belong to the relay, "
+            "unless it may make it.\n"
+            "log = { protocol_path = \"" EXCHANGE_PROTOCOL_PATH "\"; };\n",
+            out);
+        exchange_note(
+            im, NULL, s->where,
+            "log.protocol_path is set to %s for the protocol logs: see that it exists and "
+            "belongs to the relay",
+            EXCHANGE_PROTOCOL_PATH);
+        return;
+    }
+}
+
 void exchange_emit(struct exchange_import *im, FILE *out)
 {
     fprintf(
@@ -439,6 +460,7 @@ void exchange_emit(struct exchange_import *im, FILE *out)
         "#spool = { path = \"/var/spool/mailrace\"; };\n"
         "#tls = { certificate = \"...\"; key = \"...\"; };  # Tls in auth_mechanism needs both\n",
         im->file);
+    write_log(im, out);
     write_kind(im, EXCHANGE_DOMAIN, "accepted_domains", out);
     write_kind(im, EXCHANGE_RECEIVE, "receive_connectors", out);
     write_kind(im, EXCHANGE_SEND, "send_connectors", out);

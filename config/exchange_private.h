@@ -122,6 +122,10 @@ struct exchange_object {
 
 struct exchange_shell;
 
+/* Where the protocol logs of what is imported go: Exchange has its own place for them, and no
+ * property of a connector says which. */
+#define EXCHANGE_PROTOCOL_PATH "/var/log/mailrace"
+
 struct exchange_import {
     struct arena arena;
     const char *file;

@@ -301,8 +301,11 @@ bool exchange_value_accepted(enum exchange_kind kind, const char *key, const cha
     struct arena arena;
     arena_init(&arena, 0);
     struct trial t = {.path = arena_printf(&arena, "%s[0].%s", list, key), .key = key, .why = why};
-    const char *text = arena_printf(
-        &arena, "hostname = \"relay.example.com\";\n%s = ( { %s = %s; } );\n", list, key, value);
+    const char *text =
+        arena_printf(&arena,
+                     "hostname = \"relay.example.com\";\nlog = { protocol_path = \"%s\"; };\n"
+                     "%s = ( { %s = %s; } );\n",
+                     EXCHANGE_PROTOCOL_PATH, list, key, value);
     if (conf_load_text(text, "trial", take_fault, &t, &conf, &rules) == ERR_OK) {
         ruleset_free(&rules);
         conf_free(&conf);

@@ -1,8 +1,5 @@
 #include "core/log_private.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "core/clock.h"
 
 /* Text is appended as long as it fits; after that OVER stays set and nothing more is taken. */
@@ -137,6 +134,17 @@ static void put_string(struct out *o, enum log_format format, struct bytes b)
         put_text_value(o, b);
 }
 
+/* Several in every line: printf() would take longer than all the rest of it. */
+static void put_number(struct out *o, uint64_t n)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    put(o, digits + at, sizeof digits - at);
+}
+
 static void put_value(struct out *o, enum log_format format, const struct log_field *field)
 {
     char text[ENDPOINT_TEXT_SIZE];
@@ -145,12 +153,12 @@ static void put_value(struct out *o, enum log_format format, const struct log_fi
         put_string(o, format, bytes_sub(field->bytes, 0, LOG_VALUE_MAX));
         break;
     case LOG_FIELD_U64:
-        snprintf(text, sizeof text, "%" PRIu64, field->u64);
-        put_text(o, text);
+        put_number(o, field->u64);
         break;
     case LOG_FIELD_I64:
-        snprintf(text, sizeof text, "%" PRId64, field->i64);
-        put_text(o, text);
+        if (field->i64 < 0)
+            put_char(o, '-');
+        put_number(o, field->i64 < 0 ? 0 - (uint64_t)field->i64 : (uint64_t)field->i64);
         break;
     case LOG_FIELD_IP:
         put_string(o, format, bytes_of(ipaddr_format(field->ip, text)));

@@ -51,6 +51,7 @@ void mail_envelope_copy(struct arena *arena, const struct mail_envelope *from,
         copy.rcpts[i].address = copy_text(arena, from->rcpts[i].address);
         copy.rcpts[i].orcpt = copy_text(arena, from->rcpts[i].orcpt);
         copy.rcpts[i].notify = from->rcpts[i].notify;
+        copy.rcpts[i].orar = copy_text(arena, from->rcpts[i].orar);
     }
     *to = copy;
 }

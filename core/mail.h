@@ -56,6 +56,7 @@ struct mail_rcpt {
     struct bytes address; /* local@domain, no brackets, no source route; "postmaster" alone too */
     struct bytes orcpt;   /* as on the wire, xtext kept: "rfc822;a+2Bb@c"; empty: not given */
     uint8_t notify;
+    struct bytes orar; /* Exchange's ORAR=, an alternate recipient, written like orcpt */
 };
 
 struct mail_envelope {

@@ -118,7 +118,7 @@ static bool same_text(const char *a, const char *b)
 static bool same_route(const struct courier_route *a, const struct courier_route *b)
 {
     bool same = a->smart_host_count == b->smart_host_count && a->port == b->port &&
-                a->force_helo == b->force_helo && a->tls == b->tls &&
+                a->force_helo == b->force_helo && a->chunking == b->chunking && a->tls == b->tls &&
                 ipaddr_equal(&a->source, &b->source) && a->messages_max == b->messages_max &&
                 a->connections_max == b->connections_max &&
                 a->inactivity_timeout_ms == b->inactivity_timeout_ms &&

@@ -53,6 +53,7 @@ struct courier_route {
     uint16_t port;
     const char *helo; /* NULL: the courier's */
     bool force_helo;
+    bool chunking; /* BDAT where it is offered */
     enum smtp_client_tls tls;
     struct ipaddr source;   /* IPADDR_V4_ANY: any */
     size_t messages_max;    /* per connection */

@@ -223,7 +223,7 @@ static size_t value_take(struct header_scan *s, struct bytes piece, size_t at)
     return end;
 }
 
-void header_scan_feed(struct header_scan *scan, struct bytes piece)
+static void scan_feed(struct header_scan *scan, struct bytes piece)
 {
     size_t at = 0;
     while (at < piece.len && !scan->ended) {
@@ -243,5 +243,30 @@ void header_scan_feed(struct header_scan *scan, struct bytes piece)
         case SCAN_ENDED:
             return;
         }
+    }
+}
+
+/* Behind the octet that showed the header to be over nothing is looked at: it is the body's. */
+static void strict_feed(struct header_scan *s, struct bytes piece)
+{
+    for (size_t i = 0; i < piece.len && !s->ended; i++) {
+        char c = piece.ptr[i];
+        unsigned state = s->state;
+        scan_feed(s, bytes_sub(piece, i, 1));
+        bool alone = (c == '\n') != (s->before == '\r');
+        bool empty_line = state == SCAN_LINE_START || state == SCAN_EMPTY_CR;
+        if (!s->ended || empty_line) {
+            s->stray = s->stray || c == '\0' || alone;
+        }
+        s->before = c;
+    }
+}
+
+void header_scan_feed(struct header_scan *scan, struct bytes piece)
+{
+    if (scan->strict) {
+        strict_feed(scan, piece);
+    } else {
+        scan_feed(scan, piece);
     }
 }

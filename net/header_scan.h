@@ -25,6 +25,8 @@ struct header_scan {
     bool has_date, has_message_id, has_from;
     bool exchange_fields; /* X-MS-Exchange-Organization-* or -Forest-* */
     bool ended;           /* the empty line, or a line that is no header, has been seen */
+    bool strict;          /* the owner's: STRAY is wanted, of text that nobody has checked */
+    bool stray;           /* a bare CR, a bare LF or a NUL stands in the header */
     char message_id[HEADER_SCAN_MESSAGE_ID_MAX]; /* with its angle brackets; NUL-terminated */
     char *from;
     size_t from_max, from_len;
@@ -37,6 +39,7 @@ struct header_scan {
     size_t match;       /* how far "by <local_name>" has been found */
     size_t id_len;      /* of message_id */
     unsigned field;     /* the state that a folded line goes back to; 0: no field yet */
+    char before;        /* STRICT: the octet before */
 };
 
 /* Fed in any pieces; ignores everything once ended. */

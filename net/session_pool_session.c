@@ -300,6 +300,7 @@ static void on_connected(void *owner)
     struct smtp_client_settings settings = {
         .helo = helo_of(s),
         .force_helo = route->force_helo,
+        .chunking = route->chunking,
         .tls = without ? SMTP_CLIENT_TLS_NEVER : route->tls,
         .messages_max = route->messages_max,
         .timeouts = timeouts_of(s),

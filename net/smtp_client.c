@@ -29,6 +29,13 @@ void smtp_client_progress(struct smtp_client *c)
     c->progress_at_ms = clock_mono_ms();
 }
 
+void smtp_client_expect(struct smtp_client *c)
+{
+    if (c->unanswered++ == 0) {
+        smtp_client_progress(c);
+    }
+}
+
 struct smtp_client_transaction *smtp_client_head(struct smtp_client *c)
 {
     ASSERT(c->live > 0);
@@ -66,6 +73,15 @@ void smtp_client_tell_rcpt(struct smtp_client *c, struct smtp_client_message *m,
     c->ops->on_rcpt(c->owner, m, rcpt, status);
 }
 
+/* What the reply behind the last one of a message belongs to. */
+static enum smtp_client_state answered_next(struct smtp_client *c)
+{
+    if (c->live == 0) {
+        return c->sent.state;
+    }
+    return smtp_client_head(c)->reset_first ? SMTP_CLIENT_STATE_RSET : SMTP_CLIENT_STATE_MAIL;
+}
+
 void smtp_client_finish(struct smtp_client *c, const struct mail_status *status, bool ambiguous)
 {
     struct smtp_client_transaction *t = smtp_client_head(c);
@@ -77,14 +93,26 @@ void smtp_client_finish(struct smtp_client *c, const struct mail_status *status,
         if (!t->dot_sent) {
             c->sent = (struct smtp_client_cursor){SMTP_CLIENT_STATE_READY, 0};
         }
-        c->answered =
-            (struct smtp_client_cursor){c->live > 0 ? SMTP_CLIENT_STATE_MAIL : c->sent.state, 0};
+        c->answered = (struct smtp_client_cursor){answered_next(c), 0};
     }
     if (c->live > 0) {
         struct smtp_client_transaction *next = smtp_client_head(c);
         next->deadline_ms = clock_mono_ms() + SMTP_CLIENT_MESSAGE_MAX_MS + next->message->octets;
     }
     c->ops->on_message_done(c->owner, m, status, ambiguous);
+}
+
+/* The whole text is out, RCPT was answered up to RCPT: may the peer have taken it for somebody? */
+static bool may_arrive(const struct smtp_client_transaction *t, size_t rcpt)
+{
+    const struct smtp_client_message *m = t->message;
+    if (!t->dot_sent || t->mail_refused) {
+        return false;
+    }
+    while (rcpt < m->envelope->rcpt_count && smtp_client_rcpt_unfit(m->envelope, rcpt) != NULL) {
+        rcpt++;
+    }
+    return m->rcpts_accepted > 0 || rcpt < m->envelope->rcpt_count;
 }
 
 /* The messages still held, oldest first: recipients that were not answered, then the message. */
@@ -98,12 +126,13 @@ static void fail_all(struct smtp_client *c, const struct mail_status *status, bo
         struct smtp_client_transaction *t = smtp_client_head(c);
         struct smtp_client_message *m = t->message;
         const struct mail_status *why = t->mail_refused ? &t->refusal : status;
+        bool ambiguous = !certain && may_arrive(t, rcpt);
         for (; rcpt < m->envelope->rcpt_count; rcpt++) {
             const struct mail_status *unfit = smtp_client_rcpt_unfit(m->envelope, rcpt);
             smtp_client_tell_rcpt(c, m, rcpt, unfit ? unfit : why);
         }
         rcpt = 0;
-        smtp_client_finish(c, why, t->dot_sent && m->rcpts_accepted > 0 && !certain);
+        smtp_client_finish(c, why, ambiguous);
     }
 }
 
@@ -215,7 +244,8 @@ static void unsolicited(struct smtp_client *c, struct bytes in)
     size_t used = 0;
     c->parser.on_line = NULL;
     enum err e = smtp_reply_read(&c->parser, in, &used, &status);
-    bool about_text = c->answered.state == SMTP_CLIENT_STATE_TEXT;
+    bool about_text =
+        c->answered.state == SMTP_CLIENT_STATE_TEXT || c->sent.state == SMTP_CLIENT_STATE_CHUNK;
     if (e == ERR_OK && (status.code == 421 || (about_text && status.code >= 400))) {
         smtp_client_end(c, &status, true);
         return;
@@ -238,7 +268,10 @@ static void hello_line(void *owner, struct bytes line)
         {{"8BITMIME", 8}, SMTP_CLIENT_OFFER_8BITMIME},
         {{"SMTPUTF8", 8}, SMTP_CLIENT_OFFER_SMTPUTF8},
         {{"DSN", 3}, SMTP_CLIENT_OFFER_DSN},
+        {{"XORAR", 5}, SMTP_CLIENT_OFFER_XORAR},
         {{"STARTTLS", 8}, SMTP_CLIENT_OFFER_STARTTLS},
+        {{"CHUNKING", 8}, SMTP_CLIENT_OFFER_CHUNKING},
+        {{"BINARYMIME", 10}, SMTP_CLIENT_OFFER_BINARYMIME},
     };
     if (c->hello_lines++ == 0) {
         return; /* the greeting, whatever it says */
@@ -300,7 +333,7 @@ static void show_sent(struct smtp_client *c, const struct smtp_client_row *row,
 
 void smtp_client_fill(struct smtp_client *c, struct buf *out)
 {
-    ASSERT(out->max >= 2 * SMTP_CLIENT_COMMAND_MAX);
+    ASSERT(out->max > SMTP_CLIENT_COMMAND_MAX);
     while (out->max - buf_len(out) >= SMTP_CLIENT_COMMAND_MAX) {
         const struct smtp_client_row *row = &SMTP_CLIENT_TABLE[c->sent.state];
         size_t before = buf_len(out);
@@ -316,6 +349,7 @@ void smtp_client_fill(struct smtp_client *c, struct buf *out)
 
 void smtp_client_kick(struct smtp_client *c)
 {
+    c->rested = c->rested || (c->asked_none && smtp_client_idle(c));
     c->asked_none = false;
 }
 

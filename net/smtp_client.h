@@ -4,8 +4,10 @@
  * and answered. It does no input or output itself. When a message's text is about to be written
  * it asks the owner for the next one, and the next MAIL, RCPT and DATA leave in the same write as
  * this message's final dot: one write and one read a message in the steady state (RFC 2920).
- * Decides by code, never by text. Never sends a bare CR, LF or NUL, nor a parameter that the peer
- * did not offer. One thread: that of its loop.
+ * Where the peer offers CHUNKING the text goes by BDAT, as one chunk whose last octet takes the
+ * part of the final dot, and with its envelope in one write (RFC 3030).
+ * Decides by code, never by text. Never sends a bare CR, LF or NUL but in BINARYMIME, nor a
+ * parameter that the peer did not offer. One thread: that of its loop.
  *
  * RFC 5321, 1870, 2034, 2920, 3030, 3207, 3461, 6152, 6531.
  */
@@ -34,7 +36,8 @@ struct smtp_client_message {
     /* Filled by the session: how many the peer answered at RCPT, and with 2xx; the text is in
      * on_rcpt only. */
     size_t rcpts_answered, rcpts_accepted;
-    uint64_t dot_at_ns; /* if TIMED: monotonic, when the final dot went into the output */
+    uint64_t dot_at_ns; /* if TIMED: monotonic, when the final dot, or the chunk's last octet, went
+                           into the output */
 };
 
 /* Called from inside input, fill, tls_done, lost, timeout and free; they may kick and quit the
@@ -47,7 +50,8 @@ struct smtp_client_ops {
     void (*on_rcpt)(void *owner, struct smtp_client_message *m, size_t rcpt,
                     const struct mail_status *status);
     /* Exactly once for every message taken: the verdict for the recipients that were accepted at
-     * RCPT. AMBIGUOUS: the final dot was sent and no reply came: it may arrive twice. */
+     * RCPT. AMBIGUOUS: the final dot, or the chunk's last octet, was sent and no reply came: it may
+     * arrive twice, at recipients whose RCPT was not answered too. */
     void (*on_message_done)(void *owner, struct smtp_client_message *m,
                             const struct mail_status *status, bool ambiguous);
     /* The session opened: EHLO (and TLS, if any) is done; it will ask for messages now. */
@@ -72,6 +76,7 @@ extern const struct smtp_client_timeouts
 struct smtp_client_settings { /* copied; text is borrowed for the session's life */
     struct bytes helo;        /* our name */
     bool force_helo;
+    bool chunking; /* BDAT where it is offered; without it nothing goes as BINARYMIME */
     enum smtp_client_tls tls;
     size_t messages_max; /* per connection, then QUIT: smtp_max_messages_per_connection */
     struct smtp_client_timeouts timeouts;

@@ -1,8 +1,11 @@
-/* net/smtp_client_private.h - what the two files of the client session share.
+/* net/smtp_client_private.h - what the files of the client session share.
  *
  * Everything turns on two cursors that walk the same states: SENT is what goes out next, ANSWERED
  * is what the next reply belongs to, and UNANSWERED counts the commands between them. At most two
- * messages live in a session: the one whose end is being answered and the one ahead of it.
+ * messages live in a session: the one whose end is being answered and the one ahead of it. A text
+ * that goes by BDAT may be out before any of its envelope was answered, as may the message behind
+ * it: that one begins with RSET, for what the peer makes of a failed chunk is its own affair
+ * (RFC 3030 2), and its recipients must never meet another message's sender.
  */
 #ifndef NET_SMTP_CLIENT_PRIVATE_H
 #define NET_SMTP_CLIENT_PRIVATE_H
@@ -23,6 +26,8 @@ enum smtp_client_state {
     SMTP_CLIENT_STATE_RCPT,
     SMTP_CLIENT_STATE_DATA,
     SMTP_CLIENT_STATE_TEXT,
+    SMTP_CLIENT_STATE_BDAT, /* has no reply of its own */
+    SMTP_CLIENT_STATE_CHUNK,
     SMTP_CLIENT_STATE_END,
     SMTP_CLIENT_STATE_QUIT,
     SMTP_CLIENT_STATE_ENDED,
@@ -36,6 +41,9 @@ enum smtp_client_offer { /* keywords of the peer's EHLO reply that we know, as b
                          SMTP_CLIENT_OFFER_SMTPUTF8 = 8,
                          SMTP_CLIENT_OFFER_DSN = 16,
                          SMTP_CLIENT_OFFER_STARTTLS = 32,
+                         SMTP_CLIENT_OFFER_CHUNKING = 64,
+                         SMTP_CLIENT_OFFER_BINARYMIME = 128,
+                         SMTP_CLIENT_OFFER_XORAR = 1024, /* Exchange's: ORAR= of RCPT */
 };
 
 #define SMTP_CLIENT_COMMAND_MAX   4096 /* octets; larger than any command that we build */
@@ -43,6 +51,9 @@ enum smtp_client_offer { /* keywords of the peer's EHLO reply that we know, as b
 #define SMTP_CLIENT_PIECE_BYTES   (64 * 1024)
 #define SMTP_CLIENT_HANDSHAKE_MS  30000
 #define SMTP_CLIENT_SESSION_AHEAD 2 /* messages: one being answered, one ahead */
+/* Octets: a chunk this small goes out with its envelope. A larger one waits for the replies, as it
+ * would have to be sent to its end even to a peer that wants it for nobody. */
+#define SMTP_CLIENT_CHUNK_AHEAD (64 * 1024)
 /* Unanswered commands at most: their replies, 512 octets each at the worst, then fit the 64 KiB
  * that any receive buffer has, so that neither side waits for the other (RFC 2920 3.1). */
 #define SMTP_CLIENT_WINDOW 120
@@ -71,8 +82,11 @@ struct smtp_client_transaction {
     uint64_t text_at;     /* octets of the text already in the output */
     char last[2];         /* of the text so far: does it end in CRLF? */
     struct smtp_data_writer stuffing;
-    bool normal_cr; /* normalising: a CR is held back until its LF is seen */
-    bool dot_sent;
+    bool normal_cr;   /* normalising: a CR is held back until its LF is seen */
+    bool chunked;     /* by BDAT */
+    bool patient;     /* the chunk waits for the replies to the envelope */
+    bool reset_first; /* RSET went ahead of MAIL */
+    bool dot_sent;    /* or the chunk's last octet */
     bool mail_refused;
     struct mail_status refusal; /* of MAIL, text below */
     char refusal_text[SMTP_REPLY_TEXT_MAX];
@@ -92,7 +106,8 @@ struct smtp_client {
     unsigned hello_lines;
     bool tls, tls_failed;
     bool asked_none;   /* next_message() had none: not asked again before a kick */
-    bool reset_needed; /* the peer may still hold a transaction that we gave up */
+    bool rested;       /* open without work until the last kick: the peer may have left */
+    bool reset_needed; /* the peer may still hold a transaction: given up, or a chunk in doubt */
     bool quitting, quit_sent;
     uint64_t progress_at_ms;   /* the last reply, or the first command after silence */
     uint64_t open_deadline_ms; /* TIMER_NEVER once open */
@@ -115,6 +130,8 @@ extern const struct smtp_client_row SMTP_CLIENT_TABLE[SMTP_CLIENT_STATES];
 /* smtp_client.c */
 bool smtp_client_offered(const struct smtp_client *c, unsigned offer);
 void smtp_client_progress(struct smtp_client *c);
+/* One more reply is owed. */
+void smtp_client_expect(struct smtp_client *c);
 struct smtp_client_transaction *smtp_client_head(struct smtp_client *c);    /* being answered */
 struct smtp_client_transaction *smtp_client_sending(struct smtp_client *c); /* being sent */
 /* Ends the session: every message it holds gets STATUS; CERTAIN: the peer said so itself, so that
@@ -131,6 +148,11 @@ void smtp_client_tell_rcpt(struct smtp_client *c, struct smtp_client_message *m,
 /* The next piece of the head message's text, and at its end the final dot. False: no room now, or
  * the session has ended because the text could not be read. */
 bool smtp_client_send_text(struct smtp_client *c, struct buf *out);
+/* Can M go by BDAT: as it is, with its size known? */
+bool smtp_client_message_chunked(const struct smtp_client *c, const struct smtp_client_message *m);
+/* "BDAT n LAST" for the message being sent, and the next piece of its text; false as above. */
+void smtp_client_begin_chunk(struct smtp_client *c, struct buf *out);
+bool smtp_client_send_chunk(struct smtp_client *c, struct buf *out);
 void smtp_client_write_mail(const struct smtp_client *c, const struct smtp_client_message *m,
                             struct buf *out);
 void smtp_client_write_rcpt(const struct smtp_client *c, const struct mail_rcpt *rcpt,

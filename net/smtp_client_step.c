@@ -5,13 +5,6 @@
 
 /* The states' rows: what each sends, and what each does with its reply. */
 
-static void reply_expected(struct smtp_client *c)
-{
-    if (c->unanswered++ == 0) {
-        smtp_client_progress(c);
-    }
-}
-
 /* One command may go out now: within the window, or alone where the peer does not pipeline. */
 static bool window_open(const struct smtp_client *c)
 {
@@ -49,7 +42,7 @@ static bool send_alone(struct smtp_client *c, struct buf *out, struct bytes verb
         return false;
     }
     smtp_client_write_line(out, verb, arg);
-    reply_expected(c);
+    smtp_client_expect(c);
     return false; /* last in its group (RFC 2920 3.1) */
 }
 
@@ -134,9 +127,13 @@ static void begin(struct smtp_client *c, struct smtp_client_message *m)
     t->last[0] = t->last[1] = 0;
     t->stuffing = (struct smtp_data_writer){0};
     t->normal_cr = false;
+    t->chunked = smtp_client_message_chunked(c, m);
+    t->patient = c->rested || m->octets > SMTP_CLIENT_CHUNK_AHEAD;
+    t->reset_first = c->reset_needed;
     t->dot_sent = false;
     t->mail_refused = false;
-    c->sent.state = c->reset_needed ? SMTP_CLIENT_STATE_RSET : SMTP_CLIENT_STATE_MAIL;
+    c->rested = false;
+    c->sent.state = t->reset_first ? SMTP_CLIENT_STATE_RSET : SMTP_CLIENT_STATE_MAIL;
     c->sent.rcpt = 0;
     if (c->live == 1) {
         c->answered = c->sent;
@@ -163,7 +160,7 @@ static bool send_next(struct smtp_client *c, struct buf *out)
         }
         return true;
     }
-    if (!window_open(c) || c->asked_none) {
+    if (!window_open(c) || c->asked_none || c->live == SMTP_CLIENT_SESSION_AHEAD) {
         return false;
     }
     struct smtp_client_message *m = c->ops->next_message(c->owner);
@@ -191,7 +188,7 @@ static bool send_rset(struct smtp_client *c, struct buf *out)
         return false;
     }
     smtp_client_write_line(out, BYTES("RSET"), BYTES_EMPTY);
-    reply_expected(c);
+    smtp_client_expect(c);
     c->reset_needed = false;
     c->sent.state = SMTP_CLIENT_STATE_MAIL;
     return true;
@@ -213,7 +210,7 @@ static bool send_mail(struct smtp_client *c, struct buf *out)
         return false;
     }
     smtp_client_write_mail(c, smtp_client_sending(c)->message, out);
-    reply_expected(c);
+    smtp_client_expect(c);
     c->sent.state = SMTP_CLIENT_STATE_RCPT;
     return true;
 }
@@ -221,15 +218,17 @@ static bool send_mail(struct smtp_client *c, struct buf *out)
 /* Moves the answered cursor over recipients that were never sent. */
 static void skip_unfit(struct smtp_client *c)
 {
-    struct smtp_client_message *m = smtp_client_head(c)->message;
+    const struct smtp_client_transaction *t = smtp_client_head(c);
+    struct smtp_client_message *m = t->message;
+    enum smtp_client_state behind = t->chunked ? SMTP_CLIENT_STATE_END : SMTP_CLIENT_STATE_DATA;
     const struct mail_status *unfit;
     while (c->answered.rcpt < m->envelope->rcpt_count &&
            (unfit = smtp_client_rcpt_unfit(m->envelope, c->answered.rcpt)) != NULL) {
         smtp_client_tell_rcpt(c, m, c->answered.rcpt, unfit);
         c->answered.rcpt++;
     }
-    c->answered.state = c->answered.rcpt < m->envelope->rcpt_count ? SMTP_CLIENT_STATE_RCPT
-                                                                   : SMTP_CLIENT_STATE_DATA;
+    c->answered.state =
+        c->answered.rcpt < m->envelope->rcpt_count ? SMTP_CLIENT_STATE_RCPT : behind;
 }
 
 /* Everything sent is answered and nobody is left to send to: the rest of the envelope stays
@@ -240,9 +239,10 @@ static void give_up_if_for_nobody(struct smtp_client *c)
         SMTP_CLIENT_STATUS(554, 5, 5, 1, "No recipient was accepted");
     struct smtp_client_transaction *t = smtp_client_head(c);
     struct smtp_client_message *m = t->message;
-    bool all_refused = c->sent.state == SMTP_CLIENT_STATE_DATA && m->rcpts_accepted == 0;
-    bool unsent =
-        c->sent.state == SMTP_CLIENT_STATE_RCPT || c->sent.state == SMTP_CLIENT_STATE_DATA;
+    bool all_sent =
+        c->sent.state == SMTP_CLIENT_STATE_DATA || c->sent.state == SMTP_CLIENT_STATE_BDAT;
+    bool all_refused = all_sent && m->rcpts_accepted == 0;
+    bool unsent = c->sent.state == SMTP_CLIENT_STATE_RCPT || all_sent;
     if (c->unanswered > 0 || !unsent || !(t->mail_refused || all_refused)) {
         return;
     }
@@ -284,10 +284,10 @@ static bool send_rcpt(struct smtp_client *c, struct buf *out)
     }
     if (smtp_client_rcpt_unfit(e, c->sent.rcpt) == NULL) {
         smtp_client_write_rcpt(c, &e->rcpts[c->sent.rcpt], out);
-        reply_expected(c);
+        smtp_client_expect(c);
     }
     if (++c->sent.rcpt == e->rcpt_count) {
-        c->sent.state = SMTP_CLIENT_STATE_DATA;
+        c->sent.state = t->chunked ? SMTP_CLIENT_STATE_BDAT : SMTP_CLIENT_STATE_DATA;
     }
     return true;
 }
@@ -313,15 +313,20 @@ static void on_rcpt(struct smtp_client *c, const struct mail_status *status, str
     give_up_if_for_nobody(c);
 }
 
+/* Nobody is known to be left to send the text to: the peer is not even asked. */
+static bool for_nobody(const struct smtp_client *c, const struct smtp_client_transaction *t)
+{
+    return t->mail_refused || (c->unanswered == 0 && t->message->rcpts_accepted == 0);
+}
+
 static bool send_data(struct smtp_client *c, struct buf *out)
 {
-    struct smtp_client_transaction *t = smtp_client_sending(c);
-    bool nobody = c->unanswered == 0 && t->message->rcpts_accepted == 0;
-    if (t->mail_refused || nobody || !window_open(c)) {
+    const struct smtp_client_transaction *t = smtp_client_sending(c);
+    if (for_nobody(c, t) || !window_open(c)) {
         return false;
     }
     smtp_client_write_line(out, BYTES("DATA"), BYTES_EMPTY);
-    reply_expected(c);
+    smtp_client_expect(c);
     c->sent.state = SMTP_CLIENT_STATE_TEXT;
     return true;
 }
@@ -340,6 +345,17 @@ static void on_data(struct smtp_client *c, const struct mail_status *status, str
     }
 }
 
+/* RFC 3030 2. Its reply counts from the last octet on: until then a refusal cuts it short. */
+static bool send_bdat(struct smtp_client *c, struct buf *out)
+{
+    const struct smtp_client_transaction *t = smtp_client_sending(c);
+    if (for_nobody(c, t) || (t->patient && c->unanswered > 0) || !window_open(c)) {
+        return false;
+    }
+    smtp_client_begin_chunk(c, out);
+    return true;
+}
+
 static void on_end(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
 {
     (void)rest;
@@ -349,6 +365,9 @@ static void on_end(struct smtp_client *c, const struct mail_status *status, stru
     if (status->code >= 300 && status->code < 400) {
         smtp_client_broken(c, "Senseless reply");
         return;
+    }
+    if (t->chunked && c->live == 1) { /* else the next one has begun, by RSET */
+        c->reset_needed = !mail_status_ok(status);
     }
     if (t->message->rcpts_accepted == 0) {
         status = t->mail_refused ? &t->refusal : &nobody;
@@ -362,7 +381,7 @@ static bool send_quit(struct smtp_client *c, struct buf *out)
         return false;
     }
     smtp_client_write_line(out, BYTES("QUIT"), BYTES_EMPTY);
-    reply_expected(c);
+    smtp_client_expect(c);
     c->quit_sent = true;
     return false;
 }
@@ -393,6 +412,9 @@ const struct smtp_client_row SMTP_CLIENT_TABLE[SMTP_CLIENT_STATES] = {
     [SMTP_CLIENT_STATE_DATA] = {"asking to send the text", TIMEOUT(data), send_data, on_data, true},
     [SMTP_CLIENT_STATE_TEXT] = {"sending the text", TIMEOUT(text), smtp_client_send_text, NULL,
                                 false},
+    [SMTP_CLIENT_STATE_BDAT] = {"announcing the text", TIMEOUT(data), send_bdat, NULL, true},
+    [SMTP_CLIENT_STATE_CHUNK] = {"sending the text", TIMEOUT(text), smtp_client_send_chunk, NULL,
+                                 false},
     [SMTP_CLIENT_STATE_END] = {"waiting for the reply to the whole message (it may arrive twice)",
                                TIMEOUT(end), NULL, on_end, false},
     [SMTP_CLIENT_STATE_QUIT] = {"saying good-bye", TIMEOUT(quit), send_quit, on_quit, true},

@@ -35,7 +35,8 @@ static bool needs_8bit(const struct smtp_client_message *m)
     return (m->notes & SMTP_DATA_8BIT) != 0 || m->envelope->body != MAIL_BODY_7BIT;
 }
 
-/* MAIL FROM:<path> [SP parameters]: RFC 5321 4.1.1.2, 1870 3, 6152 2, 6531 3.4, 3461 4.3, 4.4.
+/* MAIL FROM:<path> [SP parameters]: RFC 5321 4.1.1.2, 1870 3, 6152 2, 3030 3, 6531 3.4, 3461 4.3,
+ * 4.4.
  * AUTH= is never passed on: it would be our word for somebody we did not authenticate. */
 void smtp_client_write_mail(const struct smtp_client *c, const struct smtp_client_message *m,
                             struct buf *out)
@@ -50,7 +51,9 @@ void smtp_client_write_mail(const struct smtp_client *c, const struct smtp_clien
     if (smtp_client_offered(c, SMTP_CLIENT_OFFER_SIZE)) {
         p += snprintf(p, 32, " SIZE=%llu", (unsigned long long)m->octets);
     }
-    if (needs_8bit(m)) {
+    if (e->body == MAIL_BODY_BINARYMIME) {
+        put(&p, BYTES(" BODY=BINARYMIME"));
+    } else if (needs_8bit(m)) {
         put(&p, BYTES(" BODY=8BITMIME"));
     }
     if (e->smtputf8) {
@@ -93,7 +96,8 @@ static void put_notify(char **p, unsigned notify)
     }
 }
 
-/* RCPT TO:<path> [SP parameters]: RFC 5321 4.1.1.3, 3461 4.1, 4.2. */
+/* RCPT TO:<path> [SP parameters]: RFC 5321 4.1.1.3, 3461 4.1, 4.2. Exchange's ORAR= is for those
+ * who ask for it: to others it means nothing, and the mail goes on without it. */
 void smtp_client_write_rcpt(const struct smtp_client *c, const struct mail_rcpt *rcpt,
                             struct buf *out)
 {
@@ -109,6 +113,10 @@ void smtp_client_write_rcpt(const struct smtp_client *c, const struct mail_rcpt 
             put(&p, BYTES(" ORCPT="));
             put(&p, rcpt->orcpt);
         }
+    }
+    if (rcpt->orar.len > 0 && smtp_client_offered(c, SMTP_CLIENT_OFFER_XORAR)) {
+        put(&p, BYTES(" ORAR="));
+        put(&p, rcpt->orar);
     }
     put(&p, BYTES("\r\n"));
     buf_added(out, (size_t)(p - start));
@@ -166,10 +174,31 @@ const struct mail_status *smtp_client_rcpt_unfit(const struct mail_envelope *env
     static const struct mail_status utf8 = SMTP_CLIENT_STATUS(
         553, 5, 6, 7, "Recipient address is not ASCII and SMTPUTF8 was not asked for");
     const struct mail_rcpt *r = &envelope->rcpts[rcpt];
-    if (r->address.len == 0 || !address_safe(r->address) || !xtext_safe(r->orcpt)) {
+    size_t together = r->address.len + r->orcpt.len + r->orar.len;
+    if (r->address.len == 0 || !address_safe(r->address) || !xtext_safe(r->orcpt) ||
+        !xtext_safe(r->orar) || together > (size_t)2 * SMTP_CLIENT_ARGUMENT_MAX) {
         return &bad;
     }
     return envelope->smtputf8 || is_ascii(r->address) ? NULL : &utf8;
+}
+
+/* Text without lines goes nowhere but by BDAT to a peer that offers both (RFC 3030 3); it is never
+ * converted. */
+static const struct mail_status *binary_unfit(const struct smtp_client *c)
+{
+    static const struct mail_status binary = SMTP_CLIENT_STATUS(
+        554, 5, 6, 3, "The next host does not offer BINARYMIME; binary text is not converted");
+    static const struct mail_status chunks = SMTP_CLIENT_STATUS(
+        554, 5, 6, 3, "The next host does not offer CHUNKING; binary text is not converted");
+    static const struct mail_status off = SMTP_CLIENT_STATUS(
+        554, 5, 6, 3, "The send connector does without CHUNKING; binary text is not converted");
+    if (!c->settings.chunking) {
+        return &off;
+    }
+    if (!smtp_client_offered(c, SMTP_CLIENT_OFFER_CHUNKING)) {
+        return &chunks;
+    }
+    return smtp_client_offered(c, SMTP_CLIENT_OFFER_BINARYMIME) ? NULL : &binary;
 }
 
 const struct mail_status *smtp_client_message_unfit(const struct smtp_client *c,
@@ -192,8 +221,12 @@ const struct mail_status *smtp_client_message_unfit(const struct smtp_client *c,
     if (e->smtputf8 ? !smtp_client_offered(c, SMTP_CLIENT_OFFER_SMTPUTF8) : !is_ascii(e->sender)) {
         return &utf8;
     }
-    if (e->body == MAIL_BODY_BINARYMIME ||
-        (needs_8bit(m) && !smtp_client_offered(c, SMTP_CLIENT_OFFER_8BITMIME))) {
+    const struct mail_status *binary = e->body == MAIL_BODY_BINARYMIME ? binary_unfit(c) : NULL;
+    if (binary != NULL) {
+        return binary;
+    }
+    if (e->body != MAIL_BODY_BINARYMIME && needs_8bit(m) &&
+        !smtp_client_offered(c, SMTP_CLIENT_OFFER_8BITMIME)) {
         return &eight;
     }
     if (c->size_max > 0 && m->octets > c->size_max) {
@@ -283,10 +316,11 @@ static void write_dot(struct smtp_client *c, struct smtp_client_transaction *t, 
     smtp_client_progress(c);
 }
 
+static const struct mail_status unreadable =
+    SMTP_CLIENT_STATUS(451, 4, 3, 0, "The message's text could not be read");
+
 bool smtp_client_send_text(struct smtp_client *c, struct buf *out)
 {
-    static const struct mail_status unreadable =
-        SMTP_CLIENT_STATUS(451, 4, 3, 0, "The message's text could not be read");
     if (c->answered.state != SMTP_CLIENT_STATE_TEXT) {
         return false; /* no 354 yet */
     }
@@ -310,5 +344,60 @@ bool smtp_client_send_text(struct smtp_client *c, struct buf *out)
     }
     t->text_at += len;
     smtp_client_progress(c);
+    return true;
+}
+
+bool smtp_client_message_chunked(const struct smtp_client *c, const struct smtp_client_message *m)
+{
+    bool as_it_is = (m->notes & NOTES_NOT_CLEAN) == 0 || m->envelope->body == MAIL_BODY_BINARYMIME;
+    return as_it_is && c->settings.chunking && smtp_client_offered(c, SMTP_CLIENT_OFFER_CHUNKING);
+}
+
+/* From here on nobody but the peer knows whether the message arrived. */
+static void chunk_sent(struct smtp_client *c, struct smtp_client_transaction *t)
+{
+    t->dot_sent = true;
+    if (t->message->timed) {
+        t->message->dot_at_ns = clock_mono_ns();
+    }
+    c->reset_needed = true; /* until it is known to have been taken */
+    c->sent = (struct smtp_client_cursor){SMTP_CLIENT_STATE_READY, 0};
+    smtp_client_expect(c);
+}
+
+void smtp_client_begin_chunk(struct smtp_client *c, struct buf *out)
+{
+    struct smtp_client_transaction *t = smtp_client_sending(c);
+    char size[32];
+    int n = snprintf(size, sizeof size, "%llu LAST", (unsigned long long)t->message->octets);
+    smtp_client_write_line(out, BYTES("BDAT"), bytes_make(size, (size_t)n));
+    c->sent.state = SMTP_CLIENT_STATE_CHUNK;
+    if (t->message->octets == 0) {
+        chunk_sent(c, t);
+    }
+}
+
+/* The session of a text that cannot be read ends within the chunk, which the peer then cannot take
+ * for whole; but not before the message ahead of it has had its answer. */
+bool smtp_client_send_chunk(struct smtp_client *c, struct buf *out)
+{
+    struct smtp_client_transaction *t = smtp_client_sending(c);
+    uint64_t left = t->message->octets - t->text_at;
+    size_t room = out->max - buf_len(out);
+    size_t most = room < SMTP_CLIENT_PIECE_BYTES ? room : SMTP_CLIENT_PIECE_BYTES;
+    size_t len = left < most ? (size_t)left : most;
+    if (!copy_plain(t, len, out)) {
+        if (c->live == 1) {
+            smtp_client_end(c, &unreadable, false);
+        }
+        return false;
+    }
+    t->text_at += len;
+    if (c->unanswered == 0) {
+        smtp_client_progress(c);
+    }
+    if (t->text_at == t->message->octets) {
+        chunk_sent(c, t);
+    }
     return true;
 }

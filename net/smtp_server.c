@@ -83,6 +83,11 @@ const char *smtp_server_state_phrase(const struct smtp_server *s)
     return state_rows[s->state].phrase;
 }
 
+bool smtp_server_negotiating(const struct smtp_server *s)
+{
+    return s->state == SERVER_HANDSHAKE;
+}
+
 bool smtp_server_committing(const struct smtp_server *s)
 {
     return s->state == SERVER_ASK_END;
@@ -96,6 +101,11 @@ const struct smtp_server_facts *smtp_server_facts(const struct smtp_server *s)
 void smtp_server_message_size_set(struct smtp_server *s, uint64_t octets_max)
 {
     s->settings.message_size_max = octets_max;
+}
+
+void smtp_server_rcpts_max_set(struct smtp_server *s, size_t rcpts_max)
+{
+    s->settings.rcpts_max = rcpts_max;
 }
 
 struct buf *smtp_server_output(struct smtp_server *s)

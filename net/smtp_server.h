@@ -36,7 +36,9 @@ enum smtp_server_extension { /* what EHLO offers, as bits; each has its switch o
                              SMTP_SERVER_SIZE_WITHOUT_VALUE = 256,
                              SMTP_SERVER_AUTH_PLAIN = 512, /* and ops.on_auth is there */
                              SMTP_SERVER_AUTH_LOGIN = 1024,
-                             SMTP_SERVER_XLONGADDR = 2048, /* Exchange's: longer lines too */
+                             SMTP_SERVER_XLONGADDR = 2048,  /* Exchange's: longer lines too */
+                             SMTP_SERVER_BINARYMIME = 8192, /* needs CHUNKING */
+                             SMTP_SERVER_XORAR = 16384,     /* Exchange's: ORAR= of RCPT */
 };
 
 #define SMTP_SERVER_ADDRESS_MAX      571  /* 315 local + "@" + 255 domain */
@@ -134,6 +136,7 @@ void smtp_server_free(struct smtp_server **s);
 const struct smtp_server_facts *smtp_server_facts(const struct smtp_server *s);
 /* The identity has changed, and with it what it may: for messages from now on. */
 void smtp_server_message_size_set(struct smtp_server *s, uint64_t octets_max);
+void smtp_server_rcpts_max_set(struct smtp_server *s, size_t rcpts_max);
 /* Within on_message_text or on_message_end: once this message was answered, the session ends. */
 void smtp_server_close_after(struct smtp_server *s);
 /* Within on_rcpt only: the recipient is another one, to the envelope and to all who read it. */
@@ -168,5 +171,7 @@ void smtp_server_timeout(struct smtp_server *s);
 /* Says 421 4.3.2 as soon as no transaction is being committed, and closes (SIGTERM). */
 void smtp_server_shutdown(struct smtp_server *s);
 const char *smtp_server_state_phrase(const struct smtp_server *s);
+/* STARTTLS was answered 220 and the handshake has not come to its end. */
+bool smtp_server_negotiating(const struct smtp_server *s);
 
 #endif

@@ -85,14 +85,15 @@ static const struct verb *verb_find(struct bytes name)
 }
 
 /* A header field or a request line where a greeting belongs: a browser made to talk to us. */
-static bool looks_foreign(const struct smtp_server *s, const struct verb *verb, struct bytes line)
+static bool looks_foreign(const struct smtp_server *s, const struct verb *verb, struct bytes word,
+                          struct bytes line)
 {
     if (verb)
         return verb->flags & VERB_FOREIGN;
-    return s->state == SERVER_HELLO && (bytes_ends_nocase(s->current.verb, BYTES(":")) ||
-                                        bytes_ends_nocase(line, BYTES(" HTTP/1.1")) ||
-                                        bytes_ends_nocase(line, BYTES(" HTTP/1.0")) ||
-                                        bytes_ends_nocase(line, BYTES(" HTTP/2.0")));
+    return s->state == SERVER_HELLO &&
+           (bytes_ends_nocase(word, BYTES(":")) || bytes_ends_nocase(line, BYTES(" HTTP/1.1")) ||
+            bytes_ends_nocase(line, BYTES(" HTTP/1.0")) ||
+            bytes_ends_nocase(line, BYTES(" HTTP/2.0")));
 }
 
 static bool has_high_octet(struct bytes text)
@@ -196,7 +197,7 @@ void smtp_server_command(struct smtp_server *s, struct bytes line)
         show_command(s, verb, line, &command);
     }
     hear(s, verb, line, shown);
-    if (looks_foreign(s, verb, line))
+    if (looks_foreign(s, verb, command.verb, line))
         smtp_server_refuse_close(s, &MAIL_STATUS(554, 5, 5, 0, "This is an SMTP service"));
     else if (!verb)
         smtp_server_error(s, &MAIL_STATUS(500, 5, 3, 3, "Unrecognized command"));
@@ -281,9 +282,11 @@ static void hello_extensions(const struct smtp_server *s, struct hello_lines *li
         {SMTP_SERVER_ENHANCEDSTATUSCODES, "250-ENHANCEDSTATUSCODES\r\n"},
         {SMTP_SERVER_STARTTLS, "250-STARTTLS\r\n"},
         {SMTP_SERVER_8BITMIME, "250-8BITMIME\r\n"},
+        {SMTP_SERVER_BINARYMIME, "250-BINARYMIME\r\n"},
         {SMTP_SERVER_CHUNKING, "250-CHUNKING\r\n"},
         {SMTP_SERVER_SMTPUTF8, "250-SMTPUTF8\r\n"},
         {SMTP_SERVER_XLONGADDR, "250-XLONGADDR\r\n"},
+        {SMTP_SERVER_XORAR, "250-XORAR\r\n"},
     };
     bool with_value = s->settings.message_size_max != UINT64_MAX &&
                       !(s->settings.extensions & SMTP_SERVER_SIZE_WITHOUT_VALUE);

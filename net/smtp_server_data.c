@@ -14,14 +14,26 @@ static void fail(struct smtp_server *s, const struct mail_status *status, bool i
     s->failed_is_error = is_error;
 }
 
+/* Text that need not be lines: it came by BDAT, and goes on so (RFC 3030 3). */
+static bool is_binary(const struct smtp_server *s)
+{
+    return s->envelope.body == MAIL_BODY_BINARYMIME;
+}
+
+static unsigned stray_notes(const struct smtp_server *s)
+{
+    if (is_binary(s))
+        return 0;
+    return s->settings.normalize_bare_linefeed
+               ? SMTP_DATA_NUL
+               : SMTP_DATA_NUL | SMTP_DATA_BARE_CR | SMTP_DATA_BARE_LF;
+}
+
 static void check_text(struct smtp_server *s)
 {
-    unsigned stray = SMTP_DATA_NUL;
-    if (!s->settings.normalize_bare_linefeed)
-        stray |= SMTP_DATA_BARE_CR | SMTP_DATA_BARE_LF;
     if (s->reader.octets > s->settings.message_size_max)
         fail(s, &SMTP_SERVER_TOO_LARGE, false);
-    else if (s->reader.notes & stray)
+    else if (s->reader.notes & stray_notes(s))
         fail(s, &MAIL_STATUS(550, 5, 5, 2, "Bare CR or LF not allowed"), false);
 }
 
@@ -43,7 +55,8 @@ static void ask_begin(struct smtp_server *s)
 {
     struct mail_status status =
         MAIL_STATUS(354, 0, 0, 0, "Start mail input; end with <CRLF>.<CRLF>");
-    s->reader = (struct smtp_data_reader){.normalize = s->settings.normalize_bare_linefeed};
+    s->reader = (struct smtp_data_reader){.normalize =
+                                              s->settings.normalize_bare_linefeed && !is_binary(s)};
     smtp_server_enter(s, SERVER_ASK_BEGIN);
     if (s->ops->on_message_begin(s->owner, &status) == SMTP_SERVER_ANSWERED)
         smtp_server_answered(s, &status);
@@ -87,7 +100,10 @@ void smtp_server_begin_answered(struct smtp_server *s, const struct mail_status 
 void smtp_server_verb_data(struct smtp_server *s, struct bytes argument)
 {
     (void)argument;
-    ask_begin(s);
+    if (is_binary(s)) /* RFC 3030 3 */
+        smtp_server_error(s, &MAIL_STATUS(503, 5, 5, 1, "BODY=BINARYMIME needs BDAT"));
+    else
+        ask_begin(s);
 }
 
 /* ---- the end ---------------------------------------------------------------------------- */

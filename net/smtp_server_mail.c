@@ -23,15 +23,18 @@ static enum err take_size(struct bytes value, struct target *to)
     return e == ERR_OK && value.len <= SIZE_DIGITS_MAX ? ERR_OK : ERR_SYNTAX;
 }
 
-/* BODY=7BIT / 8BITMIME, RFC 6152; BINARYMIME (RFC 3030) is not offered */
+/* BODY=7BIT / 8BITMIME, RFC 6152 2; BINARYMIME, RFC 3030 3. Whether this one is offered:
+ * body_offered(). */
 static enum err take_body(struct bytes value, struct target *to)
 {
     if (bytes_equal_nocase(value, BYTES("7BIT")))
         to->envelope->body = MAIL_BODY_7BIT;
     else if (bytes_equal_nocase(value, BYTES("8BITMIME")))
         to->envelope->body = MAIL_BODY_8BITMIME;
+    else if (bytes_equal_nocase(value, BYTES("BINARYMIME")))
+        to->envelope->body = MAIL_BODY_BINARYMIME;
     else
-        return bytes_equal_nocase(value, BYTES("BINARYMIME")) ? ERR_NOTFOUND : ERR_SYNTAX;
+        return ERR_SYNTAX;
     return ERR_OK;
 }
 
@@ -75,6 +78,13 @@ static enum err take_notify(struct bytes value, struct target *to)
     return smtp_syntax_notify(value, &to->rcpt->notify);
 }
 
+/* ORAR=, the originator's alternate recipient, Exchange: written like ORCPT */
+static enum err take_orar(struct bytes value, struct target *to)
+{
+    to->rcpt->orar = value;
+    return smtp_syntax_orcpt_valid(value) ? ERR_OK : ERR_SYNTAX;
+}
+
 static enum err take_orcpt(struct bytes value, struct target *to)
 {
     to->rcpt->orcpt = value;
@@ -83,14 +93,14 @@ static enum err take_orcpt(struct bytes value, struct target *to)
 
 struct param_row {
     const char *keyword;
-    unsigned extension; /* must be offered; 0: EHLO is enough */
+    unsigned extension; /* one of them must be offered; 0: EHLO is enough */
     bool valueless;
     enum err (*take)(struct bytes value, struct target *to);
 };
 
 static const struct param_row mail_params[] = {
     {"SIZE", SMTP_SERVER_SIZE, false, take_size},
-    {"BODY", SMTP_SERVER_8BITMIME, false, take_body},
+    {"BODY", SMTP_SERVER_8BITMIME | SMTP_SERVER_BINARYMIME, false, take_body},
     {"RET", SMTP_SERVER_DSN, false, take_ret},
     {"ENVID", SMTP_SERVER_DSN, false, take_envid},
     {"AUTH", 0, false, take_auth},
@@ -99,6 +109,7 @@ static const struct param_row mail_params[] = {
 static const struct param_row rcpt_params[] = {
     {"NOTIFY", SMTP_SERVER_DSN, false, take_notify},
     {"ORCPT", SMTP_SERVER_DSN, false, take_orcpt},
+    {"ORAR", SMTP_SERVER_XORAR, false, take_orar},
 };
 
 static const struct param_row *param_find(const struct smtp_server *s, struct bytes keyword,
@@ -146,6 +157,17 @@ static bool params_valid(struct smtp_server *s, struct bytes rest, struct target
     else if (e != ERR_OK)
         smtp_server_error(s, &MAIL_STATUS(501, 5, 5, 4, "Invalid parameter"));
     return e == ERR_OK;
+}
+
+/* Each value of BODY belongs to one of two extensions. False: refused, and said so. */
+static bool body_offered(struct smtp_server *s, const struct mail_envelope *envelope)
+{
+    enum smtp_server_extension needed =
+        envelope->body == MAIL_BODY_BINARYMIME ? SMTP_SERVER_BINARYMIME : SMTP_SERVER_8BITMIME;
+    if (envelope->body == MAIL_BODY_7BIT || smtp_server_offers(s, needed))
+        return true;
+    smtp_server_error(s, &MAIL_STATUS(555, 5, 5, 4, "Unsupported parameter"));
+    return false;
 }
 
 /* RFC 6531 3.5: an address beyond ASCII only in a transaction that said SMTPUTF8. */
@@ -225,7 +247,7 @@ void smtp_server_verb_mail(struct smtp_server *s, struct bytes argument)
         return;
     }
     if (!params_valid(s, rest, &(struct target){.envelope = &envelope}) ||
-        !ascii_or_utf8(s, path.address, envelope.smtputf8))
+        !body_offered(s, &envelope) || !ascii_or_utf8(s, path.address, envelope.smtputf8))
         return;
     if (envelope.size_declared > s->settings.message_size_max) {
         smtp_server_refuse(s, &SMTP_SERVER_TOO_LARGE);
@@ -279,6 +301,8 @@ static void ask_rcpt(struct smtp_server *s, const struct mail_rcpt *from, struct
     rcpt->address = arena_bytes(&s->arena, from->address);
     if (from->orcpt.len)
         rcpt->orcpt = arena_bytes(&s->arena, from->orcpt);
+    if (from->orar.len)
+        rcpt->orar = arena_bytes(&s->arena, from->orar);
     if (domain.len) /* the same place in the copy: it may lack the address's final dot */
         domain.ptr = rcpt->address.ptr + (domain.ptr - from->address.ptr);
     smtp_server_enter(s, SERVER_ASK_RCPT);

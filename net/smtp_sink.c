@@ -20,6 +20,7 @@ struct sink_thread {
     int fd; /* until the thread's listener takes it over */
     const struct smtp_sink_observer *observer;
     struct tls_context *tls;
+    bool chunking;
     struct sink_session *sessions;
     struct smtp_sink_detour *detours;
     atomic_uint_fast64_t connections, handshakes, messages, octets;
@@ -219,11 +220,13 @@ static struct sink_session *session_new(struct sink_thread *t)
 
 static void serve(struct sink_session *s, int fd, const struct mail_status *refusal)
 {
-    static const struct smtp_server_settings settings = {
+    struct sink_thread *t = s->thread;
+    struct smtp_server_settings settings = {
         .fqdn = {"sink.example", sizeof "sink.example" - 1},
         .extensions = SMTP_SERVER_SIZE | SMTP_SERVER_PIPELINING | SMTP_SERVER_DSN |
                       SMTP_SERVER_ENHANCEDSTATUSCODES | SMTP_SERVER_8BITMIME |
-                      SMTP_SERVER_CHUNKING | SMTP_SERVER_SMTPUTF8 | SMTP_SERVER_STARTTLS,
+                      SMTP_SERVER_SMTPUTF8 | SMTP_SERVER_STARTTLS |
+                      (t->chunking ? SMTP_SERVER_CHUNKING | SMTP_SERVER_BINARYMIME : 0),
         .message_size_max = 1ull << 40,
         .rcpts_max = 100000,
         .protocol_errors_max = 100,
@@ -231,7 +234,6 @@ static void serve(struct sink_session *s, int fd, const struct mail_status *refu
         .inactivity_timeout_ms = 300 * 1000,
         .connection_timeout_ms = 24 * 3600 * 1000,
     };
-    struct sink_thread *t = s->thread;
     struct smtp_server_facts facts = {
         .session_id = rand_u64(), .client = s->peer, .local = s->local};
     if (s->bytes_per_s)
@@ -330,6 +332,7 @@ enum err smtp_sink_start_with(const struct smtp_sink_settings *settings, struct 
     for (unsigned i = 0; i < threads; i++) {
         sink->threads[i].observer = settings->observer;
         sink->threads[i].tls = settings->tls;
+        sink->threads[i].chunking = settings->chunking;
     }
     for (sink->count = 0; sink->count < threads && e == ERR_OK; sink->count++)
         e = thread_open(sink, &sink->threads[sink->count], why);

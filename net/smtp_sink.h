@@ -6,6 +6,7 @@
 #ifndef NET_SMTP_SINK_H
 #define NET_SMTP_SINK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/bytes.h"
@@ -73,6 +74,7 @@ struct smtp_sink_settings {
     unsigned threads;
     const struct smtp_sink_observer *observer; /* NULL: none; in place until the sink is stopped */
     struct tls_context *tls;                   /* NULL: no STARTTLS; the caller's, as OBSERVER */
+    bool chunking;                             /* offers CHUNKING and BINARYMIME */
 };
 
 /* On failure nothing runs. */

@@ -19,6 +19,7 @@ void receive_connector_defaults(struct receive_connector *c)
         .enhanced_status_codes_enabled = true,
         .eight_bit_mime_enabled = true,
         .chunking_enabled = true,
+        .binary_mime_enabled = true,
         .smtp_utf8_enabled = true,
         .max_message_size_bytes = 36 * MEGABYTE,
         .max_header_size_bytes = 256 * KILOBYTE,

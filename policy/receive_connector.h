@@ -62,6 +62,8 @@ struct receive_connector {
     bool size_enabled, size_without_value;
     bool pipelining_enabled, delivery_status_notification_enabled, enhanced_status_codes_enabled;
     bool eight_bit_mime_enabled, chunking_enabled, smtp_utf8_enabled, long_addresses_enabled;
+    bool orar_enabled;
+    bool binary_mime_enabled; /* with chunking_enabled only */
     bool reject_reserved_top_level_recipient_domains;
     bool reject_reserved_second_level_recipient_domains;
     bool reject_single_label_recipient_domains;

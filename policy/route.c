@@ -45,6 +45,7 @@ void send_connector_defaults(struct send_connector *c)
     *c = (struct send_connector){
         .enabled = true,
         .dns_routing_enabled = true,
+        .chunking_enabled = true,
         .port = PORT_SMTP,
         .max_message_size_bytes = 35 * MEGABYTE,
         .connection_inactivity_timeout_ms = 10 * MINUTE_MS,

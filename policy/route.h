@@ -35,7 +35,7 @@ struct send_connector { /* New-SendConnector, with its defaults */
     size_t smart_host_count;
     uint16_t port;
     const char *fqdn; /* NULL: hostname */
-    bool force_helo, require_tls, ignore_starttls;
+    bool force_helo, require_tls, ignore_starttls, chunking_enabled;
     uint64_t max_message_size_bytes;
     uint64_t connection_inactivity_timeout_ms;
     uint64_t smtp_max_messages_per_connection;

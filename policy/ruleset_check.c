@@ -175,19 +175,29 @@ static bool touches(const struct ipaddr *last, const struct ipaddr *first)
 }
 
 /* Two halves of the Internet are the Internet. */
-static bool ranges_hold_everybody(const struct receive_connector *c, bool v4)
+static bool hold_everybody(struct iprange *ranges, size_t count)
 {
-    struct iprange *ranges = MEM_NEW_ARRAY(struct iprange, c->range_count + 1);
-    size_t count = 0;
-    for (size_t i = 0; i < c->range_count; i++)
-        if (ipaddr_is_v4(&c->ranges[i].range.first) == v4)
-            ranges[count++] = c->ranges[i].range;
     qsort(ranges, count, sizeof *ranges, range_compare);
     struct iprange sum = ranges[0];
     for (size_t i = 1; i < count && touches(&sum.last, &ranges[i].first); i++)
         if (ipaddr_compare(&ranges[i].last, &sum.last) > 0)
             sum.last = ranges[i].last;
-    bool everybody = count > 0 && iprange_is_all(&sum);
+    return count > 0 && iprange_is_all(&sum);
+}
+
+static size_t list_ranges(const struct receive_connector *c, bool v4, struct iprange *to)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < c->range_count; i++)
+        if (ipaddr_is_v4(&c->ranges[i].range.first) == v4)
+            to[count++] = c->ranges[i].range;
+    return count;
+}
+
+static bool ranges_hold_everybody(const struct receive_connector *c, bool v4)
+{
+    struct iprange *ranges = MEM_NEW_ARRAY(struct iprange, c->range_count + 1);
+    bool everybody = hold_everybody(ranges, list_ranges(c, v4, ranges));
     mem_free(ranges);
     return everybody;
 }
@@ -219,6 +229,39 @@ static void check_open_relay(struct ruleset_check *check, const struct receive_c
                       "and remote_ip_ranges holds every address: an open relay; name the hosts "
                       "that may relay, or set open_relay = true",
                       c->name);
+}
+
+static bool relays_for_anonymous(const struct ruleset_settings *s,
+                                 const struct receive_connector *c)
+{
+    return c->enabled && !c->open_relay && ruleset_first_principal(c) == RIGHTS_ANONYMOUS &&
+           (rights_on(s, c, RIGHTS_ANONYMOUS) & RIGHTS_ACCEPT_ANY_RECIPIENT);
+}
+
+/* Nobody means to divide the Internet among connectors that relay, and yet it adds up. */
+static void check_open_relay_together(struct ruleset_check *check, bool v4)
+{
+    const struct ruleset_settings *s = check->settings;
+    const struct receive_connector *last = NULL;
+    size_t room = 1, count = 0;
+    for (size_t i = 0; i < s->receive_count; i++)
+        room += s->receive[i].range_count;
+    struct iprange *ranges = MEM_NEW_ARRAY(struct iprange, room);
+    for (size_t i = 0; i < s->receive_count; i++) {
+        const struct receive_connector *c = &s->receive[i];
+        if (!relays_for_anonymous(s, c) || ranges_hold_everybody(c, v4))
+            continue; /* one that holds all by itself was told of */
+        size_t more = list_ranges(c, v4, ranges + count);
+        last = more ? c : last;
+        count += more;
+    }
+    if (hold_everybody(ranges, count))
+        ruleset_fault(check, last->origin,
+                      "receive connector \"%.64s\": with the others on which Anonymous has "
+                      "ms-Exch-SMTP-Accept-Any-Recipient it holds every %s address: together an "
+                      "open relay; name the hosts that may relay, or set open_relay = true",
+                      ruleset_text(last->name), v4 ? "IPv4" : "IPv6");
+    mem_free(ranges);
 }
 
 static void check_bindings(struct ruleset_check *check, const struct receive_connector *c)
@@ -288,6 +331,8 @@ void ruleset_check_receive(struct ruleset_check *check)
                           c.name);
         check_usable(check, &c);
     }
+    check_open_relay_together(check, true);
+    check_open_relay_together(check, false);
     ruleset_check_names(check, "receive connector", names, s->receive_count);
     mem_free(names);
 }

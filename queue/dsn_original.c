@@ -174,11 +174,13 @@ static bool copy_text(struct dsn_out *out, struct original *o, uint64_t octets, 
     return !o->failed;
 }
 
-/* RFC 3461 4.3: RET is about failures; other reports return the header. */
+/* RFC 3461 4.3: RET is about failures; other reports return the header. So do all about a binary
+ * message: its text has no place in a report that is made of lines (RFC 3030 3). */
 static bool want_full(const struct dsn_facts *facts)
 {
     const struct spool_message *m = facts->original;
-    if (!dsn_has_action(facts, DSN_FAILED) || m->envelope.ret == MAIL_RET_HDRS)
+    if (!dsn_has_action(facts, DSN_FAILED) || m->envelope.ret == MAIL_RET_HDRS ||
+        m->envelope.body == MAIL_BODY_BINARYMIME)
         return false;
     uint64_t most = m->envelope.ret == MAIL_RET_FULL ? DSN_RET_FULL_MAX : DSN_FULL_MAX_BYTES;
     return m->meta.octets <= most;

@@ -49,6 +49,9 @@ static void segment_adopt(struct spool_files *r, uint32_t slot, int fd, const st
     s->size = (uint32_t)header->size;
     s->end = SPOOL_HEADER_BYTES;
     s->disk_generation = header->generation;
+    s->version = header->version;
+    if (spool->version < header->version)
+        spool->version = header->version;
     s->state = SPOOL_SEGMENT_SEALED;
     s->discard =
         (uint64_t)st->st_size < header->size || header->size != spool->settings.segment_size_bytes;

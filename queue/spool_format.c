@@ -81,7 +81,7 @@ void spool_header_encode(const struct spool_segment_header *header, uint8_t *to)
 {
     memset(to, 0, SPOOL_HEADER_BYTES);
     spool_put_u32(to, HEADER_MAGIC);
-    spool_put_u32(to + 4, SPOOL_VERSION);
+    spool_put_u32(to + 4, header->version);
     spool_put_u64(to + 8, header->generation);
     spool_put_u64(to + 16, header->size);
     spool_put_u64(to + 24, header->salt);
@@ -103,7 +103,8 @@ static enum err header_copy_decode(const uint8_t *data, uint32_t slot,
     out->size = spool_get_u64(data + 16);
     out->salt = spool_get_u64(data + 24);
     out->next_id = spool_get_u64(data + 32);
-    bool valid = *version == SPOOL_VERSION && out->generation != 0 &&
+    out->version = *version;
+    bool valid = *version >= SPOOL_VERSION_PLAIN && out->generation != 0 &&
                  spool_generation_slot(out->generation) == slot && out->size >= SPOOL_SEGMENT_MIN &&
                  out->size <= SPOOL_SEGMENT_MAX && out->size % SPOOL_HEADER_BYTES == 0 &&
                  spool_get_u64(data + 40) == 0 && spool_get_u64(data + 48) == 0;

@@ -244,6 +244,7 @@ static void add_txns(struct spool_group *g)
     g->reserved = 0;
     while (spool->txns && g->txn_count < SPOOL_GROUP_TXNS &&
            txn_cost(spool->txns) <= g->room - g->cost &&
+           spool->txns->version <= g->segment->version &&
            (g->txn_count == 0 || g->cost + kept + txn_cost(spool->txns) <= left)) {
         struct spool_txn *txn = pop_txn(spool);
         if (!big_synced(spool, txn))
@@ -394,16 +395,18 @@ static bool has_room(const struct spool_log *spool, uint64_t need)
 static enum err make_room(struct spool_log *spool, enum spool_group_kind kind)
 {
     uint64_t need = 0, kept = 0;
+    bool too_old = false;
     if (kind == SPOOL_GROUP_ALL && spool->txns) {
         need = txn_cost(spool->txns);
         kept = spool_group_kept(spool);
+        too_old = spool->active && spool->active->version < spool->txns->version;
     } else if (kind == SPOOL_GROUP_ALL && spool->settles) {
         uint32_t head_len = spool->settles->head_len;
         need = spool_group_cost(SPOOL_OUTCOME, spool_record_length(head_len, 0), head_len);
     }
     if (need < SPOOL_SMALL_COST)
         need = SPOOL_SMALL_COST;
-    if (has_room(spool, need + kept))
+    if (!too_old && has_room(spool, need + kept))
         return ERR_OK;
     enum err err = spool_segment_rotate(spool);
     if (err != ERR_OK)

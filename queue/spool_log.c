@@ -43,6 +43,7 @@ static struct spool_log *log_new(const struct spool_settings *settings, struct i
     for (size_t i = 0; i < SPOOL_SLOTS; i++)
         spool->slots[i].fd = -1;
     spool->txns_end = &spool->txns;
+    spool->version = SPOOL_VERSION_PLAIN;
     spool->settles_end = &spool->settles;
     spool->mailbox = mailbox_new();
     return spool;

@@ -116,6 +116,17 @@ static bool read_ended(const struct reader *r)
 
 /* --- MESSAGE and BIG --- */
 
+/* Beside the bits of NOTIFY: an orar follows. So that who has none is written as ever. */
+enum { NOTIFY_BITS = 15, RCPT_HAS_ORAR = 16 };
+
+uint32_t spool_head_version(const struct mail_envelope *envelope)
+{
+    for (size_t i = 0; i < envelope->rcpt_count; i++)
+        if (envelope->rcpts[i].orar.len > 0)
+            return SPOOL_VERSION_ORAR;
+    return SPOOL_VERSION_PLAIN;
+}
+
 size_t spool_head_encode(const struct spool_head *head, uint8_t *to)
 {
     const struct mail_envelope *e = &head->envelope;
@@ -140,9 +151,12 @@ size_t spool_head_encode(const struct spool_head *head, uint8_t *to)
     write_text(&w, m->message_id);
     write_u32(&w, (uint32_t)e->rcpt_count);
     for (size_t i = 0; i < e->rcpt_count; i++) {
-        write_u8(&w, e->rcpts[i].notify & 15);
-        write_text(&w, e->rcpts[i].address);
-        write_text(&w, e->rcpts[i].orcpt);
+        const struct mail_rcpt *rcpt = &e->rcpts[i];
+        write_u8(&w, (rcpt->notify & NOTIFY_BITS) | (rcpt->orar.len > 0 ? RCPT_HAS_ORAR : 0));
+        write_text(&w, rcpt->address);
+        write_text(&w, rcpt->orcpt);
+        if (rcpt->orar.len > 0)
+            write_text(&w, rcpt->orar);
     }
     if (head->big) {
         write_u64(&w, head->big_octets);
@@ -163,9 +177,17 @@ static void read_rcpts(struct reader *r, struct arena *arena, struct mail_envelo
     e->rcpts = ARENA_NEW_ARRAY(arena, struct mail_rcpt, count);
     e->rcpt_count = count;
     for (uint32_t i = 0; i < count && !r->failed; i++) {
-        e->rcpts[i].notify = read_u8_max(r, 15);
-        e->rcpts[i].address = read_text(r, SPOOL_TEXT_MAX);
-        e->rcpts[i].orcpt = read_text(r, SPOOL_TEXT_MAX);
+        struct mail_rcpt *rcpt = &e->rcpts[i];
+        uint8_t flags = read_u8_max(r, NOTIFY_BITS | RCPT_HAS_ORAR);
+        rcpt->notify = flags & NOTIFY_BITS;
+        rcpt->address = read_text(r, SPOOL_TEXT_MAX);
+        rcpt->orcpt = read_text(r, SPOOL_TEXT_MAX);
+        rcpt->orar = BYTES_EMPTY;
+        if ((flags & RCPT_HAS_ORAR) == 0)
+            continue;
+        rcpt->orar = read_text(r, SPOOL_TEXT_MAX);
+        if (rcpt->orar.len == 0)
+            r->failed = true;
     }
 }
 

@@ -65,6 +65,7 @@ struct spool_segment {
     bool footer_written; /* items are there and not in memory */
     uint64_t disk_generation; /* the one whose records a recovery would still find */
     uint32_t size, end;
+    uint32_t version;                                  /* of its header */
     uint64_t live, live_bytes;                         /* messages */
     uint64_t outcomes, outcome_bytes, outcomes_latest; /* the rest has been overtaken */
     struct spool_about *abouts;
@@ -156,6 +157,7 @@ struct spool_txn {
     enum err failed; /* an append failed: commit will say so */
     uint8_t *head;   /* SPOOL_RECORD_BYTES for the header, then the head */
     uint32_t head_len, length;
+    uint32_t version; /* of the segment that it needs, at least */
     uint64_t head_hash, body_hash;
     uint8_t *facts; /* behind the head's padding, in the same piece */
     uint32_t facts_len;
@@ -238,6 +240,7 @@ struct spool_log {
     _Atomic uint64_t syncs, groups, records;
 
     uint64_t generation_count; /* the last one used */
+    uint32_t version;          /* of segments to come: never below that of one that is there */
     uint32_t slots_used;       /* beyond: all NONE */
     struct spool_segment *active;
     struct spool_creation creation;

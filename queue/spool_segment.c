@@ -124,6 +124,7 @@ static struct spool_segment_header next_header(struct spool_log *spool, uint32_t
         .generation = ++spool->generation_count << SPOOL_SLOT_BITS | slot,
         .size = size,
         .next_id = atomic_load(&spool->next_id),
+        .version = spool->version,
     };
     if (getrandom(&header.salt, sizeof header.salt, 0) != sizeof header.salt)
         header.salt = rand_u64();
@@ -152,6 +153,7 @@ static void segment_ready(struct spool_segment *s, const struct spool_segment_he
     s->end = SPOOL_HEADER_BYTES;
     s->live = 0;
     s->disk_generation = header->generation;
+    s->version = header->version;
     s->state = SPOOL_SEGMENT_READY;
     atomic_store(&s->generation, header->generation);
 }
@@ -374,10 +376,34 @@ void spool_segment_seal(struct spool_log *spool)
     spool_reclaim_consider(spool, old);
 }
 
+/* SEGMENT was made ready before messages came that need a later version. It holds no record, and
+ * its generation and salt stay: whichever header a power cut leaves, nothing is lost. */
+static enum err raise_version(struct spool_log *spool, struct spool_segment *segment)
+{
+    struct spool_segment_header header = {
+        .generation = segment->disk_generation,
+        .size = segment->size,
+        .salt = segment->salt,
+        .next_id = atomic_load(&spool->next_id),
+        .version = spool->version,
+    };
+    if (segment->version >= spool->version)
+        return ERR_OK;
+    enum err err = header_write(spool, segment->fd, &header);
+    if (err == ERR_OK)
+        segment->version = header.version;
+    else
+        spool_segment_poison(spool, segment, SPOOL_HEADER_BYTES);
+    return err;
+}
+
 /* As long as there is no other the active segment stays: what is left of it is room for outcomes,
  * and on a full disk only outcomes make room. */
 enum err spool_segment_rotate(struct spool_log *spool)
 {
+    if (spool->active && spool->active->end == SPOOL_HEADER_BYTES &&
+        spool->active->version < spool->version)
+        return raise_version(spool, spool->active);
     struct spool_segment *next = oldest_ready(spool);
     enum err err = ERR_OK;
     if (!next && spool_reclaim_quick(spool))
@@ -392,6 +418,9 @@ enum err spool_segment_rotate(struct spool_log *spool)
             next = oldest_ready(spool);
     }
     if (!next)
+        return err;
+    err = raise_version(spool, next);
+    if (err != ERR_OK)
         return err;
     if (spool->active)
         spool_segment_seal(spool);

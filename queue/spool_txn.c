@@ -209,6 +209,7 @@ static enum err encode(struct spool_txn *txn, const struct mail_envelope *envelo
         memset(txn->body + body_len, 0, PADDING);
     txn->head_len = (uint32_t)head_len;
     txn->length = length;
+    txn->version = spool_head_version(envelope);
     txn->head_hash = spool_hash(txn->head + SPOOL_RECORD_BYTES, head_len);
     txn->body_hash = spool_hash(body_len ? (const char *)txn->body : "", body_len);
     return ERR_OK;

@@ -27,6 +27,8 @@ void spool_on_commit(struct mailbox_item *item)
     if (txn->big_fd >= 0)
         txn->spool->io->write_begin(txn->spool->io, txn->big_fd);
     txn->next = NULL;
+    if (txn->version > txn->spool->version)
+        txn->spool->version = txn->version;
     *txn->spool->txns_end = txn;
     txn->spool->txns_end = &txn->next;
 }

@@ -129,6 +129,8 @@ static struct decide_verdict decide_now(struct inbound *in, enum decide_stage st
     if (stage == DECIDE_RCPT && ruleset_rewrites(rules))
         inbound_rcpt_rewrite(in, ruleset_rewrites(rules), facts);
     struct decide_verdict verdict = decide(stage, facts, rules);
+    if (stage == DECIDE_RCPT && verdict.accepted && facts->rcpt_domain.len == 0)
+        inbound_postmaster_complete(in, rules);
     snapshot_read_end();
     return verdict;
 }
@@ -229,7 +231,8 @@ static enum smtp_server_verdict on_message_begin(void *owner, struct mail_status
 {
     struct inbound *in = owner;
     struct relay *relay = relay_of(in);
-    uint64_t declared = smtp_server_facts(session_of(in))->envelope->size_declared;
+    const struct mail_envelope *envelope = smtp_server_facts(session_of(in))->envelope;
+    uint64_t declared = envelope->size_declared;
     if (!spool_accepts(relay->spool, declared, status)) {
         in->reason = "the spool takes nothing in now";
         refuse(in, BYTES("DATA"), BYTES_EMPTY, status);
@@ -241,6 +244,7 @@ static enum smtp_server_verdict on_message_begin(void *owner, struct mail_status
     m->txn = txn;
     m->id = spool_txn_id(txn);
     m->scan.local_name = in->connector->fqdn;
+    m->scan.strict = envelope->body == MAIL_BODY_BINARYMIME;
     if (decide_from_matters(in->connector->rights)) {
         m->scan.from_max = FROM_KEPT_MAX;
         m->scan.from = arena_alloc(spool_txn_arena(txn), FROM_KEPT_MAX);
@@ -263,6 +267,13 @@ static bool header_allowed(struct inbound *in, struct mail_status *status)
         *status = MAIL_STATUS(552, 5, 3, 4, "Header size exceeds fixed maximum size");
         in->reason = "max_header_size";
         smtp_server_close_after(session_of(in)); /* as Exchange does */
+        refuse(in, BYTES("message"), BYTES_EMPTY, status);
+        return false;
+    }
+    /* What is no line here may be one to a reader: no field may hide from the firewall so. */
+    if (scan->stray) {
+        *status = MAIL_STATUS(550, 5, 6, 0, "Bare CR, LF or NUL not allowed in a message's header");
+        in->reason = "the header of a binary message is not made of lines";
         refuse(in, BYTES("message"), BYTES_EMPTY, status);
         return false;
     }
@@ -459,9 +470,23 @@ static void on_tls(void *owner)
         LOG_STR("version", facts->tls->version), LOG_STR("cipher", facts->tls->cipher));
 }
 
+/* Whoever cannot agree on TLS gets no reply: here it is said why. */
+static void log_failed_tls(const struct inbound *in, const char *text)
+{
+    const struct smtp_server_facts *facts = smtp_server_facts(session_of(in));
+    char session[17];
+    snprintf(session, sizeof session, "%016" PRIX64, facts->session_id);
+    LOG_ALWAYS(LOG_INFO, "tls_failed", LOG_STR("session", session),
+               LOG_ENDPOINT("client", &facts->client), LOG_BYTES("connector", in->connector->name),
+               LOG_BYTES("range", in->connector->range), LOG_STR("verb", "STARTTLS"),
+               LOG_STR("reason", text ? text : "the client went away"));
+}
+
 void inbound_closed(void *owner, enum err reason, const char *text)
 {
     struct inbound *in = owner;
+    if (in->service && smtp_server_negotiating(session_of(in)))
+        log_failed_tls(in, text);
     LOG(LOG_DEBUG, "session_closed", LOG_BYTES("connector", in->connector->name),
         LOG_STR("reason", err_name(reason)), LOG_STR("detail", text ? text : ""));
     inbound_protocol_end(in, reason == ERR_OK || reason == ERR_LIMIT);

@@ -43,12 +43,13 @@ static void fill_settings(const struct receive_connector *c, bool has_tls,
     x |= has_tls && (c->auth_mechanism & RECEIVE_AUTH_TLS) ? SMTP_SERVER_STARTTLS : 0;
     x |= c->eight_bit_mime_enabled ? SMTP_SERVER_8BITMIME : 0;
     x |= c->chunking_enabled ? SMTP_SERVER_CHUNKING : 0;
+    x |= c->chunking_enabled && c->binary_mime_enabled ? SMTP_SERVER_BINARYMIME : 0;
     x |= c->smtp_utf8_enabled ? SMTP_SERVER_SMTPUTF8 : 0;
     x |= c->long_addresses_enabled ? SMTP_SERVER_XLONGADDR : 0;
+    x |= c->orar_enabled ? SMTP_SERVER_XORAR : 0;
     if (c->auth_mechanism & RECEIVE_AUTH_BASIC)
         x |= SMTP_SERVER_AUTH_LOGIN | SMTP_SERVER_AUTH_PLAIN;
     s->extensions = x;
-    s->rcpts_max = c->max_recipients_per_message;
     s->protocol_errors_max = c->max_protocol_errors;
     s->address_max =
         c->long_addresses_enabled ? SMTP_SERVER_LONG_ADDRESS_MAX : SMTP_SERVER_ADDRESS_MAX;
@@ -76,6 +77,7 @@ static void fill_connector(const struct relay_rules *rules, const struct ruleset
     to->first_rights = to->rights;
     to->generation = rules->generation;
     to->message_octets_max = c->max_message_size_bytes;
+    to->rcpts_max = c->max_recipients_per_message;
     to->header_octets_max = c->max_header_size_bytes;
     to->hops_max = c->max_hop_count;
     to->local_hops_max = c->max_local_hop_count;
@@ -114,6 +116,7 @@ static void select_connector(struct relay *relay, const struct endpoint *peer,
         fill_connector(rules, &match, &out->connector, out->connector.text);
         fill_settings(match.connector, rules->tls_server != NULL, &out->settings);
         out->settings.message_size_max = inbound_message_size(&out->connector);
+        out->settings.rcpts_max = inbound_rcpts_max(&out->connector);
         out->connections_max = match.connector->max_inbound_connection;
         out->per_source_max = match.connector->max_inbound_connection_per_source;
         out->percentage_per_source = match.connector->max_inbound_connection_percentage_per_source;

@@ -75,7 +75,7 @@ void inbound_identity_reset(struct inbound *in)
         return;
     c->rights = c->first_rights;
     c->principal = c->first_principal;
-    smtp_server_message_size_set(smtp_service_session(in->service), inbound_message_size(c));
+    inbound_limits_follow(in);
 }
 
 /* Rights are those of the rules as they are now, on the connector that once took the client; what
@@ -96,8 +96,7 @@ static bool become(struct inbound *in, struct bytes user)
         return false;
     in->connector->rights = rights;
     in->connector->principal = RIGHTS_AUTHENTICATED_USERS;
-    smtp_server_message_size_set(smtp_service_session(in->service),
-                                 inbound_message_size(in->connector));
+    inbound_limits_follow(in);
     return true;
 }
 

@@ -12,6 +12,7 @@
 #include "policy/decide.h"
 #include "policy/ruleset.h"
 #include "queue/spool.h"
+#include "queue/spool_format.h"
 
 #include "inbound.h"
 
@@ -23,6 +24,7 @@ struct inbound_connector {
     rights_mask rights, first_rights;
     uint64_t generation;         /* of the rules that these are from */
     uint64_t message_octets_max; /* without ms-Exch-Bypass-Message-Size-Limit */
+    uint64_t rcpts_max;          /* of clients that are no trusted servers */
     uint64_t header_octets_max;
     uint64_t hops_max, local_hops_max;
     uint64_t tarpit_ms, auth_tarpit_ms;
@@ -70,6 +72,21 @@ extern struct inbound_counters inbound_counters;
 /* The latter for sessions whose protocol is logged. */
 extern const struct smtp_server_ops INBOUND_SESSION_OPS, INBOUND_LOGGED_SESSION_OPS;
 
+/* To how many the identity of now may write at once: for smtp_server_rcpts_max_set(). Exchange does
+ * not bind trusted servers by MaxRecipientsPerMessage: a message that one of them has accepted for
+ * many must not be cut up by the next. Who is one shows in two rights together. Bypassing the size
+ * limit alone is also given to Externally Secured and legacy servers, which Exchange does not count
+ * among them, and to applications by hand; our organization's headers are taken only from our own
+ * servers. Beyond SPOOL_RCPTS_MAX no spool record goes. */
+static inline size_t inbound_rcpts_max(const struct inbound_connector *c)
+{
+    const rights_mask trusted =
+        RIGHTS_BYPASS_MESSAGE_SIZE_LIMIT | RIGHTS_ACCEPT_HEADERS_ORGANIZATION;
+    return (c->rights & trusted) == trusted || c->rcpts_max > SPOOL_RCPTS_MAX
+               ? SPOOL_RCPTS_MAX
+               : (size_t)c->rcpts_max;
+}
+
 /* What the identity of now may send at once: for smtp_server_message_size_set(). */
 static inline uint64_t inbound_message_size(const struct inbound_connector *c)
 {
@@ -80,6 +97,8 @@ static inline uint64_t inbound_message_size(const struct inbound_connector *c)
  * a read section. */
 struct relay_rules;
 rights_mask inbound_rights_now(struct inbound *in, const struct relay_rules *rules, bool begins);
+/* The session's limits follow its rights. */
+void inbound_limits_follow(struct inbound *in);
 
 /* inbound_protocol.c: all but the first do nothing for a session without a protocol log. */
 void inbound_protocol_start(struct inbound *in, const struct smtp_server_facts *facts);
@@ -93,6 +112,10 @@ void inbound_on_protocol(void *owner, char direction, struct bytes line);
  * then on he is the recipient. In a read section, within on_rcpt. */
 void inbound_rcpt_rewrite(struct inbound *in, const struct rewrite_set *rewrites,
                           struct decide_facts *facts);
+
+/* <postmaster> was accepted: he is ours, and not the next hop's, where there is a default accepted
+ * domain to say so. In a read section, within on_rcpt. */
+void inbound_postmaster_complete(struct inbound *in, const struct ruleset *rules);
 
 /* inbound_rate.c: one more message of this client or SENDER? */
 bool inbound_rate_allows(struct inbound *in, struct bytes sender);

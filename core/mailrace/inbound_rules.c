@@ -5,6 +5,8 @@
  *
  * Limits and what was said in EHLO stay as they were at connect.
  */
+#include <stdio.h>
+
 #include "inbound_private.h"
 #include "relay.h"
 
@@ -30,6 +32,13 @@ static rights_mask rights_under(const struct smtp_server_facts *facts, const str
                            : c->first_rights;
 }
 
+void inbound_limits_follow(struct inbound *in)
+{
+    struct smtp_server *session = smtp_service_session(in->service);
+    smtp_server_message_size_set(session, inbound_message_size(in->connector));
+    smtp_server_rcpts_max_set(session, inbound_rcpts_max(in->connector));
+}
+
 rights_mask inbound_rights_now(struct inbound *in, const struct relay_rules *rules, bool begins)
 {
     struct inbound_connector *c = in->connector;
@@ -44,7 +53,7 @@ rights_mask inbound_rights_now(struct inbound *in, const struct relay_rules *rul
     c->rights = fresh;
     if (!facts->user.len)
         c->principal = c->first_principal;
-    smtp_server_message_size_set(session, inbound_message_size(c));
+    inbound_limits_follow(in);
     if (fresh != before)
         inbound_protocol_rights(in);
     return fresh;
@@ -66,4 +75,14 @@ void inbound_rcpt_rewrite(struct inbound *in, const struct rewrite_set *rewrites
     smtp_server_rcpt_rewrite(session, bytes_make(address, len));
     facts->rcpt = envelope->rcpts[envelope->rcpt_count].address;
     facts->rcpt_domain = mail_domain(facts->rcpt);
+}
+
+void inbound_postmaster_complete(struct inbound *in, const struct ruleset *rules)
+{
+    const struct accepted_domain *ours = domain_set_default(ruleset_domains(rules));
+    char address[sizeof "postmaster@" + 256];
+    if (!ours)
+        return;
+    snprintf(address, sizeof address, "postmaster@%.256s", ours->name);
+    smtp_server_rcpt_rewrite(smtp_service_session(in->service), bytes_of(address));
 }

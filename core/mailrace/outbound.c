@@ -83,6 +83,7 @@ static struct outbound_route *route_new(const struct conf *conf, const struct se
     to->port = c->dns_routing_enabled ? conf->mx_port : c->port;
     to->helo = c->fqdn;
     to->force_helo = c->force_helo;
+    to->chunking = c->chunking_enabled;
     to->source = c->source_ip_address;
     to->messages_max = c->smtp_max_messages_per_connection;
     to->connections_max = c->max_connections;

@@ -1,6 +1,7 @@
 #include "relay.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -274,6 +275,14 @@ static enum err open_protocol_log(struct relay *relay, const struct conf *conf,
     return protocol_log_open(&settings, &relay->protocol_log, why);
 }
 
+/* For this thread and all that it starts. Where it is refused mail flows all the same. */
+static void schedule_in_batches(void)
+{
+    static const struct sched_param none = {0};
+    if (sched_setscheduler(0, SCHED_BATCH, &none) != 0)
+        LOG(LOG_WARNING, "batch_scheduling_refused", LOG_STR("error", strerrordesc_np(errno)));
+}
+
 /* Ports first, as long as we may; then nothing of root is left; then files and threads. */
 static enum err start(struct relay *relay, struct conf *conf, struct ruleset *rules,
                       struct err_detail *why)
@@ -293,6 +302,8 @@ static enum err start(struct relay *relay, struct conf *conf, struct ruleset *ru
         e = privdrop(conf->user, why);
     if (e == ERR_OK)
         e = recover(relay, conf, why);
+    if (e == ERR_OK && conf->batch_scheduling)
+        schedule_in_batches();
     if (e == ERR_OK)
         e = log_start(why);
     if (e == ERR_OK && relay->protocol_log)

@@ -3,13 +3,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REFUSED   RELAY_PATTERN_REFUSED, NULL, NULL
-#define MALFORMED RELAY_PATTERN_MALFORMED, NULL, NULL
-#define ACCEPTED  RELAY_PATTERN_ACCEPTED, NULL, NULL
-#define EITHER    RELAY_PATTERN_EITHER, NULL, NULL
+#define REFUSED   RELAY_PATTERN_REFUSED, NULL, NULL, NULL, NULL
+#define MALFORMED RELAY_PATTERN_MALFORMED, NULL, NULL, NULL, NULL
+#define ACCEPTED  RELAY_PATTERN_ACCEPTED, NULL, NULL, NULL, NULL
+#define EITHER    RELAY_PATTERN_EITHER, NULL, NULL, NULL, NULL
 /* Refused whatever was said before MAIL, or before RCPT. */
-#define BEFORE(lines)  RELAY_PATTERN_REFUSED, lines, NULL
-#define BETWEEN(lines) RELAY_PATTERN_REFUSED, NULL, lines
+#define BEFORE(lines)            RELAY_PATTERN_REFUSED, lines, NULL, NULL, NULL
+#define BETWEEN(lines)           RELAY_PATTERN_REFUSED, NULL, lines, NULL, NULL
+#define AFTER_TLS(before, lines) RELAY_PATTERN_REFUSED, before, NULL, lines, NULL
+#define BESIDE(lines)            RELAY_PATTERN_REFUSED, NULL, NULL, NULL, lines
 
 #define FROM    "<antispam@{foreign}>"
 #define FROM_IP "<antispam@{ip}>"
@@ -119,6 +121,13 @@ const struct relay_pattern RELAY_PATTERNS[] = {
      BEFORE("AUTH PLAIN AG5vYm9keQB3cm9uZw==")},
     {"O-64b", "after AUTH LOGIN broken off", FROM, "<relaytest@{foreign}>",
      BEFORE("AUTH LOGIN\n*")},
+    {"O-65", "after STARTTLS, not greeted", FROM, "<relaytest@{foreign}>", AFTER_TLS(NULL, "")},
+    {"O-65b", "after STARTTLS, greeted again", FROM, "<relaytest@{foreign}>",
+     AFTER_TLS(NULL, "EHLO relay-test.invalid")},
+    {"O-65c", "begun before STARTTLS", FROM, "<relaytest@{foreign}>",
+     AFTER_TLS("MAIL FROM:<a@{foreign}>\nRCPT TO:<postmaster>\nRSET", "")},
+    {"O-65d", "failed AUTH over TLS", FROM, "<relaytest@{foreign}>",
+     AFTER_TLS(NULL, "EHLO relay-test.invalid\nAUTH PLAIN AG5vYm9keQB3cm9uZw==")},
     {"O-66", "after a new greeting", FROM, "<relaytest@{foreign}>",
      BEFORE("MAIL FROM:<a@{foreign}>\nRCPT TO:<postmaster>\nEHLO relay-test.invalid")},
     {"O-67", "after a failed chunk", FROM, "<relaytest@{foreign}>",
@@ -128,6 +137,13 @@ const struct relay_pattern RELAY_PATTERNS[] = {
     {"O-68c", "greeting as localhost", FROM, "<relaytest@{foreign}>", BEFORE("HELO localhost")},
     {"O-70", "sender postmaster", "<postmaster@{ours}>", "<relaytest@{foreign}>", REFUSED},
     {"O-70b", "sender at the relay", "<root@{name}>", "<relaytest@{foreign}>", REFUSED},
+
+    /* Two sessions of one client: neither makes the other a better one. */
+    {"O-78", "beside a good recipient's", FROM, "<relaytest@{foreign}>",
+     BESIDE("MAIL FROM:<a@{foreign}>\nRCPT TO:<postmaster>")},
+    {"O-78b", "beside one that logs on", FROM, "<relaytest@{foreign}>", BESIDE("AUTH LOGIN")},
+    {"O-78c", "beside the same attempt", FROM, "<relaytest@{foreign}>",
+     BESIDE("MAIL FROM:<antispam@{foreign}>\nRCPT TO:<relaytest@{foreign}>")},
 
     /* Words of the client about itself. */
     {"O-71", "AUTH= of somebody trusted", FROM " AUTH=admin@{ours}", "<relaytest@{foreign}>",

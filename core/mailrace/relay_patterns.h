@@ -26,6 +26,9 @@ struct relay_pattern {
     enum relay_pattern_want want;
     /* Lines, LF between two, said before MAIL and before RCPT, whatever is answered; NULL: none. */
     const char *before, *between;
+    const char *after_tls; /* such lines too; not NULL: STARTTLS comes first, behind BEFORE */
+    const char
+        *beside; /* said, behind EHLO, by another session that stays while this one goes on */
 };
 
 extern const struct relay_pattern RELAY_PATTERNS[];

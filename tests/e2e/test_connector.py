@@ -3,10 +3,12 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 
-from harness import MAILRACE, MANY, OURS, Case, RelayCase, certificate, config, main, smart_host
+from harness import (MAILRACE, MANY, OURS, Case, RelayCase, certificate, config, main, smart_host,
+                     wait_until)
 
 
 class OnTheWire(RelayCase):
@@ -25,6 +27,18 @@ class OnTheWire(RelayCase):
             self.assertEqual(d.say(f"RCPT TO:{rcpt}"), "550 5.7.1 Unable to relay")
         for rcpt in ("<>", "<ann@>", "<@ours.test:ann>", "<a b>"):
             self.assertRegex(d.say(f"RCPT TO:{rcpt}"), "^501 5.1.3 ")
+
+    def test_postmaster_is_that_of_the_default_accepted_domain(self):
+        self.start(relay_hosts="", ranges='"127.0.0.0/8"')
+        self.assertRegex(self.send_raw(b"Subject: x\r\n\r\n", rcpts=["<PostMaster>", "<b@ours.test>"]), "^250 ")
+        self.assertEqual(self.delivered(1), [(b"a@src.test", [b"postmaster@ours.test", b"b@ours.test"])])
+
+    def test_postmaster_without_an_accepted_domain(self):
+        self.next_hop = self.sink()
+        self.running = self.relay(config(self.spool, send=smart_host(self.next_hop.host)))
+        self.port = self.running.port()
+        self.assertRegex(self.send_raw(b"Subject: x\r\n\r\n", rcpts=["<postmaster>"]), "^250 ")
+        self.assertEqual(self.delivered(1), [(b"a@src.test", [b"postmaster"])])
 
     def test_default_domain_counts_as_the_senders(self):
         """Whoever may not send as our domain may not leave it out either."""
@@ -59,6 +73,15 @@ class OnTheWire(RelayCase):
             reply = self.send_raw(b"From: <%s>\r\n\r\n" % address.encode(), rcpts=["<b@ours.test>"])
             self.assertEqual(reply == out["header_from"]["reply"], refused, (reply, out["header_from"]))
 
+    def test_a_handshake_that_fails_is_logged(self):
+        cert, key = certificate(self.folder)
+        self.start(extra=f'tls = {{ certificate = "{cert}"; key = "{key}"; }};')
+        d = self.session()
+        self.assertRegex(d.say("STARTTLS"), "^220 ")
+        d.send(b"\x16\x03\x01\x00\x05hello" + b"x" * 50)
+        self.running.wait_event("tls_failed", r"session=\w{16} client=127\.0\.0\.1:\d+ connector=Relay "
+                                              r"range=127\.0\.0\.1 verb=STARTTLS reason=")
+
     def test_tarpit_of_an_unknown_mechanism(self):
         """As long as the refusal of a recipient, and only until the client has logged on."""
         path = os.path.join(self.folder, "users")
@@ -75,6 +98,25 @@ class OnTheWire(RelayCase):
         self.assertGreaterEqual(time.monotonic() - started, 0.99)
         self.running.wait_event("command_refused", 'verb=AUTH argument=NTLM reply="504 5.7.4')
         self.assertRegex(d.say("AUTH PLAIN AGJvYgBzZWNyZXQ="), "^235 ")
+
+    def test_an_alternate_recipient(self):
+        """ORAR= goes to a next hop that asks for it, over a restart too, and is lost without a word on
+        the way to others."""
+        text = "Bob+2B1@dst.test"
+        for extensions, passed in ((b"PIPELINING", False), (b"XORAR", True)):
+            self.start(lambda verb, argument, session: b"450 4.2.1 busy" if verb == "RCPT" else None,
+                       connector="orar_enabled = true;", sink={"extensions": (extensions, b"DSN")})
+            self.assertRegex(self.send_raw(b"Subject: x\r\n\r\n", rcpts=[
+                f"<b@dst.test> ORAR=rfc822;{text} NOTIFY=NEVER", "<c@dst.test>"]), "^250 ")
+            wait_until(lambda: any(c.startswith(b"RCPT") for c in self.next_hop.commands), self.running.output)
+            self.running.kill()
+            self.next_hop.answer = lambda verb, argument, session: None
+            self.restart()
+            message = self.next_hop.wait(1)[0]
+            self.assertEqual(sorted(message["rcpt_args"]), [
+                b"TO:<b@dst.test> NOTIFY=NEVER" + (b" ORAR=rfc822;" + text.encode() if passed else b""),
+                b"TO:<c@dst.test>"])
+            self.running.stop()
 
     def test_long_addresses(self):
         self.start(connector="long_addresses_enabled = true;")
@@ -107,7 +149,8 @@ class OnTheWire(RelayCase):
 
 
 # What EHLO lists when everything is as it comes, and what goes with each switch.
-ALL = ["SIZE 37748736", "PIPELINING", "DSN", "ENHANCEDSTATUSCODES", "8BITMIME", "CHUNKING", "SMTPUTF8"]
+ALL = ["SIZE 37748736", "PIPELINING", "DSN", "ENHANCEDSTATUSCODES", "8BITMIME", "BINARYMIME", "CHUNKING",
+       "SMTPUTF8"]
 SWITCHES = {
     "": ALL,
     'size_enabled = "Disabled";': ALL[1:],
@@ -117,9 +160,11 @@ SWITCHES = {
     "delivery_status_notification_enabled = false;": [e for e in ALL if e != "DSN"],
     "enhanced_status_codes_enabled = false;": [e for e in ALL if e != "ENHANCEDSTATUSCODES"],
     "eight_bit_mime_enabled = false;": [e for e in ALL if e != "8BITMIME"],
-    "chunking_enabled = false;": [e for e in ALL if e != "CHUNKING"],
+    "chunking_enabled = false;": [e for e in ALL if e not in ("CHUNKING", "BINARYMIME")],
+    "binary_mime_enabled = false;": [e for e in ALL if e != "BINARYMIME"],
     "smtp_utf8_enabled = false;": [e for e in ALL if e != "SMTPUTF8"],
     "long_addresses_enabled = true;": ALL + ["XLONGADDR"],
+    "orar_enabled = true;": ALL + ["XORAR"],
 }
 
 
@@ -167,9 +212,34 @@ class Several(Case):
                                      else "250 Resetting")
                 d.say("MAIL FROM:<a@src.test>")
                 self.assertEqual(d.say("RCPT TO:<b@ours.test> NOTIFY=NEVER")[:3], "250" if "DSN" in names else "555")
+                self.assertEqual(d.say("RCPT TO:<b@ours.test> ORAR=rfc822;c@ours.test")[:3],
+                                 "250" if "XORAR" in names else "555")
                 d.say("RCPT TO:<b@ours.test>")
                 d.send(b"BDAT 4 LAST\r\nx\r\n\n")
                 self.assertEqual(d.read()[:3], "550" if "CHUNKING" in names else "502")  # a bare LF is in it
+
+    def test_recipients_of_trusted_servers(self):
+        """Exchange: MaxRecipientsPerMessage binds all but those."""
+        path = os.path.join(self.folder, "users")
+        subprocess.run([MAILRACE, "user", "add", "bob", "-f", path], input=b"secret\n", check=True,
+                       stdout=subprocess.DEVNULL)
+        size, headers = '"Bypass-Message-Size-Limit"', '"Accept-Headers-Organization"'
+
+        def connector(rights, user="Anonymous"):
+            return (f'max_recipients_per_message = 2; permissions = ( {{ user = "{user}"; '
+                    f'allow = [ "Accept-Any-Sender", {rights} ]; }} );')
+        self.start([connector(size), connector(headers), connector(f"{size}, {headers}"),
+                    'auth_mechanism = [ "BasicAuth" ]; ' + connector(f"{size}, {headers}", "user:bob")],
+                   groups='"AnonymousUsers", "ExchangeUsers"', more=f'users = {{ file = "{path}"; }};')
+        for n, trusted in ((1, False), (2, False), (3, True), (4, False)):
+            d, reply = self.client(n, "EHLO client.test", "MAIL FROM:<a@src.test>",
+                                   *(f"RCPT TO:<{i}@ours.test>" for i in range(3)))
+            self.assertEqual(reply, "250 2.1.5 Recipient OK" if trusted else "452 4.5.3 Too many recipients")
+            if n == 4:  # who logs on is somebody else
+                for line in ("RSET", "AUTH PLAIN AGJvYgBzZWNyZXQ=", "MAIL FROM:<a@src.test>"):
+                    self.assertRegex(d.say(line), "^2")
+                for i in range(500):
+                    self.assertEqual(d.say(f"RCPT TO:<{i}@ours.test>"), "250 2.1.5 Recipient OK")
 
     def test_limits(self):
         self.start(['max_header_size = 200;', 'max_hop_count = 2;', 'max_local_hop_count = 1;',
@@ -277,6 +347,12 @@ class Checked(Case):
         other = os.path.join(self.folder, "other")
         os.mkdir(other)
         self.assertRegex(self.check(extra=self.tls(cert, certificate(other)[1]), code=1), "key values mismatch")
+
+    def test_names_of_tls_files_start_where_the_file_lies(self):
+        cert, key = (os.path.basename(f) for f in certificate(self.folder))
+        self.assertEqual(self.check(extra=self.tls(cert, key)), "")
+        self.assertRegex(self.check(extra=self.tls("absent.pem", key), code=1),
+                         rf"impossible: cannot load the certificate {re.escape(self.folder)}/absent\.pem")
 
     def test_starttls_with_a_certificate_of_another_name(self):
         extra = self.tls(*certificate(self.folder, name="mail.other.test"))

@@ -221,6 +221,25 @@ class Import(Case):
         self.assertEqual(replies["127.0.0.3"][2], "550 5.7.1 Unable to relay")
         self.assertEqual(next_hop.wait(1)[0]["rcpts"], [b"somebody@far.example"])
 
+    def test_protocol_logging(self):
+        """The connector that Exchange makes by itself logs what is said."""
+        self.convert(E15_DEFAULT + "Set-ReceiveConnector 'Default Frontend E15MB1' -ProtocolLoggingLevel Verbose\n"
+                     + TO_GATEWAY_ANONYMOUS)
+        self.assertIn('log = { protocol_path = "/var/log/mailrace"; };', self.config)
+        self.assertEqual(self.config.count('protocol_logging_level = "Verbose";'), 1)
+        self.assertIn("see that it exists", self.notes)
+        place = os.path.join(self.folder, "protocol")
+        text = self.config.replace("/var/log/mailrace", place).replace("0.0.0.0:25", "127.0.0.1:0")
+        relay = self.relay(f'hostname = "relay.test";\nspool = {{ path = "{self.spool}"; }};\n' + text)
+        d = self.dialogue(relay.port())
+        d.read()
+        d.say("QUIT")
+        relay.stop()
+        files = [f for f in os.listdir(place) if f.startswith("RECV")]
+        self.assertEqual(len(files), 1)
+        with open(os.path.join(place, files[0]), encoding="utf-8") as log:
+            self.assertIn(",<,QUIT,", log.read())
+
     def test_nobody_outside_sends_as_us(self):
         """The pipeline that takes a right away which a permission group has given."""
         domain = "New-AcceptedDomain -Name contoso.com -DomainName contoso.com -DomainType Authoritative\n"

@@ -2,6 +2,7 @@
 """The life of the relay: refusals, reload, drain, and crashes with a full queue and under load."""
 
 import contextlib
+import os
 import random
 import signal
 import smtplib
@@ -79,6 +80,24 @@ class Refusals(RelayCase):
 
 
 class Life(RelayCase):
+    def policies(self):
+        """Scheduling policies of all threads of the relay that are its own."""
+        tasks = f"/proc/{self.running.process.pid}/task"
+        found = set()
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/stat", encoding="ascii") as stat:
+                found.add(int(stat.read().rsplit(")", 1)[1].split()[38]))
+        return found
+
+    def test_batch_scheduling(self):
+        self.start()
+        self.session()
+        self.assertEqual(self.policies(), {os.SCHED_BATCH})
+        self.running.stop()
+        self.start(extra="runtime = { batch_scheduling = false; };")
+        self.session()
+        self.assertEqual(self.policies(), {os.SCHED_OTHER})
+
     def test_reload_keeps_the_open_session(self):
         self.start()
         d = self.session()

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 
-from harness import MAILRACE, OURS, Case, config, free_port, main, smart_host
+from harness import MAILRACE, OURS, Case, certificate, config, free_port, main, smart_host
 
 
 class RelayTest(Case):
@@ -23,6 +23,9 @@ class RelayTest(Case):
     def json(self, *args, code=0):
         return json.loads(self.run_test("--ours", "ours.test", "--json", *args, code=code))
 
+    def tls(self):
+        return 'tls = { certificate = "%s"; key = "%s"; };' % certificate(self.folder)
+
     def nothing_was_sent(self):
         self.assertEqual(self.running.events("message_accepted"), [])
         self.assertEqual(self.next_hop.commands, [])
@@ -31,7 +34,7 @@ class RelayTest(Case):
                           '"ms-Exch-SMTP-Accept-Any-Recipient" ]; } ); open_relay = true;')
 
     def test_closed_relay(self):
-        self.start()
+        self.start(extra=self.tls())
         result = self.json()
         self.assertEqual((result["wrong"], result["left_out"]), (0, 0))
         self.assertEqual(result["refused"] + result["accepted"], len(result["patterns"]))
@@ -39,22 +42,32 @@ class RelayTest(Case):
         verdicts = {p["id"]: (p["verdict"], p["reply"]) for p in result["patterns"]}
         self.assertEqual(verdicts["O-01"], ("refused", "550 5.7.1 Unable to relay"))
         self.assertEqual(verdicts["O-77"], ("accepted", "250 2.1.5 Recipient OK"))
+        self.assertEqual(verdicts["O-65"], ("refused", "503 5.5.2 Send hello first"))
+        self.assertEqual(verdicts["O-65b"], ("refused", "550 5.7.1 Unable to relay"))
         self.nothing_was_sent()
 
+    def test_without_starttls(self):
+        """What cannot be tried counts for nothing; the rest is tried."""
+        self.start()
+        result = self.json()
+        self.assertEqual({p["id"] for p in json.loads(self.run_test("--list", "--json", "--ours", "ours.test"))["patterns"]}
+                         - {p["id"] for p in result["patterns"]}, {"O-65", "O-65b", "O-65c", "O-65d"})
+        self.assertEqual((result["wrong"], result["left_out"]), (0, 4))
+
     def test_open_relay(self):
-        self.start(**self.OPEN)
+        self.start(extra=self.tls(), **self.OPEN)
         result = self.json(code=1)
         verdicts = {p["id"]: p for p in result["patterns"]}
-        for open_to in ("O-01", "O-02", "O-06", "O-26", "O-33", "O-37", "O-54", "O-62", "O-63", "O-64", "O-66",
-                        "O-68", "O-70", "O-72"):
+        for open_to in ("O-01", "O-02", "O-06", "O-26", "O-33", "O-37", "O-54", "O-62", "O-63", "O-64", "O-65b", "O-66",
+                        "O-68", "O-70", "O-72", "O-78", "O-78b", "O-78c"):
             self.assertEqual((verdicts[open_to]["verdict"], verdicts[open_to]["good"]), ("accepted", False))
-        for closed in ("O-11", "O-44", "O-58", "O-77"):
+        for closed in ("O-11", "O-44", "O-58", "O-65", "O-77"):
             self.assertTrue(verdicts[closed]["good"], closed)
         self.assertEqual(result["wrong"], sum(not p["good"] for p in result["patterns"]))
         self.nothing_was_sent()
 
     def test_text(self):
-        self.start(**self.OPEN)
+        self.start(extra=self.tls(), **self.OPEN)
         output = self.run_test("--ours", "ours.test", code=1)
         self.assertRegex(output, r"(?m)^WRONG O-02 +accepted +foreign sender +<relaytest@ext\.example>$")
         self.assertRegex(output, r"(?m)^ok    O-44 +refused ")
@@ -93,7 +106,7 @@ class RelayTest(Case):
         self.assertLess(time.monotonic() - started, slow * 0.8)
 
     def test_list_is_what_is_tried(self):
-        self.start()
+        self.start(extra=self.tls())
         listed = json.loads(self.run_test("--list", "--json", "--ours", "ours.test"))["patterns"]
         tried = self.json()["patterns"]
         self.assertEqual([(p["id"], p["mail"], p["rcpt"]) for p in listed],

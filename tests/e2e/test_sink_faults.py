@@ -157,12 +157,18 @@ class Faults(Case):
 
     def test_everything_at_once(self):
         """As `mailrace-load sink` is meant to be used: a file of rules."""
+        self.everything()
+
+    def test_everything_at_once_by_bdat(self):
+        self.everything("--chunking")
+
+    def everything(self, *options):
         rules = os.path.join(self.folder, "rules")
         with open(rules, "w", encoding="ascii") as out:
             out.write("# what the Internet is like\nrefuse 10%\nslow-banner 10% 50ms\n\n"
                       "cap 3\n421 after 4\nreply 5% at mail cause=4xx\nreply 5% at rcpt cause=4xx\n"
                       "reply 5% at dot cause=4xx\ntls-fail 20%\nclose-after-dot 5%\n")
-        sink = FaultySink(self, "all", [], ["--tls", "--faults", rules])
+        sink = FaultySink(self, "all", [], ["--tls", "--faults", rules, *options])
         sink.rules = [line.strip() for line in open(rules, encoding="ascii")
                       if line.strip() and not line.startswith("#")]
         relay = self.relay(config(self.spool, send=sink.connector()))

@@ -2,6 +2,8 @@
  * from FA up stand for what else may happen to a session; all others come from the server. */
 #include "fuzz_split.h"
 
+#include <stdio.h>
+
 #include "core/buf.h"
 #include "core/clock.h"
 #include "core/timer.h"
@@ -19,6 +21,7 @@ struct letter {
     struct mail_rcpt rcpts[RCPTS];
     struct bytes text;
     size_t rcpts_told, accepted;
+    uint64_t read; /* octets of the text */
     unsigned done;
 };
 
@@ -26,6 +29,10 @@ struct world {
     struct letter letters[LETTERS];
     size_t taken;
     bool open, ended, last_cr;
+    char line[256]; /* how the line that is going out begins */
+    size_t line_len;
+    uint64_t chunk; /* octets of it that are still to come */
+    bool binary;    /* and may be anything */
     struct smtp_client *client;
     struct buf out;
 };
@@ -40,6 +47,7 @@ static bool letter_read(struct smtp_client_message *m, uint64_t at, char *to, si
     for (size_t i = 0; i < len; i++) {
         to[i] = l->text.ptr[(at + i) % l->text.len];
     }
+    l->read = at + len;
     return true;
 }
 
@@ -71,6 +79,7 @@ static void on_message_done(void *owner, struct smtp_client_message *m,
     MUST_HOLD(m->rcpts_accepted == l->accepted && m->rcpts_answered <= l->rcpts_told);
     MUST_HOLD(!mail_status_ok(status) || (l->accepted > 0 && !ambiguous));
     MUST_HOLD(!ambiguous || status->code < 500);
+    MUST_HOLD(!ambiguous || l->read == m->octets);
 }
 
 static void on_open(void *owner)
@@ -93,14 +102,22 @@ static void on_end(void *owner, const struct mail_status *status)
 /* A command that we make, whole and alone: nothing of a message's text. */
 static bool is_command(struct bytes line)
 {
-    static const char *const verbs[] = {"EHLO me.example", "HELO me.example", "STARTTLS", "RSET",
-                                        "MAIL FROM:<",     "RCPT TO:<",       "DATA",     "QUIT"};
+    static const char *const verbs[] = {"EHLO me.example",
+                                        "HELO me.example",
+                                        "STARTTLS",
+                                        "RSET",
+                                        "MAIL FROM:<",
+                                        "RCPT TO:<",
+                                        "DATA",
+                                        "BDAT ",
+                                        "QUIT"};
     for (size_t i = 0; i < line.len; i++) {
         MUST_HOLD(line.ptr[i] != '\r' && line.ptr[i] != '\n' && line.ptr[i] != '\0');
     }
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         struct bytes verb = bytes_of(verbs[i]);
-        bool open = verb.ptr[verb.len - 1] == '<';
+        char last = verb.ptr[verb.len - 1];
+        bool open = last == '<' || last == ' ';
         if (open ? bytes_starts_nocase(line, verb) : bytes_equal(line, verb)) {
             return true;
         }
@@ -142,7 +159,10 @@ static void letter_make(struct letter *l, size_t number)
         {{"x", 1}, SMTP_DATA_NO_FINAL_CRLF, 0},
     };
     static const struct mail_rcpt rcpts[RCPTS] = {
-        {.address = {"b@y", 3}, .notify = MAIL_NOTIFY_FAILURE, .orcpt = {"rfc822;b@y", 10}},
+        {.address = {"b@y", 3},
+         .notify = MAIL_NOTIFY_FAILURE,
+         .orcpt = {"rfc822;b@y", 10},
+         .orar = {"rfc822;c@y", 10}},
         {.address = {"c\r\nRSET@y", 9}},
         {.address = {"\"d \\\" <>\"@y", 11}, .notify = MAIL_NOTIFY_NEVER},
         {.address = {"e@y> NOTIFY=NEVER", 17}},
@@ -154,6 +174,7 @@ static void letter_make(struct letter *l, size_t number)
         .ret = MAIL_RET_HDRS,
         .envid = BYTES("Q+2B"),
         .smtputf8 = number == 5,
+        .body = number == 3 ? MAIL_BODY_BINARYMIME : MAIL_BODY_7BIT,
         .rcpts = l->rcpts,
         .rcpt_count = number == 4 ? 1 : RCPTS,
     };
@@ -165,15 +186,39 @@ static void letter_make(struct letter *l, size_t number)
     };
 }
 
-/* No bare CR, bare LF or NUL ever leaves, whatever the notes admit; across fills too. */
+/* No letter's text has such a line: it is a command. */
+static void line_out(struct world *w)
+{
+    unsigned long long octets;
+    w->line[w->line_len] = '\0';
+    if (strncmp(w->line, "MAIL FROM:", 10) == 0) {
+        w->binary = strstr(w->line, " BODY=BINARYMIME") != NULL;
+    } else if (sscanf(w->line, "BDAT %llu LAST", &octets) == 1) {
+        w->chunk = octets;
+    }
+    w->line_len = 0;
+}
+
+/* No bare CR, bare LF or NUL ever leaves but in BINARYMIME, whatever the notes admit; across fills
+ * too. */
 static void out_check(struct world *w)
 {
     struct bytes out = buf_bytes(&w->out);
     MUST_HOLD(out.len == 0 || !w->ended || w->taken > 0);
     for (size_t i = 0; i < out.len; i++) {
-        MUST_HOLD(w->last_cr == (out.ptr[i] == '\n'));
-        MUST_HOLD(out.ptr[i] != '\0');
-        w->last_cr = out.ptr[i] == '\r';
+        char c = out.ptr[i];
+        bool chunk = w->chunk > 0;
+        MUST_HOLD((chunk && w->binary) || (w->last_cr == (c == '\n') && c != '\0'));
+        w->last_cr = c == '\r';
+        if (chunk) {
+            w->chunk--;
+            w->last_cr =
+                w->last_cr && w->chunk > 0; /* a command comes next, whatever it ended in */
+        } else if (c == '\n') {
+            line_out(w);
+        } else if (w->line_len < sizeof w->line - 1) {
+            w->line[w->line_len++] = c;
+        }
     }
 }
 
@@ -226,10 +271,12 @@ static void run(struct world *w, struct bytes in, unsigned settings)
         .force_helo = (settings & 1) != 0,
         .tls = (enum smtp_client_tls)(settings / 2 % 3),
         .messages_max = settings / 8 % 4,
+        .chunking = (settings & 72) != 72,
     };
     size_t most = (settings & 64) != 0 ? 8192 : 131072;
     w->taken = 0;
-    w->open = w->ended = w->last_cr = false;
+    w->open = w->ended = w->last_cr = w->binary = false;
+    w->line_len = w->chunk = 0;
     for (size_t i = 0; i < LETTERS; i++) {
         letter_make(&w->letters[i], i);
     }

@@ -285,7 +285,9 @@ static void run(struct owner *o, unsigned choice, struct bytes in, enum feed fee
         .default_domain = choice & 128 ? BYTES("ours.example") : BYTES_EMPTY,
         .extensions = (choice & 2 ? 0xffu : 0xffu & ~(unsigned)SMTP_SERVER_PIPELINING) |
                       SMTP_SERVER_AUTH_PLAIN | SMTP_SERVER_AUTH_LOGIN |
-                      (choice & 4 ? SMTP_SERVER_XLONGADDR : 0),
+                      (choice & 4 ? SMTP_SERVER_XLONGADDR : 0) |
+                      (choice & 2 ? SMTP_SERVER_XORAR : 0) |
+                      (choice & 4 ? SMTP_SERVER_BINARYMIME : 0),
         .message_size_max = choice & 4 ? 3000 : UINT64_MAX,
         .rcpts_max = 20,
         .protocol_errors_max = choice & 8 ? 5 : SIZE_MAX,

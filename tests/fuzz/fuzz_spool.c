@@ -97,7 +97,8 @@ static void try_header(const uint8_t *data, size_t size)
         spool_header_encode(&header, block);
         must(spool_header_decode(block, sizeof block, slot, &again, &version) == ERR_OK);
         must(again.generation == header.generation && again.salt == header.salt &&
-             again.size == header.size && again.next_id == header.next_id);
+             again.size == header.size && again.next_id == header.next_id &&
+             again.version == header.version);
     }
 }
 

@@ -49,8 +49,8 @@ static void make_rcpts(struct message *m, int number, struct arena *arena, struc
         r->dest = (int)rand_below(DESTS);
         r->notify = notifies[rand_below(ARRAY_SIZE(notifies))];
         out[i] = (struct mail_rcpt){
-            bytes_of(arena_printf(arena, "m%dr%zu@d%d.test", number, i, r->dest)), BYTES_EMPTY,
-            r->notify};
+            .address = bytes_of(arena_printf(arena, "m%dr%zu@d%d.test", number, i, r->dest)),
+            .notify = r->notify};
     }
 }
 

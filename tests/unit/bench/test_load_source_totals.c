@@ -74,7 +74,7 @@ static void test_printing(void)
     check_has(text, "accepted 100, refused 3, failed 1 in 2.000 s: 50.0 messages/s\n");
     check_has(text, "begun late by the generator itself: 1 (share 0.009615)");
     char *late = printed(t, true, source_totals_print_too_late);
-    check_has(late, "{\"refused\": \"the generator itself began 0.96 % of the messages");
+    check_has(late, "{\"no_result\": \"the generator itself began 0.96 % of the messages");
     free(json);
     free(text);
     free(late);

@@ -205,7 +205,7 @@ static void test_faults(void)
         {"fqdn", CONNECTOR("fqdn = \"mail server\";"), "fqdn: \"mail server\" is no host name"},
         {"hostname", "hostname = \"a..b\";\n", "hostname: \"a..b\" is no host name"},
         {"a banner of several lines", CONNECTOR("banner = \"220-mail\";"), "begins with \"220 \""},
-        {"XORAR", CONNECTOR("orar_enabled = true;"), "orar_enabled: only false is allowed: XORAR"},
+        {"XORAR", CONNECTOR("orar_enabled = true;"), ""},
         {"channel binding", CONNECTOR("extended_protection_policy = \"Require\";"),
          "extended_protection_policy: only None is allowed: "},
         {"delayed acknowledgement", CONNECTOR("max_acknowledgement_delay = \"30s\";"),
@@ -217,7 +217,13 @@ static void test_faults(void)
              "advertise_client_settings = false; binary_mime_enabled = false;"
              "size_enabled = \"disabled\";"),
          ""},
-        {"BINARYMIME", CONNECTOR("binary_mime_enabled = true;"), "only false is allowed"},
+        {"BINARYMIME", CONNECTOR("binary_mime_enabled = true;"), ""},
+        {"BINARYMIME", CONNECTOR("binary_mime_enabled = 1;"), "true or false is allowed"},
+        {"no CHUNKING, so no BINARYMIME", CONNECTOR("chunking_enabled = false;"), ""},
+        {"BINARYMIME without CHUNKING",
+         CONNECTOR("binary_mime_enabled = true; chunking_enabled = false;"),
+         "binary_mime_enabled: needs chunking_enabled: RFC 3030"},
+        {"neither", CONNECTOR("binary_mime_enabled = false; chunking_enabled = false;"), ""},
         {"a key that waits for certificates", CONNECTOR("domain_secure_enabled = true;"),
          "domain_secure_enabled: only false is allowed: mutual TLS is not available in this "
          "version"},
@@ -333,6 +339,39 @@ static void test_server_permissions(void)
     conf_free(&conf);
 }
 
+/* Where the file lies, not where the program was started. */
+static void test_names_of_tls_files(void)
+{
+    static const struct {
+        const char *file, *wanted_certificate, *wanted_trust;
+    } rows[] = {
+        {"/etc/mailrace/relay.conf", "/etc/mailrace/tls/cert.pem", "/etc/mailrace/ca.pem"},
+        {"/relay.conf", "/tls/cert.pem", "/ca.pem"},
+        {"relay.conf", "./tls/cert.pem", "./ca.pem"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct reports reports = {0};
+        struct conf *conf = NULL;
+        struct ruleset *rules = NULL;
+        unit_row(rows[i].file);
+        if (!CHECK(conf_load_text(HEAD "tls = { certificate = \"tls/cert.pem\";\n"
+                                       "  key = \"/k.pem\"; trust_file = \"ca.pem\"; };\n",
+                                  rows[i].file, take_report, &reports, &conf, &rules) == ERR_OK))
+            continue;
+        CHECK_STR(conf->tls.certificate, rows[i].wanted_certificate);
+        CHECK_STR(conf->tls.key, "/k.pem");
+        CHECK_STR(conf->tls.trust_file, rows[i].wanted_trust);
+        ruleset_free(&rules);
+        conf_free(&conf);
+        unit_row("an empty trust_file is the system's");
+        if (CHECK(conf_load_text(HEAD "tls = { trust_file = \"\"; };\n", rows[i].file, take_report,
+                                 &reports, &conf, &rules) == ERR_OK))
+            CHECK_STR(conf->tls.trust_file, "");
+        ruleset_free(&rules);
+        conf_free(&conf);
+    }
+}
+
 static void test_all_faults_in_one_run(void)
 {
     struct reports reports = {0};
@@ -427,6 +466,7 @@ static void test_reference_tells_the_defaults(void)
 UNIT_MAIN("config/conf", {"every value reaches its place", test_every_value_reaches_its_place},
           {"protocol logs", test_protocol_logs}, {"faults", test_faults}, {"usage", test_usage},
           {"server permissions", test_server_permissions},
+          {"names of TLS files", test_names_of_tls_files},
           {"all faults in one run", test_all_faults_in_one_run},
           {"ranges from a file", test_ranges_from_a_file},
           {"the reference tells the defaults", test_reference_tells_the_defaults})

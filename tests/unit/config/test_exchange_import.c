@@ -52,6 +52,48 @@ static void test_usages(void)
     run_rows(rows, ARRAY_SIZE(rows));
 }
 
+static void test_protocol_logs(void)
+{
+#define PLACE "log = { protocol_path = \"/var/log/mailrace\"; };\n"
+#define TOLD                                                                                       \
+    "log.protocol_path is set to /var/log/mailrace for the protocol logs: see that it exists"
+    static const struct row rows[] = {
+        {.name = "receive connector",
+         .text = CUSTOM("-ProtocolLoggingLevel Verbose"),
+         .wanted = {PLACE, "protocol_logging_level = \"Verbose\";", "must exist", TOLD},
+         .told = {"in.ps1:1: " TOLD}},
+        {.name = "send connector, changed later",
+         .text = "New-SendConnector Out -AddressSpaces '*' -SmartHosts gw.example.com\n"
+                 "Get-SendConnector | Set-SendConnector -ProtocolLoggingLevel verbose",
+         .wanted = {PLACE, "protocol_logging_level = \"Verbose\";"},
+         .told = {"in.ps1:2: " TOLD}},
+        {.name = "taken back",
+         .text = CUSTOM("-ProtocolLoggingLevel Verbose") "\nSet-ReceiveConnector Relay "
+                                                         "-ProtocolLoggingLevel None",
+         .wanted = {"protocol_logging_level = \"None\";"},
+         .unwanted = {"protocol_path", "Verbose"}},
+        {.name = "never spoken of",
+         .text = CUSTOM(""),
+         .unwanted = {"protocol_path", "protocol_logging_level"}},
+        {.name = "exported at its default",
+         .text = "{ \"Name\": \"Relay\", \"Bindings\": [ \"10.0.0.1:25\" ], \"RemoteIPRanges\": [ "
+                 "\"10.0.0.9\" ], \"ProtocolLoggingLevel\": \"None\" }",
+         .unwanted = {"protocol_path", "protocol_logging_level"}},
+        {.name = "exported",
+         .text = "{ \"Name\": \"Relay\", \"Bindings\": [ \"10.0.0.1:25\" ], \"RemoteIPRanges\": [ "
+                 "\"10.0.0.9\" ], \"ProtocolLoggingLevel\": \"Verbose\" }",
+         .wanted = {PLACE, "protocol_logging_level = \"Verbose\";"}},
+        {.name = "a level that there is not",
+         .text = CUSTOM("-ProtocolLoggingLevel Chatty"),
+         .unwanted = {"protocol_path"},
+         .told = {"-ProtocolLoggingLevel Chatty"}},
+        {.name = "an alternate recipient may be named",
+         .text = CUSTOM("-OrarEnabled $true"),
+         .wanted = {"        orar_enabled = true;"}},
+    };
+    run_rows(rows, ARRAY_SIZE(rows));
+}
+
 static void test_shell(void)
 {
     static const struct row rows[] = {
@@ -179,10 +221,11 @@ static void test_values(void)
          .wanted = {"#max_hop_count = 9999;", "#max_message_size = \"12B\";"},
          .told = {"-MaxHopCount 9999: a whole number from 1 to 500", "-SizeEnabled sometimes"}},
         {.name = "flags",
-         .text = CUSTOM("-ChunkingEnabled $false -RequireEHLODomain:$true -Enabled $false "
+         .text = CUSTOM("-ChunkingEnabled $false -BinaryMimeEnabled $false "
+                        "-RequireEHLODomain:$true -Enabled $false "
                         "-PipeliningEnabled 0 -EightBitMimeEnabled maybe"),
-         .wanted = {"chunking_enabled = false", "require_ehlo_domain = true", "enabled = false",
-                    "pipelining_enabled = false"},
+         .wanted = {"chunking_enabled = false", "binary_mime_enabled = false",
+                    "require_ehlo_domain = true", "enabled = false", "pipelining_enabled = false"},
          .told = {"-EightBitMimeEnabled maybe: $true or $false is wanted"}},
         {.name = "ranges in every form, one of them wrong",
          .text = CUSTOM("") "Set-ReceiveConnector Relay -RemoteIPRanges 10.0.0.1-10.0.0.5,"
@@ -413,6 +456,6 @@ static void test_encodings(void)
     }
 }
 
-UNIT_MAIN("config/exchange_import", {"usages", test_usages}, {"shell", test_shell},
-          {"values", test_values}, {"permissions", test_permissions}, {"send", test_send},
-          {"json", test_json}, {"encodings", test_encodings})
+UNIT_MAIN("config/exchange_import", {"usages", test_usages}, {"protocol logs", test_protocol_logs},
+          {"shell", test_shell}, {"values", test_values}, {"permissions", test_permissions},
+          {"send", test_send}, {"json", test_json}, {"encodings", test_encodings})

@@ -30,10 +30,11 @@ static void test_address_parts(void)
 
 static void test_envelope_copy(void)
 {
-    char sender[] = "a@example.com", rcpt[] = "b@example.com", orcpt[] = "rfc822;b@x";
+    char sender[] = "a@example.com", rcpt[] = "b@example.com", orcpt[] = "rfc822;b@x",
+         orar[] = "rfc822;instead@x";
     struct mail_rcpt rcpts[2] = {
-        {bytes_of(rcpt), bytes_of(orcpt), MAIL_NOTIFY_FAILURE | MAIL_NOTIFY_DELAY},
-        {BYTES("postmaster"), BYTES_EMPTY, 0},
+        {bytes_of(rcpt), bytes_of(orcpt), MAIL_NOTIFY_FAILURE | MAIL_NOTIFY_DELAY, bytes_of(orar)},
+        {.address = BYTES("postmaster")},
     };
     struct mail_envelope from = {.sender = bytes_of(sender),
                                  .envid = BYTES("QQ1"),
@@ -52,6 +53,7 @@ static void test_envelope_copy(void)
     memset(sender, '#', sizeof sender - 1);
     memset(rcpt, '#', sizeof rcpt - 1);
     memset(orcpt, '#', sizeof orcpt - 1);
+    memset(orar, '#', sizeof orar - 1);
     memset(rcpts, 0, sizeof rcpts);
     CHECK_BYTES(to.sender, BYTES("a@example.com"));
     CHECK_BYTES(to.envid, BYTES("QQ1"));

@@ -45,7 +45,7 @@ struct msg {
     uint64_t octets; /* when not that of the text */
     enum mail_body body;
     enum mail_ret ret;
-    const char *envid, *orcpt, *auth;
+    const char *envid, *orcpt, *auth, *orar;
     uint8_t notify;
     bool smtputf8, unreadable;
 };
@@ -160,6 +160,7 @@ static inline void mail_make(struct mail *mail, const struct msg *from, int numb
         struct mail_rcpt *r = &mail->rcpts[mail->envelope.rcpt_count++];
         (void)bytes_split(rest, ' ', &r->address, &rest);
         r->orcpt = bytes_of(from->orcpt);
+        r->orar = bytes_of(from->orar);
         r->notify = from->notify;
     }
     mail->message = (struct smtp_client_message){

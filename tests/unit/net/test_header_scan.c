@@ -186,6 +186,45 @@ static void test_name_length(void)
     CHECK(scan.has_from);
 }
 
+/* The header of a text that need not be lines. */
+static const struct stray_row {
+    const char *name;
+    struct bytes text;
+    bool stray;
+} stray_rows[] = {
+    {"lines", B("A: b\r\n c\r\nD:\r\n\r\n\n\r\0x\n"), false},
+    {"no header, then all sorts", B("\r\n\n\r\0x"), false},
+    {"no header at all", B("hello\nthere\0\rx"), false},
+    {"a line that is none ends it", B("A: b\r\nhello\nC: d\0\n"), false},
+    {"octets beyond ASCII", B("A: \xff\xfe\r\n\r\n"), false},
+    {"LF", B("A: b\nC: d\r\n\r\n"), true},
+    {"LF as the empty line", B("A: b\r\n\nC: d"), true},
+    {"CR in a value", B("A: b\rC: d\r\n\r\n"), true},
+    {"CR before a line's end", B("A: b\r\r\n\r\n"), true},
+    {"CR at a line start", B("A: b\r\n\rC: d\r\n"), true},
+    {"NUL", B("A: b\0\r\n\r\n"), true},
+    {"behind a fold", B("A: b\r\n c\n d\r\n\r\n"), true},
+};
+
+static void test_stray(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(stray_rows); i++) {
+        struct bytes text = stray_rows[i].text;
+        unit_row(stray_rows[i].name);
+        for (size_t step = 1; step <= text.len; step++) {
+            struct header_scan scan = {.local_name = BYTES_EMPTY, .strict = true};
+            struct header_scan lax = {.local_name = BYTES_EMPTY};
+            for (size_t at = 0; at < text.len; at += step)
+                header_scan_feed(&scan, bytes_sub(text, at, step));
+            header_scan_feed(&lax, text);
+            CHECK_U64(scan.stray, stray_rows[i].stray);
+            CHECK_U64(lax.stray, false);
+            CHECK_U64(scan.octets, lax.octets);
+            CHECK_U64(scan.ended, lax.ended);
+        }
+    }
+}
+
 static const struct exchange_row {
     const char *name, *text;
     bool seen;
@@ -209,6 +248,7 @@ static void test_exchange_fields(void)
     }
 }
 
-UNIT_MAIN("net/header_scan", {"exchange fields", test_exchange_fields}, {"rows", test_rows},
+UNIT_MAIN("net/header_scan", {"stray octets", test_stray},
+          {"exchange fields", test_exchange_fields}, {"rows", test_rows},
           {"no local name", test_no_local_name}, {"long", test_long},
           {"name length", test_name_length})

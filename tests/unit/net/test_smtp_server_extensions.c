@@ -65,6 +65,29 @@ static void long_addresses(struct rig *r)
     }
 }
 
+/* Exchange's ORAR=, for those who were offered XORAR: written like ORCPT. */
+static void alternate_recipient(struct rig *r)
+{
+    r->settings.extensions |= SMTP_SERVER_XORAR;
+    rig_start(r);
+    rig_send(r, BYTES(RIG_EHLO));
+    CHECK(memmem(rig_output(r).ptr, rig_output(r).len, "XORAR\r\n", 7) != NULL);
+    buf_clear(smtp_server_output(r->s));
+    rig_say(r, RIG_MAIL, "250 ");
+    rig_say(r, "RCPT TO:<c@d> ORAR=rfc822;Bob+2B@x NOTIFY=NEVER ORCPT=rfc822;c@d\r\n", "250 ");
+    rig_say(r, "RCPT TO:<e@f>\r\n", "250 ");
+    rig_say(r, "RCPT TO:<c@d> orar=x@y\r\nRCPT TO:<c@d> ORAR=\r\n", "501 5.5.4\n501 5.5.4");
+    rig_say(r, "RCPT TO:<c@d> ORAR=rfc822;x+0D+0A\r\n", "501 5.5.4");
+    rig_say(r, "RCPT TO:<c@d> ORAR=rfc822;x ORAR=rfc822;y\r\n", "501 5.5.4");
+    const struct mail_envelope *e = smtp_server_facts(r->s)->envelope;
+    CHECK_U64(e->rcpt_count, 2);
+    CHECK_BYTES(e->rcpts[0].orar, BYTES("rfc822;Bob+2B@x"));
+    CHECK_BYTES(e->rcpts[0].orcpt, BYTES("rfc822;c@d"));
+    CHECK_U64(e->rcpts[1].orar.len, 0);
+    say_long(r, "RCPT TO:<c@d> ORAR=rfc822;", 'x', 493, "\r\n", "250 ");
+    say_long(r, "RCPT TO:<c@d> ORAR=rfc822;", 'x', 494, "\r\n", "501 5.5.4");
+}
+
 static void size_over_data(struct rig *r)
 {
     r->settings.message_size_max = 100;
@@ -149,6 +172,73 @@ static void bits_preserved(struct rig *r)
     rig_expect(r, "250 ");
     CHECK_BYTES(buf_bytes(&r->text), bytes_make(all, sizeof all));
     CHECK(r->notes & SMTP_DATA_8BIT);
+}
+
+/* Every octet that there is, with all that is no line end: in two chunks, cut in a CR LF. */
+static void binary_text(struct rig *r)
+{
+    char all[3 * 256];
+    for (size_t i = 0; i < 256; i++) {
+        all[i] = (char)i;
+        all[256 + i] = (char)(i % 3 ? i : '\n');
+        all[512 + i] = (char)(i % 2 ? '\n' : '\r');
+    }
+    r->settings.extensions |= SMTP_SERVER_BINARYMIME;
+    for (int normalize = 0; normalize < 2; normalize++) {
+        r->settings.normalize_bare_linefeed = normalize;
+        smtp_server_free(&r->s);
+        rig_start(r);
+        rig_say(r, RIG_EHLO, "*");
+        rig_say(r, "MAIL FROM:<a@b> BODY=BINARYMIME\r\n", "250 ");
+        rig_say(r, RIG_RCPT, "250 ");
+        rig_say(r, "BDAT 513\r\n", "");
+        rig_send(r, bytes_make(all, 513));
+        rig_expect(r, "250 ");
+        rig_say(r, "BDAT 255 LAST\r\n", "");
+        rig_send(r, bytes_make(all + 513, 255));
+        rig_expect(r, "250 ");
+        CHECK_BYTES(buf_bytes(&r->text), bytes_make(all, sizeof all));
+        CHECK_U64(r->octets, sizeof all);
+        CHECK(r->envelope.body == MAIL_BODY_BINARYMIME);
+        CHECK((r->notes & SMTP_DATA_NUL) && (r->notes & SMTP_DATA_BARE_CR) &&
+              (r->notes & SMTP_DATA_BARE_LF));
+        /* It does not rub off on the next one. */
+        rig_say(r, RIG_MAIL RIG_RCPT "BDAT 5 LAST\r\na\nb\r\n",
+                normalize ? "250 \n250 \n250 " : "250 \n250 \n550 5.5.2");
+        if (normalize)
+            CHECK_BYTES(buf_bytes(&r->text), BYTES("a\r\nb\r\n"));
+    }
+}
+
+static bool was_said(struct rig *r, const char *text)
+{
+    struct bytes out = rig_output(r);
+    return memmem(out.ptr, out.len, text, strlen(text)) != NULL;
+}
+
+static void binary_offered(struct rig *r)
+{
+    rig_start(r);
+    rig_send(r, BYTES(RIG_EHLO));
+    CHECK(!was_said(r, "BINARYMIME"));
+    smtp_server_free(&r->s);
+    r->settings.extensions |= SMTP_SERVER_BINARYMIME;
+    r->settings.extensions &= ~(unsigned)SMTP_SERVER_8BITMIME;
+    rig_start(r);
+    rig_send(r, BYTES(RIG_EHLO));
+    CHECK(was_said(r, "250-BINARYMIME\r\n250-CHUNKING\r\n"));
+    buf_clear(smtp_server_output(r->s));
+    rig_say(r, "MAIL FROM:<a@b> BODY=8BITMIME\r\n", "555 5.5.4");
+    rig_say(r, "MAIL FROM:<a@b> BODY=BINARY\r\n", "501 5.5.4");
+    rig_say(r, "MAIL FROM:<a@b> BODY=BINARYMIME BODY=BINARYMIME\r\n", "501 5.5.4");
+    rig_say(r, "HELO x\r\n", "250 ");
+    rig_say(r, "MAIL FROM:<a@b> BODY=BINARYMIME\r\n", "555 5.5.4");
+    rig_say(r, RIG_EHLO, "*");
+    rig_say(r, "MAIL FROM:<a@b> BODY=binarymime\r\n", "250 ");
+    rig_say(r, RIG_RCPT, "250 ");
+    rig_say(r, "DATA\r\n", "503 5.5.1");
+    rig_say(r, "BDAT 3 LAST\r\na\nb", "250 ");
+    CHECK_BYTES(buf_bytes(&r->text), BYTES("a\nb"));
 }
 
 static void no_lone_354(struct rig *r)
@@ -258,9 +348,14 @@ static const struct row rows[] = {
      .message = "c\r\n", .commits = 1, .aborts = 1},
     {"C-124 BINARYMIME is not offered: 555",
      .steps = {EHLO, {"MAIL FROM:<a@b> BODY=BINARYMIME\r\n", "555 5.5.4"}}},
+    {"C-124 BINARYMIME where it is offered, and not by DATA", .run = binary_offered, .commits = 1},
+    {"C-124 binary text octet for octet", .run = binary_text, .commits = 3, .aborts = 1},
     {"C-124 all bits preserved in a chunk", .run = bits_preserved, .commits = 1},
     {"DefaultDomain completes an address", .run = default_domain, .aborts = 2},
     {"XLONGADDR", .run = long_addresses, .aborts = 2},
+    {"XORAR", .run = alternate_recipient, .aborts = 1},
+    {"ORAR= that is not offered: 555",
+     .steps = {EHLO, MAIL, {"RCPT TO:<c@d> ORAR=rfc822;x\r\n", "555 5.5.4"}}, .aborts = 1},
     {"C-154 addresses beyond ASCII only with SMTPUTF8", .run = utf8_needs_parameter, .aborts = 2},
 };
 

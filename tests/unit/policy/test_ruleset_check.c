@@ -529,5 +529,40 @@ static void test_names_twice(void)
     CHECK(ruleset_build(&r.settings, NULL, NULL, &r.set) == ERR_SYNTAX);
 }
 
-UNIT_MAIN("policy/ruleset_check", {"receive checks", test_receive_checks},
-          {"settings checks", test_settings_checks}, {"names twice", test_names_twice})
+static void test_open_relay_of_several(void)
+{
+    static const struct rules_connector halves[] = {
+        {.name = "A",
+         .bindings = {P25},
+         .ranges = {"0.0.0.0/1"},
+         .groups = ANON,
+         .auth = TLS,
+         .permissions = ALLOW_RELAY},
+        {.name = "B",
+         .bindings = {P25},
+         .ranges = {"128.0.0.0/1"},
+         .groups = ANON,
+         .auth = TLS,
+         .permissions = ALLOW_RELAY},
+        {.name = "C", .bindings = {P25}, .ranges = {"10.0.0.1"}, .groups = ANON, .auth = TLS},
+    };
+    struct rules r;
+    rules_start_routed(&r, halves, 3);
+    CHECK(rules_build(&r) == ERR_SYNTAX);
+    CHECK_U64(r.faults, 1);
+    CHECK(strstr(r.text, "t.conf:20: receive connector \"B\": with the others") != NULL);
+    unit_row("one of them on purpose");
+    rules_start_routed(&r, halves, 3);
+    r.receive[0].open_relay = true;
+    CHECK(rules_build(&r) == ERR_OK);
+    ruleset_free(&r.set);
+    unit_row("one of them is disabled");
+    rules_start_routed(&r, halves, 3);
+    r.receive[0].enabled = false;
+    CHECK(rules_build(&r) == ERR_OK);
+    ruleset_free(&r.set);
+}
+
+UNIT_MAIN("policy/ruleset_check", {"open relay of several", test_open_relay_of_several},
+          {"receive checks", test_receive_checks}, {"settings checks", test_settings_checks},
+          {"names twice", test_names_twice})

@@ -400,6 +400,25 @@ static struct bytes returned_part(struct fixture *f, const char *type)
     return bytes_sub(text, 0, end ? (size_t)(end - text.ptr) : 0);
 }
 
+/* Whatever RET= says, a report holds no text that is not lines (RFC 3030 3). */
+static void test_binary_original(void)
+{
+    static const enum mail_ret rets[] = {MAIL_RET_NONE, MAIL_RET_FULL, MAIL_RET_HDRS};
+    for (size_t i = 0; i < ARRAY_SIZE(rets); i++) {
+        struct fixture f;
+        setup(&f);
+        original_text = BYTES("A: 1\r\n\r\nlooks like lines\r\n");
+        f.original.envelope.ret = rets[i];
+        f.original.envelope.body = MAIL_BODY_BINARYMIME;
+        CHECK_BYTES(returned_part(&f, "Content-Type: text/rfc822-headers\r\n\r\n"),
+                    BYTES("A: 1\r\n"));
+        original_text = BYTES("A: 1\r\n\r\nab\0\n\r\xff");
+        CHECK_BYTES(returned_part(&f, "Content-Type: text/rfc822-headers\r\n\r\n"),
+                    BYTES("A: 1\r\n"));
+        teardown(&f);
+    }
+}
+
 static void check_strip(const char *source, const char *wanted, enum mail_ret ret)
 {
     struct fixture f;
@@ -569,7 +588,8 @@ static void test_failures(void)
     teardown(&f);
 }
 
-UNIT_MAIN("queue/dsn", {"a failure, to the field", test_failed}, {"boundaries", test_boundaries},
+UNIT_MAIN("queue/dsn", {"binary original", test_binary_original},
+          {"a failure, to the field", test_failed}, {"boundaries", test_boundaries},
           {"ENVID and ORCPT", test_ids}, {"actions and statuses", test_statuses},
           {"hostile replies (N-04)", test_hostile_reply}, {"what is returned", test_returned},
           {"fields that are not returned", test_stripped},

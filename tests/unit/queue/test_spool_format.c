@@ -3,8 +3,11 @@
 #include "core/mem.h"
 #include "unit.h"
 
-static const struct spool_segment_header segment = {
-    .generation = 5U << SPOOL_SLOT_BITS | 3, .size = SPOOL_SEGMENT_MIN, .salt = 77, .next_id = 42};
+static const struct spool_segment_header segment = {.generation = 5U << SPOOL_SLOT_BITS | 3,
+                                                    .size = SPOOL_SEGMENT_MIN,
+                                                    .salt = 77,
+                                                    .next_id = 42,
+                                                    .version = SPOOL_VERSION_ORAR};
 
 static void test_integers(void)
 {
@@ -65,6 +68,7 @@ static void test_header(void)
         CHECK_U64(out.size, segment.size);
         CHECK_U64(out.salt, segment.salt);
         CHECK_U64(out.next_id, segment.next_id);
+        CHECK_U64(out.version, segment.version);
     }
 }
 
@@ -78,7 +82,8 @@ static void test_header_rules(void)
         enum err err;
     } rows[] = {
         {"as it is", 32, 42, ERR_OK},
-        {"newer version", 4, 2 | 3ULL << 52, ERR_LIMIT},
+        {"the first version", 4, 1 | 3ULL << 32, ERR_OK},
+        {"newer version", 4, 3 | 3ULL << 32, ERR_LIMIT},
         {"version 0", 4, 0 | 3ULL << 32, ERR_CORRUPT},
         {"no generation", 8, 0, ERR_CORRUPT},
         {"size too small", 16, 4096, ERR_CORRUPT},
@@ -97,7 +102,7 @@ static void test_header_rules(void)
         spool_put_u64(block + 56, spool_hash(block, 56));
         CHECK_U64(spool_header_decode(block, 64, 3, &out, &version), rows[i].err);
         if (rows[i].err == ERR_LIMIT)
-            CHECK_U64(version, 2);
+            CHECK_U64(version, 3);
     }
 }
 
@@ -170,6 +175,10 @@ static struct mail_rcpt two_rcpts[] = {
     {.address = BYTES("a@example.net"), .orcpt = BYTES("rfc822;a+2Bb@c"), .notify = 10},
     {.address = BYTES("\0\xff\r\n@x")},
 };
+static struct mail_rcpt orar_rcpts[] = {
+    {.address = BYTES("a@x"), .orar = BYTES("rfc822;b@x"), .notify = 15},
+    {.address = BYTES("\0\xff\r\n@x")},
+};
 
 static struct spool_head full_head(bool big)
 {
@@ -210,6 +219,7 @@ static void check_head(const struct spool_head *a, const struct spool_head *b)
         for (size_t i = 0; i < a->envelope.rcpt_count; i++) {
             CHECK_BYTES(a->envelope.rcpts[i].address, b->envelope.rcpts[i].address);
             CHECK_BYTES(a->envelope.rcpts[i].orcpt, b->envelope.rcpts[i].orcpt);
+            CHECK_BYTES(a->envelope.rcpts[i].orar, b->envelope.rcpts[i].orar);
             CHECK_U64(a->envelope.rcpts[i].notify, b->envelope.rcpts[i].notify);
         }
     CHECK(a->meta.received_at_ms == b->meta.received_at_ms);
@@ -226,11 +236,17 @@ static void check_head(const struct spool_head *a, const struct spool_head *b)
 
 static void test_message_head(void)
 {
-    for (int big = 0; big < 2; big++) {
+    static const char *const names[] = {"inline", "big", "inline, orar", "big, orar"};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        bool big = i % 2 != 0;
         struct spool_head in = full_head(big), out;
         struct arena arena;
         arena_init(&arena, 0);
-        unit_row(big ? "big" : "inline");
+        unit_row(names[i]);
+        if (i >= 2)
+            in.envelope.rcpts = orar_rcpts;
+        CHECK_U64(spool_head_version(&in.envelope),
+                  i >= 2 ? SPOOL_VERSION_ORAR : SPOOL_VERSION_PLAIN);
         size_t len = spool_head_encode(&in, NULL);
         uint8_t *data = mem_alloc(len + 1);
         CHECK_U64(spool_head_encode(&in, data), len);
@@ -262,6 +278,33 @@ static void test_message_head_limits(void)
     CHECK_U64(spool_head_encode(&head, NULL), 0);
 }
 
+/* An orar is announced and empty, or cut short; a bit stands for nothing. */
+static void hostile_orar(struct arena *arena)
+{
+    static const struct {
+        const char *name;
+        uint8_t flags, length;
+        bool valid;
+    } rows[] = {
+        {"orar as it is", 16 | 15, 10, true},  {"orar empty", 16 | 15, 0, false},
+        {"orar cut", 16 | 15, 9, false},       {"orar overlong", 16 | 15, 11, false},
+        {"orar not announced", 15, 10, false}, {"unknown bit", 32 | 16, 10, false},
+    };
+    struct spool_head in = full_head(false), out;
+    uint8_t data[1024];
+    in.envelope.rcpts = orar_rcpts;
+    in.envelope.rcpt_count = 1;
+    size_t len = spool_head_encode(&in, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        unit_row(rows[i].name);
+        spool_head_encode(&in, data);
+        CHECK_U64(data[len - 20], 16 | 15); /* u8, text of 3, text of 0, text of 10 */
+        data[len - 20] = rows[i].flags;
+        data[len - 12] = rows[i].length;
+        CHECK_U64(spool_head_decode(data, len, false, arena, &out), rows[i].valid);
+    }
+}
+
 /* Values a sound encoder never writes. */
 static void test_message_head_hostile(void)
 {
@@ -288,6 +331,7 @@ static void test_message_head_hostile(void)
         data[rows[i].at] = rows[i].value;
         CHECK(!spool_head_decode(data, len, false, &arena, &out));
     }
+    hostile_orar(&arena);
     unit_row("a count that the bytes cannot hold takes no memory");
     size_t count_at = len - (1 + 2 + 13 + 2 + 14) - (1 + 2 + 6 + 2) - 4;
     spool_head_encode(&in, data);
