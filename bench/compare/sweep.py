@@ -44,9 +44,9 @@ class Late(Failed):
 
 def offer(relay, rate):
     """The open-loop generator's own account: smtp-source has none."""
-    args = [f"{relays.BUILD}/bin/mailrace-load", "source", "--to", f"127.0.0.1:{relay.port}", "--rate", str(rate),
-            "--poisson", "--seconds", str(RATE_SECONDS), "--sessions", str(RATE_SESSIONS), "--length", "4096",
-            "--from", FROM, "--rcpt", TO, "--json"]
+    args = [f"{relays.BUILD}/bin/mailrace-load", "source", "--to", f"127.0.0.1:{relay.port}", "--rate",
+            str(rate), "--poisson", "--seconds", str(RATE_SECONDS), "--sessions", str(RATE_SESSIONS),
+            "--length", "4096", "--from", FROM, "--rcpt", TO, "--json"]
     process = launch(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         out, error = process.communicate(timeout=PATIENCE_S)
@@ -61,7 +61,9 @@ def offer(relay, rate):
     except ValueError:
         raise Failed(f"the source: {error.strip()[-200:]}") from None
     if not result.get("accepted"):
-        raise Late("the generator itself was late") if "generator_late" in out else Failed("nothing was accepted")
+        if "generator_late" in out:
+            raise Late("the generator itself was late")
+        raise Failed("nothing was accepted")
     return result
 
 

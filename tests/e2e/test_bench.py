@@ -8,7 +8,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as xml
 
-from harness import BUILD, LOAD, PATIENCE_S, ROOT, Case, main
+from harness import BUILD, LOAD, MAILRACE, PATIENCE_S, ROOT, Case, main
 
 sys.path[:0] = [os.path.join(ROOT, "bench"), os.path.join(ROOT, "bench", "compare")]
 # pylint: disable=wrong-import-position
@@ -19,7 +19,12 @@ import report
 import scenario
 
 SVG = "{http://www.w3.org/2000/svg}"
-FIGURES = ("accepted", "relayed", "straight", "ratio", "p50", "p99", "dot_p50", "dot_p99", "cpu_us", "rss_mib")
+FIGURES = ("accepted", "relayed", "straight", "ratio", "p50", "p99", "dot_p50", "dot_p99", "cpu_us",
+           "rss_mib")
+
+
+def left_over(folder, prefix):
+    return [entry for entry in os.listdir(folder) if entry.startswith(prefix)]
 
 
 class Bench(Case):
@@ -47,7 +52,7 @@ class Bench(Case):
         header, row = out.splitlines()[:2]
         self.assertRegex(header, r"^scenario +straight/s +accepted/s +relayed/s +ratio ")
         self.assertRegex(row, r"^4 KiB, one session( +[\d.]+){10}$")
-        self.assertEqual([entry for entry in os.listdir(self.folder) if entry.startswith("mailrace-bench-")], [])
+        self.assertEqual(left_over(self.folder, "mailrace-bench-"), [])
 
     def test_scenario_that_is_compared(self):
         """What a scenario is measured against runs too, and a bar is judged either way."""
@@ -72,15 +77,16 @@ class Bench(Case):
             with self.subTest(name):
                 path = os.path.join(self.folder, f"{name}.conf")
                 measure.write(path, measure.configuration(one, self.folder, 2526))
-                done = subprocess.run([os.path.join(BUILD, "bin", "mailrace"), "check", "-c", path],
-                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+                done = subprocess.run([MAILRACE, "check", "-c", path], stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, text=True, check=False)
                 self.assertEqual(done.returncode, 0, done.stdout)
 
 
 class Scenarios(Case):
     def test_parse(self):
         found = scenario.parse("x", "# remark\ntitle = a = b\noctets = 7\nsource = --from 'a b'\n"
-                                    "relay = one;\n  two;\nrate_of = kept 0.7\nbar = relayed >= 0.95\n  p99 <= 3\n")
+                                    "relay = one;\n  two;\nrate_of = kept 0.7\n"
+                                    "bar = relayed >= 0.95\n  p99 <= 3\n")
         self.assertEqual((found.name, found.title, found.octets, found.relay), ("x", "a = b", 7, "one;\ntwo;"))
         self.assertEqual((found.source, found.rate_of), (["--from", "a b"], ("kept", 0.7)))
         self.assertEqual([(b.figure, b.met(0.95), b.met(3.5)) for b in found.bar],
@@ -132,7 +138,7 @@ class Micro(Case):
                     self.assertEqual(row["repetitions"], 5)
                     self.assertGreater(row["median"], 0)
                     self.assertTrue(row["min"] <= row["median"] <= row["max"], row)
-        self.assertEqual([entry for entry in os.listdir(self.folder) if entry.startswith("mailrace-micro")], [])
+        self.assertEqual(left_over(self.folder, "mailrace-micro-"), [])
 
     def test_choice(self):
         names = self.names()
@@ -159,8 +165,8 @@ def canned():
         return {"rounds": [{"relayed": rate, "accepted": rate + 1, "cpu_us": 50.0, "memory_mib": 9.0}
                            for rate in rates], "failed": []}
     kept = {"straight": rounds(10000, 8000), "haproxy": rounds(5000, 4000), "mailrace": rounds(7000, 6000),
-            "postfix": {"rounds": [{"relayed": 500, "accepted": 600, "cpu_us": 2000.0, "memory_mib": 99.0}, None],
-                        "failed": ["took too long"]}}
+            "postfix": {"rounds": [{"relayed": 500, "accepted": 600, "cpu_us": 2000.0, "memory_mib": 99.0},
+                                   None], "failed": ["took too long"]}}
     return {"machine": "2 CPUs", "titles": {"kept": "4 KiB, kept open"}, "skipped": {"exim": "not installed"},
             "relays": {name: {"version": f"{name} 1", "keeps": "x"} for name in kept},
             "scenarios": {"kept": kept}, "configurations": {"mailrace": {"mailrace.conf": "hostname"}},
@@ -205,7 +211,8 @@ class Compare(Case):
             for point in " ".join(line.get("points") for line in polylines).split():
                 x, y = (float(number) for number in point.split(","))
                 self.assertTrue(0 < x < width and 0 < y < height, point)
-        words = {element.text for element in xml.parse(os.path.join(self.folder, "sessions.svg")).iter(SVG + "text")}
+        root = xml.parse(os.path.join(self.folder, "sessions.svg"))
+        words = {element.text for element in root.iter(SVG + "text")}
         self.assertTrue({"a & b", "mailrace", "1", "200", "sessions (logarithmic)"} <= words, words)
 
     def test_axes(self):
@@ -229,13 +236,14 @@ class Compare(Case):
                    "100.00    0.000121          40        27         3 total\n")
         self.assertEqual(group.calls_in_summary(summary), {"fdatasync": 7, "recvfrom": 20})
         trace = ('12 fsync(7) = 0\n12 openat(3, "x", O_WRONLY|O_DSYNC) = 4\n13 openat(3, "y", O_RDONLY) = 5\n'
-                 "13 fdatasync(7 <unfinished ...>\n13 <... fdatasync resumed>) = 0\n14 sync_file_range(1) = 0\n")
+                 "13 fdatasync(7 <unfinished ...>\n13 <... fdatasync resumed>) = 0\n"
+                 "14 sync_file_range(1) = 0\n")
         self.assertEqual(group.syncs_in_trace(trace), (3, 1))
 
     def test_choice(self):
         """Without any relay to start: what is asked for is checked first."""
-        done = subprocess.run([os.path.join(ROOT, "bench", "compare", "run"), "sendmail"], stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run([os.path.join(ROOT, "bench", "compare", "run"), "sendmail"],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         self.assertEqual(done.returncode, 2)
         self.assertTrue(re.search("no such relay: sendmail", done.stdout), done.stdout)
 
