@@ -104,9 +104,11 @@ static const struct conf_option RUNTIME_OPTIONS[] = {
                 "delivery threads for smart hosts; 0: one for every four CPUs"),
     RESTART_ROW(conf, "mx_threads", CONF_UINT, mx_threads, 0, 256, "0",
                 "delivery threads for delivery by MX; 0: one for every four CPUs"),
-    RESTART_ROW(conf, "batch_scheduling", CONF_FLAG, batch_scheduling, 0, 0, "true",
-                "a thread that is woken waits for its turn instead of interrupting another "
-                "(SCHED_BATCH): more mail on busy CPUs, no difference on idle ones"),
+    RESTART_ROW(
+        conf, "batch_scheduling", CONF_FLAG, batch_scheduling, 0, 0, "true",
+        "a thread that is woken waits for its turn instead of interrupting another "
+        "(SCHED_BATCH): more mail where the relay fills the CPUs, no difference on idle ones; "
+        "false where other programs fill them"),
     {.key = "max_connection_rate_per_minute",
      .type = CONF_COUNT,
      .unlimited = true,
