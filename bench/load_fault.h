@@ -15,7 +15,7 @@
 
 #include "core/bytes.h"
 #include "core/err.h"
-#include "net/smtp_sink.h"
+#include "bench/sink/smtp_sink.h"
 
 struct load_faults;
 

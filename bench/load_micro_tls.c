@@ -9,7 +9,7 @@
 #include "core/loop.h"
 #include "core/mem.h"
 #include "net/conn.h"
-#include "net/smtp_sink.h"
+#include "bench/sink/smtp_sink.h"
 
 enum { RECORDS_WAITING_MAX = 256 * 1024, RECORD_BYTES = 16 * 1024, TURNS_MAX = 10000 };
 
@@ -162,7 +162,7 @@ static enum err measure(const struct micro_row *row, uint64_t ns, struct micro_f
     struct tls_bench b = {0};
     enum err e = loop_new(&b.loop, why);
     if (e == ERR_OK)
-        e = smtp_sink_self_signed("micro.test", &b.server, why);
+        e = tls_context_self_signed("micro.test", &b.server, why);
     if (e == ERR_OK)
         e = tls_context_client(&(struct tls_settings){.minimum = "1.2"}, &b.client, why);
     if (e == ERR_OK)

@@ -12,7 +12,7 @@
 #include "core/mem.h"
 #include "core/rand.h"
 #include "core/thread.h"
-#include "net/smtp_sink.h"
+#include "bench/sink/smtp_sink.h"
 
 #include "load_fault.h"
 #include "load_journal.h"
@@ -185,7 +185,7 @@ static enum err make_tls(const struct sink_args *args, struct tls_context **tls,
     const struct tls_settings settings = {.certificate = args->certificate, .key = args->key};
     if (args->certificate)
         return tls_context_server(&settings, tls, why);
-    return args->tls ? smtp_sink_self_signed("sink.example", tls, why) : ERR_OK;
+    return args->tls ? tls_context_self_signed("sink.example", tls, why) : ERR_OK;
 }
 
 /* An observer costs: none without a journal and faults. */

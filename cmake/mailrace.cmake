@@ -50,7 +50,7 @@ if(MAILRACE_FUZZ)
     target_compile_options(mailrace_options INTERFACE -fsanitize=fuzzer-no-link -Wno-gnu)
 endif()
 
-# An include root ROOT/FOLDER/ made of links to HEADERS.
+# An include root ROOT/FOLDER/ made of links to HEADERS: an include path is the file's path.
 function(mailrace_include_root root folder)
     file(REMOVE_RECURSE ${root})
     file(MAKE_DIRECTORY ${root}/${folder})
@@ -60,32 +60,48 @@ function(mailrace_include_root root folder)
     endforeach()
 endfunction()
 
-# mailrace_library(NAME DEPENDS folder... LIBRARIES target...)
-# All *.c of the current folder; all *.h are public but *_private.h, which only the folder sees.
+# mailrace_library(NAME DEPENDS library... LIBRARIES target...)
+# All *.c of the current folder but main.c; all *.h are public but *_private.h, which only the
+# folder sees.
 function(mailrace_library name)
     cmake_parse_arguments(ARG "" "" "DEPENDS;LIBRARIES" ${ARGN})
+    file(RELATIVE_PATH folder ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+    list(FILTER sources EXCLUDE REGEX "/main\\.c$")
     file(GLOB public CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.h)
     file(GLOB private CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_private.h)
     list(FILTER public EXCLUDE REGEX "_private\\.h$")
-    mailrace_include_root(${CMAKE_BINARY_DIR}/include/${name} ${name} ${public})
-    mailrace_include_root(${CMAKE_BINARY_DIR}/include/${name}-private ${name} ${private})
+    mailrace_include_root(${CMAKE_BINARY_DIR}/include/${name} ${folder} ${public})
+    mailrace_include_root(${CMAKE_BINARY_DIR}/include/${name}-private ${folder} ${private})
     add_library(${name} STATIC ${sources})
     target_include_directories(${name} PUBLIC ${CMAKE_BINARY_DIR}/include/${name}
                                        PRIVATE ${CMAKE_BINARY_DIR}/include/${name}-private)
     target_link_libraries(${name} PUBLIC mailrace_options ${ARG_DEPENDS} PRIVATE ${ARG_LIBRARIES})
 endfunction()
 
-# mailrace_unit_tests(FOLDER): tests/unit/FOLDER/test_<module>.c, each a program with that folder's
+# mailrace_unit_tests(FOLDER LIBRARY): tests/unit/FOLDER/test_<module>.c, each a program with that
 # library (and so its declared dependencies) and nothing else; they may see its private headers.
-function(mailrace_unit_tests folder)
-    file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/unit/${folder}/test_*.c)
+# The folder's other *.c are its rigs, linked into each of them.
+function(mailrace_unit_tests folder library)
+    set(here ${CMAKE_CURRENT_SOURCE_DIR}/unit/${folder})
+    file(GLOB tests CONFIGURE_DEPENDS ${here}/test_*.c)
+    file(GLOB rigs CONFIGURE_DEPENDS ${here}/*.c)
+    list(FILTER rigs EXCLUDE REGEX "/test_[^/]*\\.c$")
+    set(private ${CMAKE_BINARY_DIR}/include/${library}-private)
+    if(rigs)
+        add_library(unit_${library}_rigs STATIC ${rigs})
+        target_link_libraries(unit_${library}_rigs PUBLIC ${library} test_support)
+        target_include_directories(unit_${library}_rigs PUBLIC ${here} PRIVATE ${private})
+    endif()
     foreach(source ${tests})
         get_filename_component(module ${source} NAME_WE)
-        set(target unit_${folder}_${module})
+        set(target unit_${library}_${module})
         add_executable(${target} ${source})
-        target_link_libraries(${target} PRIVATE ${folder} test_support)
-        target_include_directories(${target} PRIVATE ${CMAKE_BINARY_DIR}/include/${folder}-private)
+        if(rigs)
+            target_link_libraries(${target} PRIVATE unit_${library}_rigs)
+        endif()
+        target_link_libraries(${target} PRIVATE ${library} test_support)
+        target_include_directories(${target} PRIVATE ${private})
         set_target_properties(${target} PROPERTIES
             RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/unit)
         add_test(NAME ${target} COMMAND ${target})

@@ -1,10 +1,11 @@
-/* config/conf_private.h - between the file and the settings: values as they were written, and the
- * option table that says where each goes. Only conf_read.c knows libconfig.
+/* config/conf_private.h - between the file and the settings: values as they were written, and
+ * who reads them by the option table (config/conf_option.h). Only conf_read.c knows libconfig.
  */
 #ifndef CONFIG_CONF_PRIVATE_H
 #define CONFIG_CONF_PRIVATE_H
 
 #include "config/conf.h"
+#include "config/conf_option.h"
 
 enum conf_value_type {
     CONF_VALUE_TEXT,
@@ -46,48 +47,6 @@ void conf_warn(struct conf_reading *r, const char *where, const char *key, const
 MUST_USE enum err conf_read_tree(struct conf_reading *r, const char *text, const char *file,
                                  struct conf_value *root);
 
-enum conf_option_type {
-    CONF_TEXT,
-    CONF_FLAG,
-    CONF_COUNT,    /* uint64_t */
-    CONF_UINT,     /* unsigned */
-    CONF_U32,      /* uint32_t */
-    CONF_PORT,     /* uint16_t */
-    CONF_SIZE,     /* uint64_t, octets */
-    CONF_DURATION, /* uint64_t, ms */
-    CONF_GROUP,    /* a section of its own */
-    CONF_CUSTOM,
-};
-
-enum conf_reload { CONF_LIVE, CONF_RESTART };
-
-struct conf_option;
-/* Puts VALUE into TARGET (the section's struct); reports what is wrong with it. */
-typedef void (*conf_custom)(struct conf_reading *r, const struct conf_option *option,
-                            const struct conf_value *value, const char *path, void *target);
-
-struct conf_section;
-struct conf_option {
-    const char *key;
-    enum conf_option_type type;
-    size_t offset;
-    uint64_t min, max;
-    bool unlimited; /* "unlimited" is allowed: UINT64_MAX */
-    enum conf_reload reload;
-    const char *standard; /* default, as one would write it; "" none */
-    const char *help;
-    conf_custom custom;
-    const struct conf_section *section; /* CONF_GROUP, and for the reference page of lists */
-};
-
-struct conf_section {
-    const char *name; /* "receive_connectors[]" */
-    const struct conf_option *options;
-    size_t count;
-};
-
-extern const struct conf_section CONF_ROOT;
-
 /* Every member of GROUP by its row; unknown keys are faults. PATH: "receive_connectors[1]". */
 void conf_apply(struct conf_reading *r, const struct conf_section *section,
                 const struct conf_value *group, const char *path, void *target);
@@ -128,11 +87,6 @@ const struct conf_usage *conf_usage_of(const struct conf_value *group);
 void conf_take_usage(struct conf_reading *r, const struct conf_option *option,
                      const struct conf_value *value, const char *path, void *target);
 
-/* A key that is known and cannot be honoured, but for its default: its help says why. A setting
- * that is silently without effect would be worse than a refusal. */
-void conf_refuse(struct conf_reading *r, const struct conf_option *option,
-                 const struct conf_value *value, const char *path, void *target);
-
 /* A connector's `permissions`, of either direction. */
 const struct rights_entry *conf_read_permissions(struct conf_reading *r,
                                                  const struct conf_value *value, const char *path,
@@ -154,8 +108,5 @@ void conf_take_domains(struct conf_reading *r, const struct conf_option *option,
 /* conf_rewrite.c */
 void conf_take_rewrites(struct conf_reading *r, const struct conf_option *option,
                         const struct conf_value *value, const char *path, void *target);
-extern const struct conf_section CONF_REWRITE;
-extern const struct conf_section CONF_RECEIVE, CONF_SEND, CONF_DOMAIN, CONF_PERMISSION,
-    CONF_SERVER_PERMISSION;
 
 #endif

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "config/exchange_import.h"
+#include "config/exchange/exchange_import.h"
 
 static void count_fault(void *owner, const struct conf_fault *fault)
 {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "core/thread.h"
-#include "net/smtp_sink.h"
+#include "bench/sink/smtp_sink.h"
 
 #include "unit.h"
 

@@ -87,10 +87,8 @@ static struct bed *golden_bed(void)
 {
     static const char *const folders[] = {"", "/segments", "/big"};
     char data[512], from[768], to[TEMP_DIR_SIZE * 2];
-    const char *slash = strrchr(__FILE__, '/');
     struct bed *b = bed_new();
-    snprintf(data, sizeof data, "%.*s/../../data/spool-v1", slash ? (int)(slash - __FILE__) : 1,
-             slash ? __FILE__ : ".");
+    snprintf(data, sizeof data, "%s/spool-v1", TEST_DATA);
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
         snprintf(from, sizeof from, "%s%s", data, folders[i]);
         snprintf(to, sizeof to, "%s%s", b->path, folders[i]);

@@ -1,0 +1,470 @@
+#include "mailrace/outbound.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "config/conf.h"
+#include "core/loop.h"
+#include "core/mem.h"
+#include "core/metrics.h"
+#include "net/courier.h"
+#include "net/smtp_data.h"
+#include "policy/header_firewall.h"
+
+#include "mailrace/message_notes.h"
+#include "mailrace/outbound_text.h"
+#include "mailrace/protocol_log.h"
+#include "mailrace/relay.h"
+
+/* A send connector as delivery sees it: points into the rules that it holds, for jobs outlive a
+ * reload. */
+struct outbound_route {
+    atomic_uint references;
+    bool smart_host;
+    const struct rewrite_set *rewrites; /* of those who are not ours; NULL: nothing to rewrite */
+    const char *key;                    /* of the jobs: what may not be in one has two */
+    unsigned stripped; /* header fields that the next hop does not get to see, by class */
+    struct relay_rules *rules;
+    struct courier_route route;
+    char text[]; /* key and domain */
+};
+
+_Static_assert(SCHED_NOTE_DOT_LINE == SMTP_DATA_DOT_LINE, "the queue's note is the session's");
+
+struct delivery { /* one thread */
+    struct outbound *outbound;
+    struct loop *loop;
+    struct courier *courier;
+    struct thread thread;
+    char name[16];
+};
+
+struct delivery_pool {
+    struct delivery *threads;
+    unsigned count;
+    unsigned next; /* scheduler's thread */
+};
+
+struct outbound {
+    struct relay *relay;
+    struct tls_context *tls;
+    struct delivery_pool smart_host, mx;
+};
+
+/* One job on its delivery thread; in the job's arena. */
+struct outbound_job {
+    struct courier_job courier;
+    struct delivery *delivery;
+    struct sched_job *job;
+    struct spool_message message;
+    struct mail_envelope envelope; /* only the job's recipients */
+    struct outbound_text text;     /* what is sent, when it is not all of the message */
+};
+
+/* --- Routes: asked by the scheduler, on its thread --- */
+
+/* Recipients in accepted domains and others may share a smart host, and its connections; but where
+ * addresses are rewritten they are not sent the same. */
+static struct outbound_route *route_new(const struct conf *conf, const struct send_connector *c,
+                                        struct bytes domain, const struct rewrite_set *rewrites)
+{
+    const char *name = c->dns_routing_enabled ? "" : c->name;
+    const char *kind = rewrites ? "external:" : "";
+    size_t key_size = sizeof "external:smarthost:" + strlen(name) + domain.len;
+    struct outbound_route *r = mem_zalloc(sizeof *r + key_size + domain.len + 1);
+    atomic_init(&r->references, 1);
+    r->smart_host = !c->dns_routing_enabled;
+    r->rewrites = rewrites;
+    r->key = r->text;
+    r->stripped = header_firewall_on_send(send_connector_rights(c));
+    struct courier_route *to = &r->route;
+    to->connector = c->name;
+    to->port = c->dns_routing_enabled ? conf->mx_port : c->port;
+    to->helo = c->fqdn;
+    to->force_helo = c->force_helo;
+    to->chunking = c->chunking_enabled;
+    to->source = c->source_ip_address;
+    to->messages_max = c->smtp_max_messages_per_connection;
+    to->connections_max = c->max_connections;
+    to->inactivity_timeout_ms = c->connection_inactivity_timeout_ms;
+    to->protocol_logged = c->protocol_logging_verbose;
+    if (c->ignore_starttls)
+        to->tls = SMTP_CLIENT_TLS_NEVER;
+    else
+        to->tls = c->require_tls ? SMTP_CLIENT_TLS_ENCRYPT : SMTP_CLIENT_TLS_MAY;
+    to->key = r->text + strlen(kind);
+    if (r->smart_host) {
+        to->smart_hosts = c->smart_hosts;
+        to->smart_host_count = c->smart_host_count;
+        snprintf(r->text, key_size, "%ssmarthost:%s", kind, name);
+        return r;
+    }
+    memcpy(r->text + key_size, domain.ptr, domain.len);
+    to->domain = r->text + key_size;
+    snprintf(r->text, key_size, "%smx:" BYTES_FMT, kind, BYTES_ARG(domain));
+    return r;
+}
+
+static void route_unref(struct outbound_route *r)
+{
+    if (atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) != 1)
+        return;
+    relay_rules_release(&r->rules);
+    mem_free(r);
+}
+
+static void share_connections(struct outbound *o, struct outbound_route *r)
+{
+    if (!r->smart_host)
+        return;
+    size_t threads = o->smart_host.count;
+    r->route.connections_max = (r->route.connections_max + threads - 1) / threads;
+}
+
+/* What is rewritten on the way to DOMAIN; empty: <postmaster>, who is ours. */
+static const struct rewrite_set *rewrites_to(const struct ruleset *rules, struct bytes domain)
+{
+    const struct rewrite_set *rewrites = ruleset_rewrites(rules);
+    bool ours = domain.len == 0 || (rewrites && domain_set_find(ruleset_domains(rules), domain));
+    return ours ? NULL : rewrites;
+}
+
+static bool on_route(void *owner, struct bytes domain, uint64_t octets, struct sched_route *route,
+                     struct mail_status *status)
+{
+    struct outbound *o = owner;
+    struct relay_rules *rules = relay_rules_hold(o->relay);
+    struct route found = ruleset_route(rules->rules, domain, octets);
+    if (!found.connector) {
+        *status = found.too_big
+                      ? MAIL_STATUS(552, 5, 3, 4, "Message size exceeds fixed maximum message size")
+                      : MAIL_STATUS(451, 4, 4, 0,
+                                    "A matching connector cannot be found to route the external "
+                                    "recipient");
+        relay_rules_release(&rules);
+        return false;
+    }
+    struct outbound_route *made =
+        route_new(rules->conf, found.connector, domain, rewrites_to(rules->rules, domain));
+    made->rules = rules;
+    share_connections(o, made);
+    route->key = made->key;
+    route->owner_route = made;
+    return true;
+}
+
+static void on_route_release(void *owner, struct sched_route *route)
+{
+    (void)owner;
+    if (route->owner_route)
+        route_unref(route->owner_route);
+    route->owner_route = NULL;
+}
+
+static unsigned hash_key(const char *key)
+{
+    unsigned h = 2166136261u;
+    for (; *key; key++)
+        h = (h ^ (unsigned char)*key) * 16777619u;
+    return h;
+}
+
+/* All jobs of a domain go to one thread, so that they share its connections; a smart host has
+ * connections on every thread of its pool. */
+static struct delivery *choose_delivery(struct outbound *o, const struct outbound_route *r)
+{
+    struct delivery_pool *pool = r->smart_host ? &o->smart_host : &o->mx;
+    unsigned i = r->smart_host ? pool->next++ : hash_key(r->route.key);
+    return &pool->threads[i % pool->count];
+}
+
+/* --- A job: from here on the delivery thread --- */
+
+static void finish(struct outbound_job *oj)
+{
+    struct outbound *o = oj->delivery->outbound;
+    spool_message_close(&oj->message);
+    sched_finished(o->relay->sched, oj->job);
+}
+
+static void on_delivered(struct courier_job *courier)
+{
+    struct outbound_job *oj = CONTAINER_OF(courier, struct outbound_job, courier);
+    struct sched_job *job = oj->job;
+    job->results = courier->results;
+    job->peer = courier->peer;
+    job->host_failed = courier->host_failed;
+    job->ambiguous = courier->ambiguous;
+    job->peer_has_dsn = courier->dsn_passed;
+    job->peer_has_dsn = courier->dsn_passed;
+    memcpy(job->host, courier->host, sizeof job->host);
+    finish(oj);
+}
+
+static bool read_text(struct smtp_client_message *m, uint64_t at, char *to, size_t len)
+{
+    struct courier_job *courier = CONTAINER_OF(m, struct courier_job, message);
+    struct outbound_job *oj = CONTAINER_OF(courier, struct outbound_job, courier);
+    return spool_read_text(&oj->message, at, to, len) == ERR_OK;
+}
+
+static bool read_filtered(struct smtp_client_message *m, uint64_t at, char *to, size_t len)
+{
+    struct courier_job *courier = CONTAINER_OF(m, struct courier_job, message);
+    struct outbound_job *oj = CONTAINER_OF(courier, struct outbound_job, courier);
+    return outbound_text_read(&oj->text, at, to, len) == ERR_OK;
+}
+
+/* The classes that this message may have to lose on this route. Its trace header is always there;
+ * the others only if inbound saw any. */
+static unsigned classes_to_strip(const struct outbound_job *oj)
+{
+    const struct outbound_route *route = oj->job->route.owner_route;
+    unsigned present = HEADER_CLASS_ROUTING;
+    if (oj->message.meta.notes & MESSAGE_NOTE_EXCHANGE_FIELDS)
+        present |= HEADER_CLASS_ORGANIZATION | HEADER_CLASS_FOREST;
+    return route->stripped & present;
+}
+
+/* The text of the message as the next hop may see it; ERR_OK: it can be sent. */
+static enum err prepare_text(struct outbound_job *oj)
+{
+    struct smtp_client_message *m = &oj->courier.message;
+    const struct outbound_route *route = oj->job->route.owner_route;
+    unsigned classes = classes_to_strip(oj);
+    m->octets = oj->message.meta.octets;
+    m->notes = oj->message.meta.notes;
+    m->read = read_text;
+    if (classes == 0 && !route->rewrites)
+        return ERR_OK;
+    enum err e =
+        outbound_text_make(&oj->text, &oj->message, classes, route->rewrites, &oj->job->arena);
+    m->octets = oj->text.octets;
+    m->read = read_filtered;
+    return e;
+}
+
+/* Nobody was asked: the same for all. */
+static void refuse_job(struct outbound_job *oj, enum err e)
+{
+    struct sched_job *job = oj->job;
+    job->results = ARENA_NEW_ARRAY(&job->arena, struct mail_status, job->rcpt_count);
+    for (size_t i = 0; i < job->rcpt_count; i++)
+        job->results[i] =
+            e == ERR_LIMIT
+                ? MAIL_STATUS(554, 5, 6, 0,
+                              "The message's header has too many fields to be left out")
+                : MAIL_STATUS(451, 4, 3, 0, "The message could not be read from the spool");
+    finish(oj);
+}
+
+static void select_rcpts(struct outbound_job *oj)
+{
+    const struct mail_envelope *all = &oj->message.envelope;
+    const struct sched_job *job = oj->job;
+    oj->envelope = *all;
+    if (job->rcpt_count == all->rcpt_count)
+        return;
+    struct mail_rcpt *rcpts = ARENA_NEW_ARRAY(&oj->job->arena, struct mail_rcpt, job->rcpt_count);
+    for (size_t i = 0; i < job->rcpt_count; i++)
+        rcpts[i] = all->rcpts[job->rcpts[i]];
+    oj->envelope.rcpts = rcpts;
+    oj->envelope.rcpt_count = job->rcpt_count;
+}
+
+static void rewrite_sender(struct outbound_job *oj, const struct rewrite_set *rewrites)
+{
+    struct rewrite_result new = rewrite_outbound(rewrites, oj->envelope.sender);
+    if (new.entry)
+        oj->envelope.sender = bytes_of(arena_printf(&oj->job->arena, BYTES_FMT "@" BYTES_FMT,
+                                                    BYTES_ARG(new.local), BYTES_ARG(new.domain)));
+}
+
+static bool rcpts_exist(const struct outbound_job *oj)
+{
+    for (size_t i = 0; i < oj->job->rcpt_count; i++)
+        if (oj->job->rcpts[i] >= oj->message.envelope.rcpt_count)
+            return false;
+    return true;
+}
+
+static void run_job(struct mailbox_item *item)
+{
+    struct sched_job *job = CONTAINER_OF(item, struct sched_job, item);
+    struct outbound_job *oj = ARENA_NEW(&job->arena, struct outbound_job);
+    const struct outbound_route *route = job->route.owner_route;
+    struct err_detail why;
+    oj->job = job;
+    oj->delivery = job->owner;
+    struct relay *relay = oj->delivery->outbound->relay;
+    if (spool_read_recent(relay->spool, &job->ref, &job->arena, &oj->message, &why) != ERR_OK) {
+        LOG(LOG_ERROR, "message_unreadable", LOG_U64("id", job->ref.id),
+            LOG_STR("reason", why.text));
+        job->unreadable = true;
+        sched_finished(relay->sched, job);
+        return;
+    }
+    if (!rcpts_exist(oj)) {
+        job->unreadable = true;
+        finish(oj);
+        return;
+    }
+    select_rcpts(oj);
+    if (route->rewrites)
+        rewrite_sender(oj, route->rewrites);
+    enum err e = prepare_text(oj);
+    if (e != ERR_OK) {
+        refuse_job(oj, e);
+        return;
+    }
+    oj->courier.message.envelope = &oj->envelope;
+    oj->courier.route = &route->route;
+    oj->courier.id = job->ref.id;
+    oj->courier.message_id = oj->message.meta.message_id;
+    oj->courier.arena = &job->arena;
+    oj->courier.on_done = on_delivered;
+    courier_deliver(oj->delivery->courier, &oj->courier);
+}
+
+static void on_deliver(void *owner, struct sched_job *job)
+{
+    struct outbound *o = owner;
+    struct delivery *d = choose_delivery(o, job->route.owner_route);
+    job->owner = d;
+    job->item.run = run_job;
+    mailbox_send(loop_mailbox(d->loop), &job->item);
+}
+
+const struct sched_ops OUTBOUND_SCHED_OPS = {
+    .route = on_route,
+    .route_release = on_route_release,
+    .deliver = on_deliver,
+};
+
+/* --- The protocol log --- */
+
+static void on_note(void *owner, const struct courier_note *note)
+{
+    const struct relay *relay = owner;
+    struct protocol_log_line line = {
+        .connector = bytes_of(note->connector),
+        .session_id = note->session_id,
+        .sequence = note->sequence,
+        .local = note->local,
+        .remote = note->remote,
+        .event = note->event,
+        .data = note->data,
+        .context = note->context,
+    };
+    protocol_log_write(relay->protocol_log, PROTOCOL_LOG_SEND, &line);
+}
+
+/* --- Threads --- */
+
+static void delivery_run(void *arg)
+{
+    struct delivery *d = arg;
+    loop_run(d->loop);
+    courier_free(&d->courier);
+    while (loop_turn(d->loop, 0))
+        continue;
+}
+
+static enum err pool_new(struct outbound *o, struct delivery_pool *pool, const char *name,
+                         unsigned count, const struct courier_settings *settings,
+                         struct err_detail *why)
+{
+    pool->threads = MEM_NEW_ARRAY(struct delivery, count);
+    pool->count = count;
+    for (unsigned i = 0; i < count; i++) {
+        struct delivery *d = &pool->threads[i];
+        d->outbound = o;
+        snprintf(d->name, sizeof d->name, "%s %u", name, i % 1000);
+        enum err e = loop_new(&d->loop, why);
+        if (e == ERR_OK)
+            e = courier_new(d->loop, settings, &d->courier, why);
+        if (e != ERR_OK)
+            return e;
+    }
+    return ERR_OK;
+}
+
+enum err outbound_new(struct relay *relay, const struct conf *conf, struct outbound **out,
+                      struct err_detail *why)
+{
+    struct outbound *o = MEM_NEW(struct outbound);
+    *out = o;
+    o->relay = relay;
+    enum err e = tls_context_client(&conf->tls, &o->tls, why);
+    if (e != ERR_OK)
+        return e;
+    struct courier_settings settings = {
+        .helo = conf->hostname,
+        .dns = &conf->dns,
+        .tls = o->tls,
+        .timeouts = SMTP_CLIENT_TIMEOUTS_DEFAULT,
+        .connect_timeout_ms = 30 * 1000,
+        .idle_timeout_ms = 5 * 1000,
+        .allow_special_targets = conf->allow_special_targets,
+        .on_note = relay->protocol_log ? on_note : NULL,
+        .owner = relay,
+    };
+    e = pool_new(o, &o->smart_host, "smarthost", conf->smart_host_threads, &settings, why);
+    if (e == ERR_OK)
+        e = pool_new(o, &o->mx, "mx", conf->mx_threads, &settings, why);
+    return e;
+}
+
+static enum err pool_start(struct delivery_pool *pool, struct err_detail *why)
+{
+    for (unsigned i = 0; i < pool->count; i++) {
+        struct delivery *d = &pool->threads[i];
+        enum err e = thread_start(&d->thread, d->name, delivery_run, d, why);
+        if (e != ERR_OK)
+            return e;
+    }
+    return ERR_OK;
+}
+
+enum err outbound_start(struct outbound *o, struct err_detail *why)
+{
+    enum err e = pool_start(&o->smart_host, why);
+    return e == ERR_OK ? pool_start(&o->mx, why) : e;
+}
+
+static void pool_stop(struct delivery_pool *pool)
+{
+    for (unsigned i = 0; i < pool->count; i++) {
+        if (pool->threads[i].thread.started)
+            loop_stop(pool->threads[i].loop);
+        thread_join(&pool->threads[i].thread);
+    }
+}
+
+void outbound_stop(struct outbound *o)
+{
+    pool_stop(&o->smart_host);
+    pool_stop(&o->mx);
+}
+
+static void pool_free(struct delivery_pool *pool)
+{
+    for (unsigned i = 0; i < pool->count; i++) {
+        courier_free(&pool->threads[i].courier);
+        loop_free(&pool->threads[i].loop);
+    }
+    mem_free(pool->threads);
+}
+
+void outbound_free(struct outbound **outbound)
+{
+    struct outbound *o = *outbound;
+    if (!o)
+        return;
+    pool_free(&o->smart_host);
+    pool_free(&o->mx);
+    tls_context_unref(&o->tls);
+    mem_free(o);
+    *outbound = NULL;
+}

@@ -1,0 +1,27 @@
+/* mailrace/outbound.h - the second half of a message's life: from the scheduler's word to the
+ * recipients' answers. Two pools of delivery threads, smart host and MX, so that a slow Internet
+ * never holds up the smart host.
+ */
+#ifndef MAILRACE_OUTBOUND_H
+#define MAILRACE_OUTBOUND_H
+
+#include <stdbool.h>
+
+#include "core/err.h"
+#include "queue/sched.h"
+
+struct conf;
+struct outbound;
+struct relay;
+
+/* The scheduler's questions are answered by these, with the outbound as owner. */
+extern const struct sched_ops OUTBOUND_SCHED_OPS;
+
+MUST_USE enum err outbound_new(struct relay *relay, const struct conf *conf, struct outbound **out,
+                               struct err_detail *why);
+MUST_USE enum err outbound_start(struct outbound *out, struct err_detail *why);
+/* Sessions QUIT; jobs still under way end with 4.3.2; threads end. */
+void outbound_stop(struct outbound *out);
+void outbound_free(struct outbound **out);
+
+#endif

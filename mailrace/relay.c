@@ -1,0 +1,500 @@
+#include "mailrace/relay.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/kill_point.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "core/mem.h"
+#include "net/listen.h"
+
+#include "mailrace/auth_pool.h"
+#include "mailrace/inbound.h"
+#include "mailrace/outbound.h"
+#include "mailrace/privdrop.h"
+#include "mailrace/protocol_log.h"
+#include "mailrace/worker.h"
+
+/* How many messages one connection holds in its pipeline: one on its way, one ahead. */
+#define RELAY_PIPELINE 2
+/* Sources with a session at one time, all connectors together: 4 MiB. */
+#define RELAY_SOURCES (256 * 1024)
+
+/* --- What is published --- */
+
+static void rules_unref(struct relay_rules *r)
+{
+    if (atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) != 1)
+        return;
+    ruleset_free(&r->rules);
+    tls_context_unref(&r->tls_server);
+    conf_free(&r->conf);
+    mem_free(r->counts);
+    mem_free(r);
+}
+
+static void rules_retired(void *object)
+{
+    rules_unref(object);
+}
+
+const struct relay_rules *relay_rules_get(const struct relay *relay)
+{
+    return snapshot_get(relay->published);
+}
+
+struct relay_rules *relay_rules_hold(struct relay *relay)
+{
+    snapshot_read_begin();
+    union {
+        const void *published;
+        struct relay_rules *held; /* only the count is ever written */
+    } rules = {.published = snapshot_get(relay->published)};
+    atomic_fetch_add_explicit(&rules.held->references, 1, memory_order_relaxed);
+    snapshot_read_end();
+    return rules.held;
+}
+
+void relay_rules_release(struct relay_rules **rules)
+{
+    if (*rules)
+        rules_unref(*rules);
+    *rules = NULL;
+}
+
+static struct relay_count *count_of(struct relay *relay, const char *name)
+{
+    for (struct relay_count *c = relay->counts; c; c = c->next)
+        if (strcmp(c->name, name) == 0)
+            return c;
+    size_t size = strlen(name) + 1;
+    struct relay_count *c = mem_zalloc(sizeof *c + size);
+    memcpy(c->name, name, size);
+    c->next = relay->counts;
+    relay->counts = c;
+    return c;
+}
+
+/* Takes CONF and RULES over, also when it fails. */
+static enum err rules_make(struct relay *relay, struct conf *conf, struct ruleset *rules,
+                           struct relay_rules **out, struct err_detail *why)
+{
+    struct relay_rules *r = MEM_NEW(struct relay_rules);
+    atomic_init(&r->references, 1);
+    r->generation = ++relay->generation;
+    r->conf = conf;
+    r->rules = rules;
+    if (conf->tls.certificate) {
+        enum err e = tls_context_server(&conf->tls, &r->tls_server, why);
+        if (e != ERR_OK) {
+            rules_unref(r);
+            return e;
+        }
+    }
+    const struct ruleset_settings *settings = ruleset_settings(rules);
+    r->counts = MEM_NEW_ARRAY(struct relay_count *, settings->receive_count);
+    for (size_t i = 0; i < settings->receive_count; i++)
+        r->counts[i] = count_of(relay, settings->receive[i].name);
+    *out = r;
+    return ERR_OK;
+}
+
+/* --- Listening --- */
+
+static bool bound(const struct endpoint *list, size_t count, const struct endpoint *at)
+{
+    for (size_t i = 0; i < count; i++)
+        if (endpoint_equal(&list[i], at))
+            return true;
+    return false;
+}
+
+/* One socket a worker. A port that the kernel picks is picked once, and kept in AT. */
+static enum err open_binding(struct relay *relay, struct endpoint *at, struct err_detail *why)
+{
+    for (unsigned i = 0; i < relay->worker_count; i++) {
+        int fd;
+        enum err e = listen_open(at, &fd, why);
+        if (e != ERR_OK) {
+            for (unsigned k = 0; k < i; k++)
+                worker_unlisten(relay->workers[k], at);
+            return e;
+        }
+        *at = listen_address(fd);
+        worker_listen(relay->workers[i], at, fd);
+    }
+    char text[ENDPOINT_TEXT_SIZE];
+    LOG(LOG_INFO, "listening", LOG_STR("at", endpoint_format(at, text)),
+        LOG_U64("workers", relay->worker_count));
+    return ERR_OK;
+}
+
+static void close_binding(struct relay *relay, const struct endpoint *at)
+{
+    for (unsigned i = 0; i < relay->worker_count; i++)
+        worker_unlisten(relay->workers[i], at);
+}
+
+/* Opens what is new; on failure none of it stays open. */
+static enum err open_new(struct relay *relay, struct endpoint *wanted, size_t count,
+                         struct err_detail *why)
+{
+    const struct endpoint *old = relay->bindings;
+    enum err e = ERR_OK;
+    size_t i = 0;
+    /* All are looked at before the first is opened: 0.0.0.0 and an address of its own may share a
+     * port among us. */
+    for (size_t k = 0; k < count && e == ERR_OK && !old; k++)
+        e = listen_check_free(&wanted[k], why);
+    for (; i < count && e == ERR_OK; i++)
+        if (!bound(old, relay->binding_count, &wanted[i]))
+            e = open_binding(relay, &wanted[i], why);
+    for (size_t k = 0; e != ERR_OK && k + 1 < i; k++)
+        if (!bound(old, relay->binding_count, &wanted[k]))
+            close_binding(relay, &wanted[k]);
+    return e;
+}
+
+static enum err open_bindings(struct relay *relay, const struct ruleset *rules,
+                              struct err_detail *why)
+{
+    size_t count = ruleset_bindings(rules, NULL, 0);
+    struct endpoint *wanted = MEM_NEW_ARRAY(struct endpoint, count);
+    ruleset_bindings(rules, wanted, count);
+    enum err e = open_new(relay, wanted, count, why);
+    if (e != ERR_OK) {
+        mem_free(wanted);
+        return e;
+    }
+    for (size_t i = 0; i < relay->binding_count; i++)
+        if (!bound(wanted, count, &relay->bindings[i]))
+            close_binding(relay, &relay->bindings[i]);
+    mem_free(relay->bindings);
+    relay->bindings = wanted;
+    relay->binding_count = count;
+    return ERR_OK;
+}
+
+/* --- Start --- */
+
+static void sched_run(void *arg)
+{
+    loop_gather(arg);
+    loop_run(arg);
+}
+
+static const char *postmaster(const struct conf *conf, const struct ruleset *rules,
+                              struct arena *arena)
+{
+    const struct accepted_domain *d = domain_set_default(ruleset_domains(rules));
+    return arena_printf(arena, "postmaster@%s", d ? d->name : conf->hostname);
+}
+
+static enum err start_delivery(struct relay *relay, const struct conf *conf,
+                               const struct ruleset *rules, struct err_detail *why)
+{
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct sched_settings settings = {
+        .retry = conf->retry,
+        .window_max = conf->max_per_domain_outbound_connections * RELAY_PIPELINE,
+        .jobs_max = 10000,
+        .hostname = conf->hostname,
+        .postmaster = postmaster(conf, rules, &arena),
+    };
+    enum err e = outbound_new(relay, conf, &relay->outbound, why);
+    if (e == ERR_OK)
+        e = loop_new(&relay->sched_loop, why);
+    if (e == ERR_OK) {
+        relay->sched = sched_new(relay->sched_loop, &settings, relay->spool, &OUTBOUND_SCHED_OPS,
+                                 relay->outbound);
+        requeue_start(&relay->requeue, relay->sched_loop, relay->sched, relay->spool);
+        e = spool_start(relay->spool, why);
+    }
+    if (e == ERR_OK)
+        e = outbound_start(relay->outbound, why);
+    if (e == ERR_OK)
+        e = thread_start(&relay->sched_thread, "scheduler", sched_run, relay->sched_loop, why);
+    arena_free(&arena);
+    return e;
+}
+
+static enum err make_workers(struct relay *relay, unsigned count, struct err_detail *why)
+{
+    relay->workers = MEM_NEW_ARRAY(struct worker *, count);
+    for (unsigned i = 0; i < count; i++) {
+        enum err e = worker_new(relay, i, &relay->workers[i], why);
+        if (e != ERR_OK)
+            return e;
+        relay->worker_count = i + 1;
+    }
+    return ERR_OK;
+}
+
+static enum err start_workers(struct relay *relay, struct err_detail *why)
+{
+    enum err started = auth_pool_new(0, &relay->auth_pool, why);
+    if (started == ERR_OK)
+        started = auth_pool_start(relay->auth_pool, why);
+    if (started != ERR_OK)
+        return started;
+    for (unsigned i = 0; i < relay->worker_count; i++) {
+        enum err e = worker_start(relay->workers[i], why);
+        if (e != ERR_OK)
+            return e;
+    }
+    return ERR_OK;
+}
+
+static enum err recover(struct relay *relay, const struct conf *conf, struct err_detail *why)
+{
+    uint64_t began_ms = clock_mono_ms();
+    struct spool_stats stats;
+    enum err e = spool_open(&conf->spool, io_system, &relay->spool, why);
+    if (e != ERR_OK)
+        return e;
+    spool_stats_read(relay->spool, &stats);
+    LOG(LOG_INFO, "recovered", LOG_STR("path", conf->spool.path),
+        LOG_U64("messages", stats.live_messages), LOG_U64("segments", stats.segments),
+        LOG_U64("set_aside", stats.quarantined), LOG_U64("ms", clock_mono_ms() - began_ms));
+    return ERR_OK;
+}
+
+static enum err open_protocol_log(struct relay *relay, const struct conf *conf,
+                                  struct err_detail *why)
+{
+    struct protocol_log_settings settings = {
+        .path = conf->protocol_path,
+        .user = conf->user,
+        .server = conf->hostname,
+        .limits = conf->protocol_limits,
+    };
+    return protocol_log_open(&settings, &relay->protocol_log, why);
+}
+
+/* For this thread and all that it starts. Where it is refused mail flows all the same. */
+static void schedule_in_batches(void)
+{
+    static const struct sched_param none = {0};
+    if (sched_setscheduler(0, SCHED_BATCH, &none) != 0)
+        LOG(LOG_WARNING, "batch_scheduling_refused", LOG_STR("error", strerrordesc_np(errno)));
+}
+
+/* Ports first, as long as we may; then nothing of root is left; then files and threads. */
+static enum err start(struct relay *relay, struct conf *conf, struct ruleset *rules,
+                      struct err_detail *why)
+{
+    struct relay_rules *published;
+    relay->published = snapshot_new(rules_retired);
+    enum err e = rules_make(relay, conf, rules, &published, why);
+    if (e != ERR_OK)
+        return e;
+    snapshot_publish(relay->published, published);
+    e = make_workers(relay, conf->workers, why);
+    if (e == ERR_OK)
+        e = open_bindings(relay, rules, why);
+    if (e == ERR_OK && conf->protocol_path)
+        e = open_protocol_log(relay, conf, why);
+    if (e == ERR_OK)
+        e = privdrop(conf->user, why);
+    if (e == ERR_OK)
+        e = recover(relay, conf, why);
+    if (e == ERR_OK && conf->batch_scheduling)
+        schedule_in_batches();
+    if (e == ERR_OK)
+        e = log_start(why);
+    if (e == ERR_OK && relay->protocol_log)
+        e = protocol_log_start(relay->protocol_log, why);
+    if (e == ERR_OK)
+        e = start_delivery(relay, conf, rules, why);
+    return e == ERR_OK ? start_workers(relay, why) : e;
+}
+
+enum err relay_start(struct conf *conf, struct ruleset *rules, struct relay **out,
+                     struct err_detail *why)
+{
+    struct relay *relay = MEM_NEW(struct relay);
+    relay->file = mem_strdup(conf->file);
+    log_configure(&conf->log);
+    inbound_init();
+    relay->sources = source_table_new(RELAY_SOURCES);
+    enum err e = start(relay, conf, rules, why);
+    if (e != ERR_OK) {
+        relay_stop(&relay, 0);
+        return e;
+    }
+    *out = relay;
+    return ERR_OK;
+}
+
+/* --- What the main thread asks of the scheduler --- */
+
+struct sched_errand {
+    struct mailbox_item item;
+    struct sched *sched;
+    void (*what)(struct sched *sched);
+};
+
+static void run_errand(struct mailbox_item *item)
+{
+    struct sched_errand *errand = CONTAINER_OF(item, struct sched_errand, item);
+    errand->what(errand->sched);
+    mem_free(errand);
+}
+
+static void ask_scheduler(struct relay *relay, void (*what)(struct sched *sched))
+{
+    struct sched_errand *errand = MEM_NEW(struct sched_errand);
+    errand->item.run = run_errand;
+    errand->sched = relay->sched;
+    errand->what = what;
+    mailbox_send(loop_mailbox(relay->sched_loop), &errand->item);
+}
+
+/* --- Reload --- */
+
+static void report_fault(void *owner, const struct conf_fault *fault)
+{
+    (void)owner;
+    LOG(fault->is_warning ? LOG_WARNING : LOG_ERROR,
+        fault->is_warning ? "config_warning" : "config_fault", LOG_STR("where", fault->where),
+        LOG_STR("key", fault->key), LOG_STR("text", fault->text));
+}
+
+static void warn_restart(bool changed, const char *key)
+{
+    if (changed)
+        LOG(LOG_WARNING, "reload_needs_restart", LOG_STR("key", key),
+            LOG_STR("effect", "the old value stays in force until the relay is restarted"));
+}
+
+static void warn_fixed_settings(const struct conf *old, const struct conf *new_conf)
+{
+    warn_restart(strcmp(old->spool.path, new_conf->spool.path) != 0, "spool.path");
+    warn_restart(old->workers != new_conf->workers, "runtime.workers");
+    warn_restart(old->smart_host_threads != new_conf->smart_host_threads,
+                 "runtime.smart_host_threads");
+    warn_restart(old->mx_threads != new_conf->mx_threads, "runtime.mx_threads");
+    warn_restart(strcmp(old->protocol_path ? old->protocol_path : "",
+                        new_conf->protocol_path ? new_conf->protocol_path : "") != 0,
+                 "log.protocol_path");
+    warn_restart(strcmp(old->hostname, new_conf->hostname) != 0, "hostname");
+}
+
+enum err relay_reload(struct relay *relay)
+{
+    struct conf *conf = NULL;
+    struct ruleset *rules = NULL;
+    struct relay_rules *published = NULL;
+    struct err_detail why = {""};
+    enum err e = conf_load(relay->file, report_fault, NULL, &conf, &rules);
+    if (e != ERR_OK) {
+        LOG(LOG_ERROR, "reload_refused", LOG_STR("file", relay->file),
+            LOG_STR("effect", "the configuration that was in force stays in force"));
+        return e;
+    }
+    e = rules_make(relay, conf, rules, &published, &why);
+    if (e == ERR_OK)
+        e = open_bindings(relay, rules, &why);
+    if (e != ERR_OK) {
+        relay_rules_release(&published);
+        LOG(LOG_ERROR, "reload_refused", LOG_STR("file", relay->file), LOG_STR("reason", why.text),
+            LOG_STR("effect", "the configuration that was in force stays in force"));
+        return e;
+    }
+    log_configure(&conf->log);
+    if (relay->protocol_log)
+        protocol_log_limit(relay->protocol_log, &conf->protocol_limits);
+    KILL_POINT("reload_bound");
+    struct relay_rules *old = relay_rules_hold(relay);
+    warn_fixed_settings(old->conf, conf);
+    relay_rules_release(&old);
+    snapshot_publish(relay->published, published);
+    KILL_POINT("reload_published");
+    ask_scheduler(relay, sched_retry_all); /* queued mail follows the new routes at once */
+    LOG(LOG_INFO, "reloaded", LOG_STR("file", relay->file));
+    return ERR_OK;
+}
+
+/* --- Stop --- */
+
+static bool wait_until(uint64_t deadline_ms, bool (*over)(struct relay *), struct relay *relay)
+{
+    while (!over(relay)) {
+        if (clock_mono_ms() >= deadline_ms)
+            return false;
+        usleep(5000);
+    }
+    return true;
+}
+
+static bool sessions_over(struct relay *relay)
+{
+    return atomic_load_explicit(&relay->sessions, memory_order_relaxed) == 0;
+}
+
+static bool jobs_over(struct relay *relay)
+{
+    struct sched_stats stats;
+    sched_stats_read(relay->sched, &stats);
+    return stats.jobs_under_way == 0;
+}
+
+static void drain(struct relay *relay, uint64_t timeout_ms)
+{
+    uint64_t deadline_ms = clock_mono_ms() + timeout_ms;
+    for (unsigned i = 0; i < relay->worker_count; i++)
+        worker_drain(relay->workers[i]);
+    bool in = wait_until(deadline_ms, sessions_over, relay);
+    ask_scheduler(relay, sched_drain);
+    bool out = wait_until(deadline_ms, jobs_over, relay);
+    LOG(LOG_INFO, "drained", LOG_STR("sessions", in ? "all closed" : "some cut"),
+        LOG_STR("deliveries", out ? "all finished" : "some broken off, they are tried again"));
+}
+
+void relay_stop(struct relay **relay_at, uint64_t timeout_ms)
+{
+    struct relay *relay = *relay_at;
+    if (!relay)
+        return;
+    if (relay->sched_thread.started && timeout_ms)
+        drain(relay, timeout_ms);
+    for (unsigned i = 0; i < relay->worker_count; i++)
+        worker_stop(relay->workers[i]);
+    if (relay->auth_pool)
+        auth_pool_stop(relay->auth_pool);
+    if (relay->outbound)
+        outbound_stop(relay->outbound);
+    if (relay->sched_thread.started)
+        loop_stop(relay->sched_loop);
+    thread_join(&relay->sched_thread);
+    requeue_stop(&relay->requeue);
+    if (relay->spool)
+        spool_stop(relay->spool);
+    /* Completions of the last group wait in the workers' mailboxes: run by loop_free(). */
+    for (unsigned i = 0; i < relay->worker_count; i++)
+        worker_free(&relay->workers[i]);
+    auth_pool_free(&relay->auth_pool);
+    sched_free(&relay->sched);
+    loop_free(&relay->sched_loop);
+    outbound_free(&relay->outbound);
+    spool_free(&relay->spool);
+    protocol_log_stop(&relay->protocol_log);
+    log_stop();
+    snapshot_barrier();
+    snapshot_free(&relay->published);
+    snapshot_barrier();
+    for (struct relay_count *c = relay->counts, *next; c; c = next) {
+        next = c->next;
+        mem_free(c);
+    }
+    source_table_free(&relay->sources);
+    mem_free(relay->workers);
+    mem_free(relay->bindings);
+    mem_free(relay->file);
+    mem_free(relay);
+    *relay_at = NULL;
+}
