@@ -52,6 +52,13 @@ enum mail_notify {
     MAIL_NOTIFY_DELAY = 8,
 };
 
+/* What a message asks for by a parameter of MAIL without a value, a bit each. The mask travels as
+ * it is from the session through the spool, where it fills one byte, to the next hop: a bit keeps
+ * its meaning for ever, and there are eight. */
+enum mail_option {
+    MAIL_OPTION_SMTPUTF8 = 1, /* RFC 6531 */
+};
+
 struct mail_rcpt {
     struct bytes address; /* local@domain, no brackets, no source route; "postmaster" alone too */
     struct bytes orcpt;   /* as on the wire, xtext kept: "rfc822;a+2Bb@c"; empty: not given */
@@ -65,7 +72,7 @@ struct mail_envelope {
     struct bytes auth;   /* AUTH= of MAIL, xtext kept; empty: not given (RFC 4954 5) */
     enum mail_body body;
     enum mail_ret ret;
-    bool smtputf8;          /* RFC 6531 */
+    unsigned options;       /* enum mail_option */
     uint64_t size_declared; /* SIZE= of MAIL, 0: not given (RFC 1870) */
     struct mail_rcpt *rcpts;
     size_t rcpt_count;

@@ -209,7 +209,7 @@ static bool write_trace(struct inbound *in)
         .tls = facts->tls,
         .esmtp = facts->esmtp,
         .authenticated = facts->user.len > 0,
-        .smtputf8 = facts->envelope->smtputf8,
+        .smtputf8 = facts->envelope->options & MAIL_OPTION_SMTPUTF8,
         .single_rcpt =
             facts->envelope->rcpt_count == 1 ? facts->envelope->rcpts[0].address : BYTES_EMPTY,
         .received_at_ms = m->meta.received_at_ms,

@@ -56,7 +56,7 @@ void smtp_client_write_mail(const struct smtp_client *c, const struct smtp_clien
     } else if (needs_8bit(m)) {
         put(&p, BYTES(" BODY=8BITMIME"));
     }
-    if (e->smtputf8) {
+    if (e->options & MAIL_OPTION_SMTPUTF8) {
         put(&p, BYTES(" SMTPUTF8"));
     }
     if (smtp_client_offered(c, SMTP_CLIENT_OFFER_DSN)) {
@@ -179,7 +179,7 @@ const struct mail_status *smtp_client_rcpt_unfit(const struct mail_envelope *env
         !xtext_safe(r->orar) || together > (size_t)2 * SMTP_CLIENT_ARGUMENT_MAX) {
         return &bad;
     }
-    return envelope->smtputf8 || is_ascii(r->address) ? NULL : &utf8;
+    return (envelope->options & MAIL_OPTION_SMTPUTF8) || is_ascii(r->address) ? NULL : &utf8;
 }
 
 /* Text without lines goes nowhere but by BDAT to a peer that offers both (RFC 3030 3); it is never
@@ -218,7 +218,8 @@ const struct mail_status *smtp_client_message_unfit(const struct smtp_client *c,
     if (!address_safe(e->sender) || !xtext_safe(e->envid)) {
         return &sender;
     }
-    if (e->smtputf8 ? !smtp_client_offered(c, SMTP_CLIENT_OFFER_SMTPUTF8) : !is_ascii(e->sender)) {
+    if (e->options & MAIL_OPTION_SMTPUTF8 ? !smtp_client_offered(c, SMTP_CLIENT_OFFER_SMTPUTF8)
+                                          : !is_ascii(e->sender)) {
         return &utf8;
     }
     const struct mail_status *binary = e->body == MAIL_BODY_BINARYMIME ? binary_unfit(c) : NULL;

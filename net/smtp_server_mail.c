@@ -69,7 +69,7 @@ static enum err take_auth(struct bytes value, struct target *to)
 
 static enum err take_smtputf8(struct bytes value, struct target *to)
 {
-    to->envelope->smtputf8 = true;
+    to->envelope->options |= MAIL_OPTION_SMTPUTF8;
     return value.len ? ERR_SYNTAX : ERR_OK;
 }
 
@@ -171,9 +171,9 @@ static bool body_offered(struct smtp_server *s, const struct mail_envelope *enve
 }
 
 /* RFC 6531 3.5: an address beyond ASCII only in a transaction that said SMTPUTF8. */
-static bool ascii_or_utf8(struct smtp_server *s, struct bytes address, bool smtputf8)
+static bool ascii_or_utf8(struct smtp_server *s, struct bytes address, unsigned options)
 {
-    for (size_t i = 0; i < address.len && !smtputf8; i++) {
+    for (size_t i = 0; i < address.len && !(options & MAIL_OPTION_SMTPUTF8); i++) {
         if ((unsigned char)address.ptr[i] >= 0x80) {
             smtp_server_error(s, &MAIL_STATUS(553, 5, 6, 7, "Address needs SMTPUTF8"));
             return false;
@@ -247,7 +247,7 @@ void smtp_server_verb_mail(struct smtp_server *s, struct bytes argument)
         return;
     }
     if (!params_valid(s, rest, &(struct target){.envelope = &envelope}) ||
-        !body_offered(s, &envelope) || !ascii_or_utf8(s, path.address, envelope.smtputf8))
+        !body_offered(s, &envelope) || !ascii_or_utf8(s, path.address, envelope.options))
         return;
     if (envelope.size_declared > s->settings.message_size_max) {
         smtp_server_refuse(s, &SMTP_SERVER_TOO_LARGE);
@@ -327,7 +327,7 @@ void smtp_server_verb_rcpt(struct smtp_server *s, struct bytes argument)
         return;
     }
     if (!params_valid(s, rest, &(struct target){.rcpt = &rcpt}) ||
-        !ascii_or_utf8(s, path.address, s->envelope.smtputf8))
+        !ascii_or_utf8(s, path.address, s->envelope.options))
         return;
     rcpt.address = path.address;
     ask_rcpt(s, &rcpt, path.domain);

@@ -181,5 +181,6 @@ void dsn_envelope(const struct dsn_facts *facts, struct arena *arena, struct mai
     rcpt->orcpt = BYTES_EMPTY;
     out->rcpt_count = 1;
     for (size_t i = 0; i < rcpt->address.len; i++)
-        out->smtputf8 |= (unsigned char)rcpt->address.ptr[i] >= 0x80;
+        if ((unsigned char)rcpt->address.ptr[i] >= 0x80)
+            out->options |= MAIL_OPTION_SMTPUTF8;
 }

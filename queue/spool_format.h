@@ -23,7 +23,8 @@
  * Segment header; the same 64 bytes stand at 0 and at 2048, so that one bad sector does not take
  * the segment with it. The rest of the 4096 is zero.
  *    0 u32 magic 0x4753524d "MRSG"
- *    4 u32 version: 1, or 2 where a recipient may have an orar
+ *    4 u32 version: 1; 2 where a recipient may have an orar; 3 where a message may have any
+ *          option, and a recipient an orar
  *    8 u64 generation: count << 12 | slot; the count is never used twice in a spool, and
  *          segments are filled in order of generation
  *   16 u64 size of the file in bytes
@@ -35,10 +36,10 @@
  * Offsets 0, 4 and 56 keep their meaning in every later version.
  *
  *   H1 magic is right and the hash fits.
- *   H2 version is 1 or 2. A higher version is refused, not repaired: the spool belongs to a newer
- *      program. A program that knows only 1 would take a recipient with an orar for damage, so
- *      that such a message goes into a segment of version 2, and once a log has one all that it
- *      fills later are. Until then all are of version 1.
+ *   H2 version is 1 to 3. A higher version is refused, not repaired: the spool belongs to a newer
+ *      program. A message goes into a segment of the lowest version whose programs do not take it
+ *      for damage, or of a higher one, and once a log has a segment of some version all that it
+ *      fills later are of that version at least. Until then all are of version 1.
  *   H3 generation is not 0 and its low 12 bits are the slot in the file's name.
  *   H4 size is within SPOOL_SEGMENT_MIN and _MAX and a multiple of 4096; the reserved words are 0.
  *   H5 The first copy that passes H1 to H4 counts. A new generation's header is synced before
@@ -84,11 +85,12 @@
  *   MESSAGE (1), BIG (2)
  *     i64 received at, ms since 1970      u64 session id     u64 octets of the text    u32 notes
  *     16 octets client address            u8 is_dsn (0, 1)   u8 body (0..2)   u8 ret (0..2)
- *     u8 smtputf8 (0, 1)                  u64 size declared
+ *     u8 options                          u64 size declared
  *     text(4096) sender, envid, auth, connector, message id
  *     u32 recipients, 1 to 262144; each: u8 notify (0..15), text(4096) address, text(4096) orcpt;
  *     or, version 2: u8 notify + 16, text(4096) address, text(4096) orcpt, text(4096) orar, which
  *     is not empty
+ *     Options: bit 0 is SMTPUTF8; the others, version 3, are stored and handed back as they came
  *     BIG only: u64 octets of the file, u64 hash of the file
  *     Octets equal the body's length, or the file's.
  *   OUTCOME (3)
@@ -159,9 +161,11 @@
 #include "core/mail.h"
 #include "queue/spool.h"
 
-#define SPOOL_VERSION         2 /* the highest that we know; what is written is the lowest that will do */
+#define SPOOL_VERSION         3 /* the highest that we know; what is written is the lowest that will do */
 #define SPOOL_VERSION_PLAIN   1
 #define SPOOL_VERSION_ORAR    2
+#define SPOOL_VERSION_OPTIONS 3
+#define SPOOL_OPTIONS_PLAIN   1    /* those that any version may have */
 #define SPOOL_HEADER_BYTES    4096 /* of a segment */
 #define SPOOL_HEADER_COPY_AT  2048
 #define SPOOL_RECORD_BYTES    64 /* of a record's header */

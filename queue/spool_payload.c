@@ -121,6 +121,8 @@ enum { NOTIFY_BITS = 15, RCPT_HAS_ORAR = 16 };
 
 uint32_t spool_head_version(const struct mail_envelope *envelope)
 {
+    if (envelope->options & ~(unsigned)SPOOL_OPTIONS_PLAIN)
+        return SPOOL_VERSION_OPTIONS;
     for (size_t i = 0; i < envelope->rcpt_count; i++)
         if (envelope->rcpts[i].orar.len > 0)
             return SPOOL_VERSION_ORAR;
@@ -132,6 +134,7 @@ size_t spool_head_encode(const struct spool_head *head, uint8_t *to)
     const struct mail_envelope *e = &head->envelope;
     const struct spool_meta *m = &head->meta;
     struct writer w = {.to = to};
+    ASSERT(e->options <= UINT8_MAX);
     if (e->rcpt_count == 0 || e->rcpt_count > SPOOL_RCPTS_MAX)
         return 0;
     write_u64(&w, (uint64_t)m->received_at_ms);
@@ -142,7 +145,7 @@ size_t spool_head_encode(const struct spool_head *head, uint8_t *to)
     write_u8(&w, m->is_dsn);
     write_u8(&w, (uint8_t)e->body);
     write_u8(&w, (uint8_t)e->ret);
-    write_u8(&w, e->smtputf8);
+    write_u8(&w, (uint8_t)e->options);
     write_u64(&w, e->size_declared);
     write_text(&w, e->sender);
     write_text(&w, e->envid);
@@ -206,7 +209,7 @@ bool spool_head_decode(const uint8_t *data, size_t len, bool big, struct arena *
     m->is_dsn = read_u8_max(&r, 1) != 0;
     e->body = (enum mail_body)read_u8_max(&r, MAIL_BODY_BINARYMIME);
     e->ret = (enum mail_ret)read_u8_max(&r, MAIL_RET_HDRS);
-    e->smtputf8 = read_u8_max(&r, 1) != 0;
+    e->options = read_u8_max(&r, UINT8_MAX);
     e->size_declared = read_u64(&r);
     e->sender = read_text(&r, SPOOL_TEXT_MAX);
     e->envid = read_text(&r, SPOOL_TEXT_MAX);

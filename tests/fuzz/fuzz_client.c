@@ -173,7 +173,7 @@ static void letter_make(struct letter *l, size_t number)
         .sender = number % 3 == 0 ? BYTES_EMPTY : BYTES("a@x"),
         .ret = MAIL_RET_HDRS,
         .envid = BYTES("Q+2B"),
-        .smtputf8 = number == 5,
+        .options = number == 5 ? MAIL_OPTION_SMTPUTF8 : 0,
         .body = number == 3 ? MAIL_BODY_BINARYMIME : MAIL_BODY_7BIT,
         .rcpts = l->rcpts,
         .rcpt_count = number == 4 ? 1 : RCPTS,

@@ -19,6 +19,7 @@
 #define BED_MESSAGES_MAX 8192
 
 struct bed_message { /* what became of message NUMBER */
+    unsigned options;
     bool answered, doubtful;
     enum err err;
     struct spool_ref ref;
@@ -32,6 +33,7 @@ struct bed {
     char path[TEMP_DIR_SIZE + 32];
     struct spool_settings settings;
     struct io *io;
+    unsigned options; /* of messages sent from now on */
     struct mailbox *home;
     struct mailbox *second; /* if there is one, the home of odd numbers */
     struct spool *spool;
@@ -144,10 +146,13 @@ static inline void bed_send(struct bed *b, unsigned number, size_t octets)
     if (bed_has_orar(number))
         rcpts[1].orar = BED_ORAR;
     snprintf(sender, sizeof sender, "%u@example.com", number);
-    struct mail_envelope envelope = {
-        .sender = bytes_of(sender), .rcpts = rcpts, .rcpt_count = 2, .ret = MAIL_RET_HDRS};
+    struct mail_envelope envelope = {.sender = bytes_of(sender),
+                                     .rcpts = rcpts,
+                                     .rcpt_count = 2,
+                                     .ret = MAIL_RET_HDRS,
+                                     .options = b->options};
     struct spool_meta meta = {.received_at_ms = 1000 + number, .connector = BYTES("in")};
-    b->messages[number] = (struct bed_message){0};
+    b->messages[number] = (struct bed_message){.options = b->options};
     struct spool_txn *txn = spool_begin(b->spool, b->second && number % 2 ? b->second : b->home);
     bed_append(txn, number, octets);
     spool_commit(txn, &envelope, &meta, bed_on_done, &b->messages[number]);
@@ -193,7 +198,8 @@ static inline void bed_on_recovered(void *owner, const struct spool_message *m,
     unsigned number = bed_number(m);
     b->found++;
     if (number == BED_MESSAGES_MAX || !bed_envelope_right(m, number) ||
-        !bed_text_right(m, number) || b->messages[number].found) {
+        m->envelope.options != b->messages[number].options || !bed_text_right(m, number) ||
+        b->messages[number].found) {
         b->damaged++;
         return;
     }

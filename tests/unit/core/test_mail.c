@@ -41,7 +41,7 @@ static void test_envelope_copy(void)
                                  .auth = BYTES("<>"),
                                  .body = MAIL_BODY_8BITMIME,
                                  .ret = MAIL_RET_HDRS,
-                                 .smtputf8 = true,
+                                 .options = MAIL_OPTION_SMTPUTF8 | 128,
                                  .size_declared = 1234,
                                  .rcpts = rcpts,
                                  .rcpt_count = 2};
@@ -58,7 +58,8 @@ static void test_envelope_copy(void)
     CHECK_BYTES(to.sender, BYTES("a@example.com"));
     CHECK_BYTES(to.envid, BYTES("QQ1"));
     CHECK_BYTES(to.auth, BYTES("<>"));
-    CHECK(to.body == MAIL_BODY_8BITMIME && to.ret == MAIL_RET_HDRS && to.smtputf8);
+    CHECK(to.body == MAIL_BODY_8BITMIME && to.ret == MAIL_RET_HDRS &&
+          to.options == (MAIL_OPTION_SMTPUTF8 | 128));
     CHECK_U64(to.size_declared, 1234);
     CHECK_U64(to.rcpt_count, 2);
     CHECK_BYTES(to.rcpts[0].address, BYTES("b@example.com"));

@@ -47,7 +47,8 @@ struct msg {
     enum mail_ret ret;
     const char *envid, *orcpt, *auth, *orar;
     uint8_t notify;
-    bool smtputf8, unreadable;
+    unsigned options;
+    bool unreadable;
 };
 
 struct row {
@@ -152,7 +153,7 @@ static inline void mail_make(struct mail *mail, const struct msg *from, int numb
         .auth = bytes_of(from->auth),
         .body = from->body,
         .ret = from->ret,
-        .smtputf8 = from->smtputf8,
+        .options = from->options,
         .rcpts = mail->rcpts,
     };
     struct bytes rest = bytes_of(from->rcpts);

@@ -253,7 +253,7 @@ static void long_command(struct rig *r)
     rig_say(r, "x\r\n.\r\n", "250 ");
     CHECK_U64(r->envelope.envid.len, 100);
     CHECK_U64(r->envelope.auth.len, 490);
-    CHECK(r->envelope.smtputf8 && r->envelope.ret == MAIL_RET_HDRS &&
+    CHECK(r->envelope.options == MAIL_OPTION_SMTPUTF8 && r->envelope.ret == MAIL_RET_HDRS &&
           r->envelope.body == MAIL_BODY_8BITMIME);
     CHECK_U64(r->envelope.rcpts[0].notify,
               MAIL_NOTIFY_SUCCESS | MAIL_NOTIFY_FAILURE | MAIL_NOTIFY_DELAY);

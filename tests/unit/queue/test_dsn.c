@@ -496,7 +496,7 @@ static void test_utf8(void)
     CHECK(has(text, "\r\nTo: undisclosed-recipients:;\r\n"));
     struct mail_envelope envelope;
     dsn_envelope(&f.facts, &f.arena, &envelope);
-    CHECK(envelope.smtputf8);
+    CHECK_U64(envelope.options, MAIL_OPTION_SMTPUTF8);
     teardown(&f);
 }
 
@@ -549,7 +549,7 @@ static void test_envelope(void)
     CHECK_U64(envelope.rcpts[0].orcpt.len, 0);
     CHECK_U64(envelope.ret, MAIL_RET_NONE);
     CHECK_U64(envelope.envid.len, 0);
-    CHECK(!envelope.smtputf8);
+    CHECK_U64(envelope.options, 0);
     teardown(&f);
 }
 

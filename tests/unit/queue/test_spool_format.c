@@ -83,7 +83,7 @@ static void test_header_rules(void)
     } rows[] = {
         {"as it is", 32, 42, ERR_OK},
         {"the first version", 4, 1 | 3ULL << 32, ERR_OK},
-        {"newer version", 4, 3 | 3ULL << 32, ERR_LIMIT},
+        {"newer version", 4, (SPOOL_VERSION + 1) | 3ULL << 32, ERR_LIMIT},
         {"version 0", 4, 0 | 3ULL << 32, ERR_CORRUPT},
         {"no generation", 8, 0, ERR_CORRUPT},
         {"size too small", 16, 4096, ERR_CORRUPT},
@@ -102,7 +102,7 @@ static void test_header_rules(void)
         spool_put_u64(block + 56, spool_hash(block, 56));
         CHECK_U64(spool_header_decode(block, 64, 3, &out, &version), rows[i].err);
         if (rows[i].err == ERR_LIMIT)
-            CHECK_U64(version, 3);
+            CHECK_U64(version, SPOOL_VERSION + 1);
     }
 }
 
@@ -188,7 +188,7 @@ static struct spool_head full_head(bool big)
                      .auth = BYTES("<>"),
                      .body = MAIL_BODY_BINARYMIME,
                      .ret = MAIL_RET_FULL,
-                     .smtputf8 = true,
+                     .options = MAIL_OPTION_SMTPUTF8,
                      .size_declared = UINT64_MAX,
                      .rcpts = two_rcpts,
                      .rcpt_count = 2},
@@ -213,7 +213,7 @@ static void check_head(const struct spool_head *a, const struct spool_head *b)
     CHECK_BYTES(a->envelope.auth, b->envelope.auth);
     CHECK_U64(a->envelope.body, b->envelope.body);
     CHECK_U64(a->envelope.ret, b->envelope.ret);
-    CHECK_U64(a->envelope.smtputf8, b->envelope.smtputf8);
+    CHECK_U64(a->envelope.options, b->envelope.options);
     CHECK_U64(a->envelope.size_declared, b->envelope.size_declared);
     if (CHECK(a->envelope.rcpt_count == b->envelope.rcpt_count))
         for (size_t i = 0; i < a->envelope.rcpt_count; i++) {
@@ -232,6 +232,73 @@ static void check_head(const struct spool_head *a, const struct spool_head *b)
     CHECK_U64(a->meta.is_dsn, b->meta.is_dsn);
     CHECK_U64(a->big_octets, b->big_octets);
     CHECK_U64(a->big_hash, b->big_hash);
+}
+
+/* To the byte what version 0.1.0 wrote, where nothing asks for a later version of the format. */
+static void test_message_head_as_ever(void)
+{
+    enum { OPTIONS_AT = 47 };
+    static const uint8_t as_ever[] = {
+        0xfb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x63, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+        0x00, 0x87, 0xd6, 0x12, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x80, 0x01, 0x02,
+        0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x10, 0x01,
+        0x02, 0x01, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0d, 0x00, 0x73, 0x40,
+        0x65, 0x78, 0x61, 0x6d, 0x70, 0x6c, 0x65, 0x2e, 0x63, 0x6f, 0x6d, 0x08, 0x00, 0x51, 0x51,
+        0x33, 0x31, 0x34, 0x31, 0x35, 0x39, 0x02, 0x00, 0x3c, 0x3e, 0x10, 0x00, 0x44, 0x65, 0x66,
+        0x61, 0x75, 0x6c, 0x74, 0x20, 0x46, 0x72, 0x6f, 0x6e, 0x74, 0x65, 0x6e, 0x64, 0x05, 0x00,
+        0x3c, 0x31, 0x40, 0x78, 0x3e, 0x02, 0x00, 0x00, 0x00, 0x0a, 0x0d, 0x00, 0x61, 0x40, 0x65,
+        0x78, 0x61, 0x6d, 0x70, 0x6c, 0x65, 0x2e, 0x6e, 0x65, 0x74, 0x0e, 0x00, 0x72, 0x66, 0x63,
+        0x38, 0x32, 0x32, 0x3b, 0x61, 0x2b, 0x32, 0x42, 0x62, 0x40, 0x63, 0x00, 0x06, 0x00, 0x00,
+        0xff, 0x0d, 0x0a, 0x40, 0x78, 0x00, 0x00};
+    for (unsigned options = 0; options <= MAIL_OPTION_SMTPUTF8; options++) {
+        struct spool_head head = full_head(false);
+        uint8_t data[sizeof as_ever], wanted[sizeof as_ever];
+        head.envelope.options = options;
+        memcpy(wanted, as_ever, sizeof wanted);
+        wanted[OPTIONS_AT] = (uint8_t)options;
+        if (!CHECK_U64(spool_head_encode(&head, NULL), sizeof data))
+            return;
+        spool_head_encode(&head, data);
+        CHECK(memcmp(data, wanted, sizeof data) == 0);
+        CHECK_U64(spool_head_version(&head.envelope), SPOOL_VERSION_PLAIN);
+    }
+}
+
+/* The spool knows no bit of them: each comes back, and what an older program would take for damage
+ * wants a segment that it refuses. */
+static void test_message_options(void)
+{
+    static const struct {
+        const char *name;
+        unsigned options;
+        bool orar;
+        uint32_t version;
+    } rows[] = {
+        {"none", 0, false, SPOOL_VERSION_PLAIN},
+        {"SMTPUTF8", MAIL_OPTION_SMTPUTF8, false, SPOOL_VERSION_PLAIN},
+        {"SMTPUTF8, orar", MAIL_OPTION_SMTPUTF8, true, SPOOL_VERSION_ORAR},
+        {"the next bit", 2, false, SPOOL_VERSION_OPTIONS},
+        {"the last bit", 128, false, SPOOL_VERSION_OPTIONS},
+        {"all, orar", 255, true, SPOOL_VERSION_OPTIONS},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct spool_head in = full_head(false), out;
+        struct arena arena;
+        uint8_t data[1024];
+        arena_init(&arena, 0);
+        unit_row(rows[i].name);
+        in.envelope.options = rows[i].options;
+        if (rows[i].orar)
+            in.envelope.rcpts = orar_rcpts;
+        CHECK_U64(spool_head_version(&in.envelope), rows[i].version);
+        size_t len = spool_head_encode(&in, NULL);
+        if (CHECK(len <= sizeof data)) {
+            spool_head_encode(&in, data);
+            CHECK(spool_head_decode(data, len, false, &arena, &out));
+            check_head(&out, &in);
+        }
+        arena_free(&arena);
+    }
 }
 
 static void test_message_head(void)
@@ -314,9 +381,11 @@ static void test_message_head_hostile(void)
         size_t at;
         uint8_t value;
     } rows[] = {
-        {"is_dsn", FLAGS_AT, 2},         {"body", FLAGS_AT + 1, 3},
-        {"ret", FLAGS_AT + 2, 3},        {"smtputf8", FLAGS_AT + 3, 255},
-        {"text length", SENDER_AT, 255}, {"text length high", SENDER_AT + 1, 255},
+        {"is_dsn", FLAGS_AT, 2},
+        {"body", FLAGS_AT + 1, 3},
+        {"ret", FLAGS_AT + 2, 3},
+        {"text length", SENDER_AT, 255},
+        {"text length high", SENDER_AT + 1, 255},
     };
     struct spool_head in = full_head(false), out;
     struct arena arena;
@@ -540,7 +609,9 @@ static void test_names(void)
 UNIT_MAIN("queue/spool_format", {"integers", test_integers},
           {"hash in pieces", test_hash_in_pieces}, {"header", test_header},
           {"header rules", test_header_rules}, {"record rules", test_record_rules},
-          {"message head", test_message_head}, {"message head limits", test_message_head_limits},
+          {"message head", test_message_head}, {"message head as ever", test_message_head_as_ever},
+          {"message options", test_message_options},
+          {"message head limits", test_message_head_limits},
           {"message head hostile", test_message_head_hostile}, {"outcome", test_outcome},
           {"done and checkpoint", test_done_and_checkpoint}, {"walk", test_walk},
           {"names", test_names})

@@ -88,6 +88,28 @@ static void test_one_group(void)
     bed_free(&b);
 }
 
+/* As for an orar: above it, and whatever needs less goes along. */
+static void test_options_go_above(void)
+{
+    struct bed *b = bed_sending(ORAR);
+    b->options = MAIL_OPTION_SMTPUTF8;
+    send_now(b, PLAIN);
+    CHECK_U64(b->messages[PLAIN].ref.segment, b->messages[ORAR].ref.segment);
+    CHECK_U64(version_under(b, ORAR), SPOOL_VERSION_ORAR);
+    b->options = MAIL_OPTION_SMTPUTF8 | 128;
+    send_now(b, PLAIN + 1);
+    CHECK(b->messages[PLAIN + 1].ref.segment > b->messages[ORAR].ref.segment);
+    CHECK_U64(version_under(b, PLAIN + 1), SPOOL_VERSION_OPTIONS);
+    b->options = 0;
+    send_now(b, ORAR + 7);
+    CHECK_U64(b->messages[ORAR + 7].ref.segment, b->messages[PLAIN + 1].ref.segment);
+    if (bed_restart(b)) {
+        CHECK_U64(b->damaged, 0);
+        CHECK_U64(b->found, 4);
+    }
+    bed_free(&b);
+}
+
 /* Messages may be carried to whatever is filled next, so that it must not be of less. */
 static void test_stays_after_restart(void)
 {
@@ -135,5 +157,6 @@ static void test_header_cannot_be_synced(void)
 
 UNIT_MAIN("queue/spool_version", {"orar goes elsewhere", test_orar_goes_elsewhere},
           {"empty segment is raised", test_empty_segment_is_raised}, {"one group", test_one_group},
+          {"options go above", test_options_go_above},
           {"stays after a restart", test_stays_after_restart},
           {"header cannot be synced", test_header_cannot_be_synced})
