@@ -34,21 +34,22 @@ static struct bytes copy_text(char **at, const char *text)
 static void fill_settings(const struct receive_connector *c, bool has_tls,
                           struct smtp_server_settings *s)
 {
+    struct receive_connector_offer clear = receive_connector_offer(c, has_tls, false);
+    struct receive_connector_offer secure = receive_connector_offer(c, has_tls, true);
     unsigned x = 0;
     x |= c->size_enabled ? SMTP_SERVER_SIZE : 0;
     x |= c->size_enabled && c->size_without_value ? SMTP_SERVER_SIZE_WITHOUT_VALUE : 0;
     x |= c->pipelining_enabled ? SMTP_SERVER_PIPELINING : 0;
     x |= c->delivery_status_notification_enabled ? SMTP_SERVER_DSN : 0;
     x |= c->enhanced_status_codes_enabled ? SMTP_SERVER_ENHANCEDSTATUSCODES : 0;
-    x |= has_tls && (c->auth_mechanism & RECEIVE_AUTH_TLS) ? SMTP_SERVER_STARTTLS : 0;
+    x |= clear.starttls ? SMTP_SERVER_STARTTLS : 0;
     x |= c->eight_bit_mime_enabled ? SMTP_SERVER_8BITMIME : 0;
     x |= c->chunking_enabled ? SMTP_SERVER_CHUNKING : 0;
     x |= c->chunking_enabled && c->binary_mime_enabled ? SMTP_SERVER_BINARYMIME : 0;
     x |= c->smtp_utf8_enabled ? SMTP_SERVER_SMTPUTF8 : 0;
     x |= c->long_addresses_enabled ? SMTP_SERVER_XLONGADDR : 0;
     x |= c->orar_enabled ? SMTP_SERVER_XORAR : 0;
-    if (c->auth_mechanism & RECEIVE_AUTH_BASIC)
-        x |= SMTP_SERVER_AUTH_LOGIN | SMTP_SERVER_AUTH_PLAIN;
+    x |= secure.auth ? SMTP_SERVER_AUTH_LOGIN | SMTP_SERVER_AUTH_PLAIN : 0;
     s->extensions = x;
     s->protocol_errors_max = c->max_protocol_errors;
     s->address_max =
@@ -57,7 +58,7 @@ static void fill_settings(const struct receive_connector *c, bool has_tls,
     s->connection_timeout_ms = c->connection_timeout_ms;
     s->min_data_rate_bytes_s = 500;
     s->logon_failures_max = c->max_logon_failures;
-    s->auth_require_tls = c->auth_mechanism & RECEIVE_AUTH_BASIC_REQUIRE_TLS;
+    s->auth_require_tls = secure.auth && !clear.auth;
     s->require_tls = c->require_tls;
     s->require_ehlo_domain = c->require_ehlo_domain;
     s->normalize_bare_linefeed = !c->bare_linefeed_rejection_enabled;

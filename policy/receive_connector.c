@@ -49,6 +49,16 @@ unsigned receive_connector_rejected_domains(const struct receive_connector *c)
     return domains;
 }
 
+struct receive_connector_offer receive_connector_offer(const struct receive_connector *c,
+                                                       bool certificate, bool under_tls)
+{
+    bool auth_needs_tls = c->require_tls || (c->auth_mechanism & RECEIVE_AUTH_BASIC_REQUIRE_TLS);
+    return (struct receive_connector_offer){
+        .starttls = certificate && (c->auth_mechanism & RECEIVE_AUTH_TLS) && !under_tls,
+        .auth = (c->auth_mechanism & RECEIVE_AUTH_BASIC) && (under_tls || !auth_needs_tls),
+    };
+}
+
 static const struct {
     const char *name;
     unsigned bit;

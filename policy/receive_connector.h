@@ -84,6 +84,13 @@ struct receive_connector {
 void receive_connector_defaults(struct receive_connector *c);
 /* Its reject_... switches: enum decide_domains. */
 unsigned receive_connector_rejected_domains(const struct receive_connector *c);
+/* What EHLO offers of TLS and of logging on, and so what the session takes: in clear, or UNDER_TLS.
+ * CERTIFICATE: there is one. */
+struct receive_connector_offer {
+    bool starttls, auth;
+};
+struct receive_connector_offer receive_connector_offer(const struct receive_connector *c,
+                                                       bool certificate, bool under_tls);
 /* "Tls", "BasicAuth", ... */
 MUST_USE enum err receive_connector_auth_parse(struct bytes text, unsigned *out);
 
