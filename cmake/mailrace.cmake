@@ -81,12 +81,13 @@ endfunction()
 
 # mailrace_unit_tests(FOLDER LIBRARY): tests/unit/FOLDER/test_<module>.c, each a program with that
 # library (and so its declared dependencies) and nothing else; they may see its private headers.
-# The folder's other *.c are its rigs, linked into each of them.
+# The folder's other *.c are its rigs, which each of them may use; but a fake_*.c takes the place of
+# functions of the product, and is given to its programs by mailrace_test_fake().
 function(mailrace_unit_tests folder library)
     set(here ${CMAKE_CURRENT_SOURCE_DIR}/unit/${folder})
     file(GLOB tests CONFIGURE_DEPENDS ${here}/test_*.c)
     file(GLOB rigs CONFIGURE_DEPENDS ${here}/*.c)
-    list(FILTER rigs EXCLUDE REGEX "/test_[^/]*\\.c$")
+    list(FILTER rigs EXCLUDE REGEX "/(test|fake)_[^/]*\\.c$")
     set(private ${CMAKE_BINARY_DIR}/include/${library}-private)
     if(rigs)
         add_library(unit_${library}_rigs STATIC ${rigs})
@@ -105,5 +106,13 @@ function(mailrace_unit_tests folder library)
         set_target_properties(${target} PROPERTIES
             RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/unit)
         add_test(NAME ${target} COMMAND ${target})
+    endforeach()
+endfunction()
+
+# mailrace_test_fake(FOLDER FAKE test...): unit/FOLDER/FAKE.c in the place of the product's functions.
+function(mailrace_test_fake folder fake)
+    string(REPLACE "/" "_" library ${folder})
+    foreach(test ${ARGN})
+        target_sources(unit_${library}_${test} PRIVATE unit/${folder}/${fake}.c)
     endforeach()
 endfunction()

@@ -2,6 +2,7 @@
  * cut at every 512 octets. Every message that is whole is found; what is not is set aside and
  * reported, and never taken for a message; the spool goes on working.
  */
+#include <fcntl.h>
 #include <dirent.h>
 #include <unistd.h>
 

@@ -5,6 +5,7 @@
  * Of a message that is answered "doubtful" nothing is known until the disk has taken the note that
  * it is void; the client was told neither yes nor no.
  */
+#include <stdlib.h>
 #include <errno.h>
 
 #include "campaign.h"

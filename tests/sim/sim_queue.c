@@ -6,10 +6,11 @@
  * unless a crash or a lost reply came between; every retry came when it was due, also after a
  * restart. Run it as: sim_queue [SEED]; the same seed runs the same weeks.
  */
+#include <inttypes.h>
 #include <time.h>
 
 #include "core/log.h"
-
+#include "core/mem.h"
 #include "queue_world.h"
 
 /* --- Mail comes in --- */

@@ -1,6 +1,8 @@
 /* Text by BDAT: the statements of RFC 3030 about a client, one row a dialogue. */
 #include "smtp_client_rig.h"
 
+#include <stdio.h>
+
 /* clang-format off */
 #define BDAT       .with = {.chunking = true}
 #define CHUNKS     "250-mx\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-BINARYMIME\r\n250 CHUNKING\r\n"
@@ -177,8 +179,8 @@ static void test_rows(void)
             char name[64];
             snprintf(name, sizeof name, "%s, row %zu", ROWS[i].id, found++);
             unit_row(name);
-            row_run(&ROWS[i], false);
-            row_run(&ROWS[i], true);
+            client_row_run(&ROWS[i], false);
+            client_row_run(&ROWS[i], true);
         }
     }
     CHECK(found > 0);

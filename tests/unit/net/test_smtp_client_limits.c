@@ -1,5 +1,7 @@
 /* Timeouts, windows, floods and what a session is known by. */
 #include "core/timer.h"
+
+#include <stdio.h>
 #include "smtp_client_rig.h"
 
 /* A session with one message list of ROW, in the state that INPUT leaves it in. */

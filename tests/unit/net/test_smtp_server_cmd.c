@@ -1,6 +1,8 @@
 /* Hostile, malformed and endless commands. */
 #include "smtp_server_rig.h"
 
+#include <stdio.h>
+
 /* ---- P: commands ------------------------------------------------------------------------ */
 
 /* P-01 */

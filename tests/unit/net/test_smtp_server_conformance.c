@@ -1,4 +1,5 @@
 /* The statements of RFC 5321 about a server. */
+#include <stdio.h>
 #include <ctype.h>
 
 #include "smtp_server_statements.h"
@@ -530,7 +531,7 @@ static const struct row rows[] = {
 
 static void run_row(void)
 {
-    row_run(rows, ARRAY_SIZE(rows));
+    statement_run(rows, ARRAY_SIZE(rows));
 }
 
 int main(void)

@@ -1,6 +1,8 @@
 /* Where a message ends: smuggling, BDAT, clients that do not wait. */
 #include "smtp_server_rig.h"
 
+#include <stdio.h>
+
 /* ---- S-01 to S-25: smuggling ------------------------------------------------------------ */
 
 #define SMUGGLED                                                                                   \

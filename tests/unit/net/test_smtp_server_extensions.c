@@ -361,7 +361,7 @@ static const struct row rows[] = {
 
 static void run_row(void)
 {
-    row_run(rows, ARRAY_SIZE(rows));
+    statement_run(rows, ARRAY_SIZE(rows));
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 /* The session on a real socket: batches, TLS, waiting for answers, time, and every way to end. */
 #include "net/smtp_service.h"
 
+#include <unistd.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>

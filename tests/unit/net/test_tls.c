@@ -1,6 +1,8 @@
 #include "net/tls.h"
 
+#include <openssl/err.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/loop.h"
 #include "net/conn.h"

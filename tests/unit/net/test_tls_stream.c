@@ -1,5 +1,7 @@
 #include "net/tls_stream.h"
 
+#include <sys/socket.h>
+#include <openssl/err.h>
 #include <pthread.h>
 #include <signal.h>
 

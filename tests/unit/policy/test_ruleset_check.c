@@ -1,5 +1,7 @@
 #include "policy/ruleset.h"
 
+#include <stdio.h>
+
 #include "rules_fixture.h"
 
 /* --- Single connectors: what is said, and whether it stops the start --- */

@@ -1,5 +1,6 @@
 #include "policy/ruleset.h"
 
+#include <stdio.h>
 #include <time.h>
 
 #include "core/rand.h"

@@ -1,5 +1,7 @@
 #include "sched_fixture.h"
 
+#include "core/thread.h"
+
 /* --- Straight through --- */
 
 static void test_straight(void)

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <errno.h>
 #include <unistd.h>
 

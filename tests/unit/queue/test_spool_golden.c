@@ -1,5 +1,7 @@
 /* A spool as version 1 wrote it, kept in tests/data: every later program reads it, to the last
  * octet. With MAKE_SPOOL=DIR in the environment it is written instead (tests/data/make-spool). */
+#include <stdlib.h>
+#include <fcntl.h>
 #include <dirent.h>
 #include <unistd.h>
 

@@ -1,6 +1,8 @@
 /* What an administrator pastes, command by command and value by value. */
 #include "config/exchange/exchange_import.h"
 
+#include <stdlib.h>
+
 #include "exchange_rows.h"
 
 static void test_usages(void)

@@ -3,6 +3,8 @@
  */
 #include "config/exchange/exchange_import.h"
 
+#include <stdlib.h>
+
 #include "exchange_rows.h"
 
 #define THREE                                                                                      \
