@@ -135,7 +135,7 @@ static bool on_route(void *owner, struct bytes domain, uint64_t octets, struct s
 {
     struct outbound *o = owner;
     struct relay_rules *rules = relay_rules_hold(o->relay);
-    struct route found = ruleset_route(rules->rules, domain, octets);
+    struct send_choice found = ruleset_route(rules->rules, domain, octets);
     if (!found.connector) {
         *status = found.too_big
                       ? MAIL_STATUS(552, 5, 3, 4, "Message size exceeds fixed maximum message size")

@@ -30,7 +30,7 @@ struct explanation {
     struct explain_verdict mail, rcpt, from;
     bool route_asked;
     struct bytes route_domain;
-    struct route route;
+    struct send_choice route;
     char sender_completed[EXPLAIN_ADDRESS_MAX], rcpt_completed[EXPLAIN_ADDRESS_MAX];
     char rcpt_text[EXPLAIN_ADDRESS_MAX];  /* the rewritten one, as it is decided about */
     const char *notes[EXPLAIN_NOTES_MAX]; /* what else stands in the way */

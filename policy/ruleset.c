@@ -329,13 +329,13 @@ const struct ruleset_settings *ruleset_settings(const struct ruleset *rules)
     return &rules->settings;
 }
 
-struct route ruleset_route(const struct ruleset *rules, struct bytes domain, uint64_t octets)
+struct send_choice ruleset_route(const struct ruleset *rules, struct bytes domain, uint64_t octets)
 {
     const struct accepted_domain *standard = domain_set_default(rules->domains);
     if (domain.len == 0 && standard)
         domain = bytes_of(standard->name);
-    return route_find(rules->settings.send, rules->settings.send_count, rules->domains, domain,
-                      octets);
+    return send_connector_find(rules->settings.send, rules->settings.send_count, rules->domains,
+                               domain, octets);
 }
 
 size_t ruleset_bindings(const struct ruleset *rules, struct endpoint *out, size_t max)

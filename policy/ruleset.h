@@ -14,7 +14,7 @@
 #include "policy/domain_set.h"
 #include "policy/receive_connector.h"
 #include "policy/rewrite.h"
-#include "policy/route.h"
+#include "policy/send_connector.h"
 
 struct ruleset_settings {
     const char *hostname;
@@ -87,7 +87,7 @@ const struct domain_set *ruleset_domains(const struct ruleset *rules);
 const struct rewrite_set *ruleset_rewrites(const struct ruleset *rules); /* NULL: no entries */
 const struct ruleset_settings *ruleset_settings(const struct ruleset *rules);
 /* DOMAIN empty (<postmaster>): that of the default accepted domain. */
-struct route ruleset_route(const struct ruleset *rules, struct bytes domain, uint64_t octets);
+struct send_choice ruleset_route(const struct ruleset *rules, struct bytes domain, uint64_t octets);
 /* Every binding of enabled connectors, each once. Returns how many; OUT may be NULL. */
 size_t ruleset_bindings(const struct ruleset *rules, struct endpoint *out, size_t max);
 

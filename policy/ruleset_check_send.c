@@ -150,7 +150,7 @@ static void check_domain_route(struct ruleset_check *check, const struct accepte
     memcpy(name, parts[0].ptr, parts[0].len);
     memcpy(name + parts[0].len, parts[1].ptr, parts[1].len);
     struct bytes asked = {name, parts[0].len + parts[1].len};
-    if (!route_find(s->send, s->send_count, domains, asked, 0).connector)
+    if (!send_connector_find(s->send, s->send_count, domains, asked, 0).connector)
         ruleset_warn(check, d->origin,
                      "accepted domain \"%s\": %s without a send connector that matches: its mail "
                      "will wait as unreachable",

@@ -132,7 +132,7 @@ static struct sched_message *make_message(struct submission *s)
     m->octets = s->octets;
     m->rcpt_count = s->rcpt_count;
     m->flags = s->flags;
-    m->leg.attempts = s->attempts;
+    m->group.attempts = s->attempts;
     if (!s->rcpts) {
         m->domain = sched_domain_get(s->sched, bytes_make(s->domain, s->domain_len));
         return m;
@@ -143,7 +143,7 @@ static struct sched_message *make_message(struct submission *s)
         struct sched_rcpt *rcpt = &m->wide->rcpts[i];
         rcpt->domain = sched_domain_get(s->sched, s->rcpts[i].domain);
         rcpt->state = s->rcpts[i].state;
-        rcpt->leg = rcpt->state == SPOOL_RCPT_PENDING ? &m->leg : NULL;
+        rcpt->group = rcpt->state == SPOOL_RCPT_PENDING ? &m->group : NULL;
         if (s->rcpts[i].status.code != 0)
             sched_rcpt_note(rcpt, &s->rcpts[i].status);
     }
@@ -158,11 +158,11 @@ static void schedule(struct sched_message *m, const struct submission *s)
     if (!sched_message_waits(m))
         sched_message_record(m, NULL, 0);
     else if (s->tried && s->host_failed)
-        sched_leg_route(&m->leg, &restore);
+        sched_group_route(&m->group, &restore);
     else if (s->tried && delay_ms > 0)
-        sched_leg_defer(&m->leg, delay_ms);
+        sched_group_defer(&m->group, delay_ms);
     else
-        sched_leg_route(&m->leg, NULL);
+        sched_group_route(&m->group, NULL);
 }
 
 static void on_submitted(struct mailbox_item *item)
@@ -219,8 +219,8 @@ static void work_remove(struct sched_work *work)
     sched_count(&sched->counters.jobs_under_way, -1);
     work->dest->jobs--;
     work->job.message->busy--;
-    work->leg->place = SCHED_NOWHERE;
-    work->leg->dest = NULL;
+    work->group->place = SCHED_NOWHERE;
+    work->group->dest = NULL;
 }
 
 static void work_recycle(struct sched_work *work)
@@ -281,7 +281,7 @@ static void finish(struct sched_work *work)
     else
         dest->probe_due = dest->waiting; /* nothing was learnt: the probe is still to be made */
     if (!finish_quickly(work, &attempt))
-        sched_leg_settle(work->leg, &attempt);
+        sched_group_settle(work->group, &attempt);
 }
 
 static void on_finished(struct mailbox_item *item)
@@ -290,7 +290,7 @@ static void on_finished(struct mailbox_item *item)
     struct sched_message *m = work->job.message;
     work_remove(work);
     if (m->flags & SCHED_DEAD) {
-        sched_leg_drop(work->leg);
+        sched_group_drop(work->group);
         sched_message_release(m);
     } else if (work->job.unreadable) {
         work->dest->probe_due = work->dest->waiting;
@@ -321,25 +321,25 @@ size_t sched_jobs_under_way(const struct sched *sched)
     return (size_t)atomic_load_explicit(&sched->counters.jobs_under_way, memory_order_relaxed);
 }
 
-static void hold(struct sched_legs *all, struct sched_leg *leg)
+static void hold(struct sched_groups *all, struct sched_group *group)
 {
-    sched_leg_take(leg);
-    leg->place = SCHED_HELD;
-    sched_legs_add(all, leg);
+    sched_group_take(group);
+    group->place = SCHED_HELD;
+    sched_groups_add(all, group);
 }
 
-static struct sched_leg *let_go(struct sched_legs *all)
+static struct sched_group *let_go(struct sched_groups *all)
 {
-    struct sched_leg *leg = all->head;
-    sched_legs_remove(all, leg);
-    leg->place = SCHED_NOWHERE;
-    return leg;
+    struct sched_group *group = all->head;
+    sched_groups_remove(all, group);
+    group->place = SCHED_NOWHERE;
+    return group;
 }
 
 /* All that waits anywhere, out of its place, in one list. */
-static struct sched_legs take_all(struct sched *sched)
+static struct sched_groups take_all(struct sched *sched)
 {
-    struct sched_legs all = {0};
+    struct sched_groups all = {0};
     while (sched->deferred.head)
         hold(&all, sched->deferred.head);
     for (size_t i = 0; i <= sched->dests.mask; i++) {
@@ -359,9 +359,9 @@ static struct sched_legs take_all(struct sched *sched)
 void sched_retry_all(struct sched *sched)
 {
     sched->generation++;
-    struct sched_legs all = take_all(sched);
+    struct sched_groups all = take_all(sched);
     while (all.head)
-        sched_leg_route(let_go(&all), NULL);
+        sched_group_route(let_go(&all), NULL);
 }
 
 void sched_stats_read(const struct sched *sched, struct sched_stats *out)
@@ -386,7 +386,7 @@ static void pools_free(struct sched *sched)
 {
     while (sched->messages_pool) {
         struct sched_message *m = sched->messages_pool;
-        sched->messages_pool = (struct sched_message *)m->leg.next;
+        sched->messages_pool = (struct sched_message *)m->group.next;
         mem_free(m);
     }
     while (sched->works_pool) {
@@ -409,15 +409,15 @@ void sched_free(struct sched **sched)
     while (s->works) {
         struct sched_work *work = s->works;
         work_remove(work);
-        sched_leg_drop(work->leg);
+        sched_group_drop(work->group);
         sched_message_release(work->job.message);
         work_recycle(work);
     }
-    struct sched_legs all = take_all(s);
+    struct sched_groups all = take_all(s);
     while (all.head) {
-        struct sched_leg *leg = let_go(&all);
-        struct sched_message *m = sched_leg_message(leg);
-        sched_leg_drop(leg);
+        struct sched_group *group = let_go(&all);
+        struct sched_message *m = sched_group_message(group);
+        sched_group_drop(group);
         sched_message_release(m);
     }
     sched_reports_free(s);

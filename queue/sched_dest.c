@@ -5,21 +5,21 @@
 
 #define REPLY_KEPT 400
 
-void sched_legs_add(struct sched_legs *legs, struct sched_leg *leg)
+void sched_groups_add(struct sched_groups *groups, struct sched_group *group)
 {
-    leg->next = NULL;
-    leg->prev = legs->tail;
-    *(legs->tail ? &legs->tail->next : &legs->head) = leg;
-    legs->tail = leg;
-    legs->count++;
+    group->next = NULL;
+    group->prev = groups->tail;
+    *(groups->tail ? &groups->tail->next : &groups->head) = group;
+    groups->tail = group;
+    groups->count++;
 }
 
-void sched_legs_remove(struct sched_legs *legs, struct sched_leg *leg)
+void sched_groups_remove(struct sched_groups *groups, struct sched_group *group)
 {
-    *(leg->prev ? &leg->prev->next : &legs->head) = leg->next;
-    *(leg->next ? &leg->next->prev : &legs->tail) = leg->prev;
-    leg->next = leg->prev = NULL;
-    legs->count--;
+    *(group->prev ? &group->prev->next : &groups->head) = group->next;
+    *(group->next ? &group->next->prev : &groups->tail) = group->prev;
+    group->next = group->prev = NULL;
+    groups->count--;
 }
 
 /* --- The ring of destinations that may start a job: each has its turn --- */
@@ -109,18 +109,18 @@ void sched_dest_put(struct sched_dest *dest)
     mem_free(dest);
 }
 
-void sched_dest_queue(struct sched_dest *dest, struct sched_leg *leg)
+void sched_dest_queue(struct sched_dest *dest, struct sched_group *group)
 {
-    ASSERT(leg->place == SCHED_NOWHERE);
+    ASSERT(group->place == SCHED_NOWHERE);
     bool starts_at_once = !dest->queue.head && !dest->waiting;
-    leg->place = SCHED_READY;
-    leg->dest = dest;
+    group->place = SCHED_READY;
+    group->dest = dest;
     dest->refs++;
-    sched_legs_add(&dest->queue, leg);
+    sched_groups_add(&dest->queue, group);
     /* The mail that goes straight through needs no timer. Only the first in a queue can be
      * without one, which shut_window() puts right. */
     if (!starts_at_once)
-        sched_leg_watch(leg);
+        sched_group_watch(group);
     sched_dest_update(dest);
 }
 
@@ -135,7 +135,7 @@ static void shut_window(struct sched_dest *dest, uint64_t delay_ms)
     dest->next_attempt_at_ms = clock_wall_ms() + (int64_t)delay_ms;
     timer_set(loop_timers(dest->sched->loop), &dest->timer, clock_mono_ms() + delay_ms);
     if (dest->queue.head && !timer_armed(&dest->queue.head->timer))
-        sched_leg_watch(dest->queue.head);
+        sched_group_watch(dest->queue.head);
     sched_dest_update(dest);
 }
 
@@ -219,29 +219,29 @@ static struct sched_work *work_new(struct sched *sched)
 static void start_one(struct sched_dest *dest)
 {
     struct sched *sched = dest->sched;
-    struct sched_leg *leg = dest->queue.head;
-    struct sched_way *way = sched_leg_way(leg, dest);
+    struct sched_group *group = dest->queue.head;
+    struct sched_way *way = sched_group_way(group, dest);
     if (!way)
         return;
-    struct sched_message *m = sched_leg_message(leg);
+    struct sched_message *m = sched_group_message(group);
     dest->refs++; /* the job's */
-    sched_leg_take(leg);
-    leg->place = SCHED_JOB;
-    leg->dest = dest;
+    sched_group_take(group);
+    group->place = SCHED_JOB;
+    group->dest = dest;
     m->busy++;
     dest->jobs++;
     dest->probe_due = false;
     sched_count(&sched->counters.jobs_under_way, 1);
 
     struct sched_work *work = work_new(sched);
-    work->leg = leg;
+    work->group = group;
     work->dest = dest;
     work->way = way;
     work->epoch = dest->epoch;
     work->job.ref = m->ref;
     work->job.route = way->route;
     work->job.message = m;
-    work->job.rcpts = sched_leg_rcpts(leg, &work->job.arena, &work->job.rcpt_count);
+    work->job.rcpts = sched_group_rcpts(group, &work->job.arena, &work->job.rcpt_count);
     sched->ops.deliver(sched->owner, &work->job);
 }
 

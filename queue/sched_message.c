@@ -13,14 +13,14 @@ struct sched_message *sched_message_new(struct sched *sched)
 {
     struct sched_message *m = sched->messages_pool;
     if (m) {
-        sched->messages_pool = (struct sched_message *)m->leg.next;
+        sched->messages_pool = (struct sched_message *)m->group.next;
         sched->messages_pooled--;
         memset(m, 0, sizeof *m);
     } else {
         m = MEM_NEW(struct sched_message);
     }
     m->sched = sched;
-    m->leg.timer.on_due = sched_leg_due;
+    m->group.timer.on_due = sched_group_due;
     sched_count(&sched->counters.messages, 1);
     return m;
 }
@@ -52,7 +52,7 @@ static void message_free(struct sched_message *m)
         mem_free(m);
         return;
     }
-    m->leg.next = (struct sched_leg *)sched->messages_pool;
+    m->group.next = (struct sched_group *)sched->messages_pool;
     sched->messages_pool = m;
     sched->messages_pooled++;
 }
@@ -60,7 +60,7 @@ static void message_free(struct sched_message *m)
 void sched_message_release(struct sched_message *m)
 {
     bool wide = m->flags & SCHED_WIDE;
-    if (m->leg.place == SCHED_NOWHERE && m->busy == 0 && !(wide && m->wide->extras))
+    if (m->group.place == SCHED_NOWHERE && m->busy == 0 && !(wide && m->wide->extras))
         message_free(m);
 }
 
@@ -71,7 +71,7 @@ void sched_message_widen(struct sched_message *m)
     struct sched_wide *wide = sched_wide_new(m->rcpt_count);
     for (uint32_t i = 0; i < m->rcpt_count; i++) {
         wide->rcpts[i].domain = m->domain;
-        wide->rcpts[i].leg = &m->leg;
+        wide->rcpts[i].group = &m->group;
         if (i > 0)
             m->domain->refs++;
     }
@@ -99,42 +99,42 @@ bool sched_message_waits(const struct sched_message *m)
     return false;
 }
 
-/* --- Legs --- */
+/* --- Groups --- */
 
-struct sched_leg *sched_leg_new(struct sched_message *m)
+struct sched_group *sched_group_new(struct sched_message *m)
 {
     ASSERT(m->flags & SCHED_WIDE);
     struct sched_extra *extra = MEM_NEW(struct sched_extra);
     extra->message = m;
-    extra->leg.extra = true;
-    extra->leg.timer.on_due = sched_leg_due;
+    extra->group.extra = true;
+    extra->group.timer.on_due = sched_group_due;
     extra->next = m->wide->extras;
     m->wide->extras = extra;
-    return &extra->leg;
+    return &extra->group;
 }
 
-void sched_leg_take(struct sched_leg *leg)
+void sched_group_take(struct sched_group *group)
 {
-    struct sched_dest *dest = leg->dest;
-    timer_cancel(&leg->timer);
-    if (leg->place == SCHED_DEFERRED)
-        sched_legs_remove(&sched_leg_message(leg)->sched->deferred, leg);
-    if (leg->place == SCHED_READY) {
-        sched_legs_remove(&dest->queue, leg);
+    struct sched_dest *dest = group->dest;
+    timer_cancel(&group->timer);
+    if (group->place == SCHED_DEFERRED)
+        sched_groups_remove(&sched_group_message(group)->sched->deferred, group);
+    if (group->place == SCHED_READY) {
+        sched_groups_remove(&dest->queue, group);
         sched_dest_update(dest);
         sched_dest_put(dest);
     }
-    leg->place = SCHED_NOWHERE;
-    leg->dest = NULL;
+    group->place = SCHED_NOWHERE;
+    group->dest = NULL;
 }
 
-void sched_leg_drop(struct sched_leg *leg)
+void sched_group_drop(struct sched_group *group)
 {
-    ASSERT(leg->place != SCHED_JOB);
-    sched_leg_take(leg);
-    if (!leg->extra)
+    ASSERT(group->place != SCHED_JOB);
+    sched_group_take(group);
+    if (!group->extra)
         return;
-    struct sched_extra *extra = CONTAINER_OF(leg, struct sched_extra, leg);
+    struct sched_extra *extra = CONTAINER_OF(group, struct sched_extra, group);
     struct sched_extra **link = &extra->message->wide->extras;
     while (*link != extra)
         link = &(*link)->next;
@@ -142,26 +142,26 @@ void sched_leg_drop(struct sched_leg *leg)
     mem_free(extra);
 }
 
-void sched_leg_defer(struct sched_leg *leg, uint64_t delay_ms)
+void sched_group_defer(struct sched_group *group, uint64_t delay_ms)
 {
-    struct sched *sched = sched_leg_message(leg)->sched;
-    ASSERT(leg->place == SCHED_NOWHERE);
-    leg->place = SCHED_DEFERRED;
-    sched_legs_add(&sched->deferred, leg);
-    timer_set(loop_timers(sched->loop), &leg->timer, clock_mono_ms() + delay_ms);
+    struct sched *sched = sched_group_message(group)->sched;
+    ASSERT(group->place == SCHED_NOWHERE);
+    group->place = SCHED_DEFERRED;
+    sched_groups_add(&sched->deferred, group);
+    timer_set(loop_timers(sched->loop), &group->timer, clock_mono_ms() + delay_ms);
 }
 
-const uint32_t *sched_leg_rcpts(struct sched_leg *leg, struct arena *arena, size_t *count)
+const uint32_t *sched_group_rcpts(struct sched_group *group, struct arena *arena, size_t *count)
 {
     static const uint32_t first = 0;
-    struct sched_message *m = sched_leg_message(leg);
+    struct sched_message *m = sched_group_message(group);
     *count = 1;
     if (!(m->flags & SCHED_WIDE) && m->rcpt_count == 1)
         return &first;
     uint32_t *rcpts = ARENA_NEW_ARRAY(arena, uint32_t, m->rcpt_count);
     *count = 0;
     for (uint32_t i = 0; i < m->rcpt_count; i++)
-        if (!(m->flags & SCHED_WIDE) || m->wide->rcpts[i].leg == leg)
+        if (!(m->flags & SCHED_WIDE) || m->wide->rcpts[i].group == group)
             rcpts[(*count)++] = i;
     return rcpts;
 }
@@ -180,78 +180,78 @@ static int64_t word_due_at(const struct sched_message *m)
     return __builtin_add_overflow(m->received_at_ms, after, &at) ? INT64_MAX : at;
 }
 
-static void look_after(struct sched_leg *leg, uint64_t delay_ms)
+static void look_after(struct sched_group *group, uint64_t delay_ms)
 {
-    timer_set(loop_timers(sched_leg_message(leg)->sched->loop), &leg->timer,
+    timer_set(loop_timers(sched_group_message(group)->sched->loop), &group->timer,
               clock_mono_ms() + delay_ms);
 }
 
-void sched_leg_watch(struct sched_leg *leg)
+void sched_group_watch(struct sched_group *group)
 {
     int64_t wait;
-    if (__builtin_sub_overflow(word_due_at(sched_leg_message(leg)), clock_wall_ms(), &wait) ||
+    if (__builtin_sub_overflow(word_due_at(sched_group_message(group)), clock_wall_ms(), &wait) ||
         wait < LOOK_AGAIN_MS)
         wait = LOOK_AGAIN_MS;
-    look_after(leg, (uint64_t)wait);
+    look_after(group, (uint64_t)wait);
 }
 
 /* A failed probe is an attempt for all who wait, but only one made after a message's time counts
  * for it: a clock that jumped ahead expires nothing that was not tried again. */
-static void leg_has_waited(struct sched_leg *leg)
+static void group_has_waited(struct sched_group *group)
 {
-    struct sched_message *m = sched_leg_message(leg);
-    struct sched_dest *dest = leg->dest;
+    struct sched_message *m = sched_group_message(group);
+    struct sched_dest *dest = group->dest;
     int64_t due_at = word_due_at(m);
     if (!dest->waiting || dest->failed_at_ms < due_at || clock_wall_ms() < due_at) {
-        sched_leg_watch(leg);
+        sched_group_watch(group);
         return;
     }
     struct arena arena;
     arena_init(&arena, 0);
     struct sched_attempt attempt = {
         .host = "", .dest = dest, .host_failed = true, .only_waited = true};
-    attempt.rcpts = sched_leg_rcpts(leg, &arena, &attempt.count);
+    attempt.rcpts = sched_group_rcpts(group, &arena, &attempt.count);
     struct mail_status *results = ARENA_NEW_ARRAY(&arena, struct mail_status, attempt.count);
     for (size_t i = 0; i < attempt.count; i++)
         results[i] = mail_status_copy(&arena, &dest->last);
     attempt.results = results;
-    dest->refs++; /* this leg may be the last that holds it */
-    sched_leg_settle(leg, &attempt);
+    dest->refs++; /* this group may be the last that holds it */
+    sched_group_settle(group, &attempt);
     sched_dest_put(dest);
     arena_free(&arena);
 }
 
-void sched_leg_due(struct timer *timer)
+void sched_group_due(struct timer *timer)
 {
-    struct sched_leg *leg = CONTAINER_OF(timer, struct sched_leg, timer);
-    if (leg->place == SCHED_READY) {
-        leg_has_waited(leg);
+    struct sched_group *group = CONTAINER_OF(timer, struct sched_group, timer);
+    if (group->place == SCHED_READY) {
+        group_has_waited(group);
         return;
     }
-    sched_leg_take(leg);
-    sched_leg_route(leg, NULL);
+    sched_group_take(group);
+    sched_group_route(group, NULL);
 }
 
 /* --- What the spool is told --- */
 
-static int64_t leg_next_at(const struct sched_leg *leg)
+static int64_t group_next_at(const struct sched_group *group)
 {
     int64_t now = clock_wall_ms();
-    if (leg->place == SCHED_READY)
-        return leg->dest->waiting ? leg->dest->next_attempt_at_ms : now;
+    if (group->place == SCHED_READY)
+        return group->dest->waiting ? group->dest->next_attempt_at_ms : now;
     uint64_t mono = clock_mono_ms();
-    if (leg->place == SCHED_DEFERRED && leg->timer.due_ms > mono)
-        return now + (int64_t)(leg->timer.due_ms - mono);
+    if (group->place == SCHED_DEFERRED && group->timer.due_ms > mono)
+        return now + (int64_t)(group->timer.due_ms - mono);
     return now;
 }
 
-static void add_leg(struct spool_outcome *outcome, const struct sched_leg *leg)
+static void add_group(struct spool_outcome *outcome, const struct sched_group *group)
 {
-    if (leg->place == SCHED_NOWHERE)
+    if (group->place == SCHED_NOWHERE)
         return;
-    int64_t next = leg_next_at(leg);
-    if (leg->attempts > outcome->attempts)
-        outcome->attempts = leg->attempts;
+    int64_t next = group_next_at(group);
+    if (group->attempts > outcome->attempts)
+        outcome->attempts = group->attempts;
     if (outcome->next_attempt_at_ms == 0 || next < outcome->next_attempt_at_ms)
         outcome->next_attempt_at_ms = next;
 }
@@ -280,11 +280,11 @@ static void write_outcome(struct sched_message *m, const struct spool_rcpt_outco
     struct arena arena;
     arena_init(&arena, 0);
     struct spool_outcome outcome = {.delay_notified = m->flags & SCHED_DELAY_TOLD};
-    add_leg(&outcome, &m->leg);
+    add_group(&outcome, &m->group);
     if (m->flags & SCHED_WIDE) {
         rcpts = wide_outcomes(m, &arena, &count);
         for (const struct sched_extra *e = m->wide->extras; e; e = e->next)
-            add_leg(&outcome, &e->leg);
+            add_group(&outcome, &e->group);
     }
     outcome.rcpts = rcpts;
     outcome.rcpt_count = count;
@@ -310,14 +310,14 @@ void sched_message_quarantine(struct sched_message *m, const char *why)
     LOG(LOG_ERROR, "message_quarantined", LOG_U64("id", m->ref.id), LOG_STR("why", why));
     spool_message_quarantine(m->sched->spool, &m->ref, why);
     m->flags |= SCHED_DEAD;
-    if (m->leg.place != SCHED_JOB)
-        sched_leg_drop(&m->leg);
+    if (m->group.place != SCHED_JOB)
+        sched_group_drop(&m->group);
     struct sched_extra *next = (m->flags & SCHED_WIDE) ? m->wide->extras : NULL;
     while (next) {
         struct sched_extra *extra = next;
         next = extra->next;
-        if (extra->leg.place != SCHED_JOB)
-            sched_leg_drop(&extra->leg);
+        if (extra->group.place != SCHED_JOB)
+            sched_group_drop(&extra->group);
     }
     sched_message_release(m);
 }

@@ -4,8 +4,8 @@
  * message: what the spool holds, until its last recipient is settled. Almost all have recipients
  *     in one domain only and are "narrow": no memory beside struct sched_message. A message whose
  *     recipients part ways gets a struct sched_wide.
- * leg: what of a message goes one way together: waiting in a destination's queue, or for its own
- *     time, or under way in one job. The first leg is in the message.
+ * group: what of a message goes one way together: waiting in a destination's queue, or for its own
+ *     time, or under way in one job. The first group is in the message.
  * dest: a destination, with its queue, its window and its bad days.
  * domain: a recipient domain, its name held once, with the route it had last.
  */
@@ -45,8 +45,8 @@ enum sched_place {
     SCHED_HELD, /* in a list of the caller's */
 };
 
-struct sched_leg {
-    struct sched_leg *next, *prev; /* in the destination's queue, or among the deferred */
+struct sched_group {
+    struct sched_group *next, *prev; /* in the destination's queue, or among the deferred */
     struct timer timer;      /* deferred: its time; ready: when to look whether it waits too long */
     struct sched_dest *dest; /* ready and in a job */
     uint32_t attempts;
@@ -54,8 +54,8 @@ struct sched_leg {
     bool extra;    /* in a struct sched_extra, not in the message */
 };
 
-struct sched_legs {
-    struct sched_leg *head, *tail;
+struct sched_groups {
+    struct sched_group *head, *tail;
     size_t count;
 };
 
@@ -70,7 +70,7 @@ enum sched_flag {
 };
 
 struct sched_message {
-    struct sched_leg leg;
+    struct sched_group group;
     struct sched *sched;
     struct spool_ref ref;
     int64_t received_at_ms;
@@ -86,14 +86,14 @@ struct sched_message {
 _Static_assert(sizeof(struct sched_message) <= 128, "a queued message costs RAM");
 
 struct sched_extra {
-    struct sched_leg leg;
+    struct sched_group group;
     struct sched_message *message;
     struct sched_extra *next;
 };
 
 struct sched_rcpt {
     struct sched_domain *domain;
-    struct sched_leg *leg;     /* NULL: settled */
+    struct sched_group *group; /* NULL: settled */
     struct mail_status status; /* text is our own copy; code 0: untouched */
     uint8_t state;             /* enum spool_rcpt_state */
     bool unreported;           /* settled, but the report is not durable yet */
@@ -126,11 +126,11 @@ struct sched_dest {
     struct sched_node node;
     struct sched_dest *ring_next, *ring_prev; /* those that may start a job; NULL: not in it */
     struct sched *sched;
-    struct sched_legs queue;
+    struct sched_groups queue;
     struct timer timer;
-    struct sched_leg *gather; /* only while one message is parted into legs */
+    struct sched_group *gather; /* only while one message is parted into groups */
     size_t jobs;
-    uint32_t refs; /* queued legs, jobs, domains */
+    uint32_t refs; /* queued groups, jobs, domains */
     uint32_t failures;
     uint32_t epoch; /* of the window: failures of an earlier one count once only */
     bool waiting;   /* it could not be reached: nothing starts but a probe when it is due */
@@ -143,7 +143,7 @@ struct sched_dest {
 struct sched_work { /* a job and what is ours of it */
     struct sched_job job;
     struct sched *sched;
-    struct sched_leg *leg;
+    struct sched_group *group;
     struct sched_dest *dest;
     struct sched_way *way;
     struct sched_work *next, *prev; /* under way; next also in the pool */
@@ -166,7 +166,7 @@ struct sched {
     size_t idle_count;
     struct timer idle_timer;
     struct sched_dest ring; /* only its links */
-    struct sched_legs deferred;
+    struct sched_groups deferred;
     struct sched_work *works, *works_pool;
     struct sched_message *messages_pool;
     size_t messages_pooled;
@@ -177,11 +177,11 @@ struct sched {
     struct sched_counters counters;
 };
 
-static inline struct sched_message *sched_leg_message(struct sched_leg *leg)
+static inline struct sched_message *sched_group_message(struct sched_group *group)
 {
-    if (leg->extra)
-        return CONTAINER_OF(leg, struct sched_extra, leg)->message;
-    return CONTAINER_OF(leg, struct sched_message, leg);
+    if (group->extra)
+        return CONTAINER_OF(group, struct sched_extra, group)->message;
+    return CONTAINER_OF(group, struct sched_message, group);
 }
 
 static inline void sched_count(_Atomic uint64_t *counter, int64_t n)
@@ -203,13 +203,13 @@ void sched_domains_free(struct sched *sched);
 
 /* --- sched_dest.c --- */
 
-void sched_legs_add(struct sched_legs *legs, struct sched_leg *leg);
-void sched_legs_remove(struct sched_legs *legs, struct sched_leg *leg);
+void sched_groups_add(struct sched_groups *groups, struct sched_group *group);
+void sched_groups_remove(struct sched_groups *groups, struct sched_group *group);
 /* A reference. */
 struct sched_dest *sched_dest_get(struct sched *sched, const char *key);
 void sched_dest_put(struct sched_dest *dest);
-/* LEG, which is nowhere, to the end of the queue. */
-void sched_dest_queue(struct sched_dest *dest, struct sched_leg *leg);
+/* GROUP, which is nowhere, to the end of the queue. */
+void sched_dest_queue(struct sched_dest *dest, struct sched_group *group);
 /* Learns from a job of EPOCH. */
 void sched_dest_failed(struct sched_dest *dest, uint32_t epoch, const struct mail_status *why);
 void sched_dest_reached(struct sched_dest *dest);
@@ -234,17 +234,17 @@ void sched_message_record(struct sched_message *m, const struct spool_rcpt_outco
 void sched_message_quarantine(struct sched_message *m, const char *why);
 /* Frees it if nothing holds it. */
 void sched_message_release(struct sched_message *m);
-struct sched_leg *sched_leg_new(struct sched_message *m);
-/* Out of wherever it waits; it stays a leg. */
-void sched_leg_take(struct sched_leg *leg);
-void sched_leg_drop(struct sched_leg *leg);
+struct sched_group *sched_group_new(struct sched_message *m);
+/* Out of wherever it waits; it stays a group. */
+void sched_group_take(struct sched_group *group);
+void sched_group_drop(struct sched_group *group);
 /* Nowhere, or ready: waits for its own time. */
-void sched_leg_defer(struct sched_leg *leg, uint64_t delay_ms);
+void sched_group_defer(struct sched_group *group, uint64_t delay_ms);
 /* Ready: arms the look at how long it has been waiting. */
-void sched_leg_watch(struct sched_leg *leg);
+void sched_group_watch(struct sched_group *group);
 /* Indexes of its recipients, in ARENA or static. */
-const uint32_t *sched_leg_rcpts(struct sched_leg *leg, struct arena *arena, size_t *count);
-void sched_leg_due(struct timer *timer);
+const uint32_t *sched_group_rcpts(struct sched_group *group, struct arena *arena, size_t *count);
+void sched_group_due(struct timer *timer);
 void sched_rcpt_note(struct sched_rcpt *rcpt, const struct mail_status *status);
 
 /* --- sched_route.c --- */
@@ -253,12 +253,12 @@ struct sched_restore {
     uint32_t failures;
     int64_t next_at_ms;
 };
-/* LEG, which is nowhere, to where its recipients go now. RESTORE: for sched_dest_restore(), or
- * NULL. LEG and its message may be gone afterwards. */
-void sched_leg_route(struct sched_leg *leg, const struct sched_restore *restore);
-/* The way for the next job of LEG, which its destination was about to start; NULL: it went
+/* GROUP, which is nowhere, to where its recipients go now. RESTORE: for sched_dest_restore(), or
+ * NULL. GROUP and its message may be gone afterwards. */
+void sched_group_route(struct sched_group *group, const struct sched_restore *restore);
+/* The way for the next job of GROUP, which its destination was about to start; NULL: it went
  * elsewhere. A reference. */
-struct sched_way *sched_leg_way(struct sched_leg *leg, struct sched_dest *dest);
+struct sched_way *sched_group_way(struct sched_group *group, struct sched_dest *dest);
 
 /* --- sched_settle.c --- */
 
@@ -269,10 +269,10 @@ struct sched_attempt {
     const char *host;        /* "": none answered */
     struct sched_dest *dest; /* NULL: no route */
     bool host_failed, ambiguous, peer_has_dsn;
-    bool only_waited; /* nothing was tried for this leg: its destination has failed again */
+    bool only_waited; /* nothing was tried for this group: its destination has failed again */
 };
-/* LEG is nowhere, or ready when it only waited. LEG and its message may be gone afterwards. */
-void sched_leg_settle(struct sched_leg *leg, const struct sched_attempt *attempt);
+/* GROUP is nowhere, or ready when it only waited. GROUP and its message may be gone afterwards. */
+void sched_group_settle(struct sched_group *group, const struct sched_attempt *attempt);
 void sched_log_delivered(const struct sched_message *m, const struct sched_attempt *attempt,
                          const struct mail_status *status);
 

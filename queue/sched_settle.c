@@ -2,11 +2,11 @@
 #include "core/log.h"
 #include "queue/sched_private.h"
 
-/* One leg's answers being applied. */
+/* One group's answers being applied. */
 struct settling {
     struct sched *sched;
     struct sched_message *m;
-    struct sched_leg *leg;
+    struct sched_group *group;
     const struct sched_attempt *attempt;
     struct arena arena;
     struct settle_rcpt *rcpts;
@@ -101,7 +101,7 @@ static void apply(struct settling *x)
         rcpt->state = (uint8_t)x->rcpts[i].state;
         rcpt->unreported = unreported(&x->rcpts[i]);
         if (rcpt->state != SPOOL_RCPT_PENDING)
-            rcpt->leg = NULL;
+            rcpt->group = NULL;
     }
 }
 
@@ -130,12 +130,12 @@ static void log_failed(const struct settling *x, size_t i)
         LOG(LOG_WARNING, "message_expired", LOG_U64("id", x->m->ref.id), LOG_BYTES("rcpt", address),
             LOG_STR("destination", dest_name(x->attempt)), LOG_STR("reply", reply),
             LOG_STR("last_reply", last), LOG_STR("report", report),
-            LOG_U64("attempts", x->leg->attempts));
+            LOG_U64("attempts", x->group->attempts));
     else
         LOG(LOG_WARNING, "message_failed", LOG_U64("id", x->m->ref.id), LOG_BYTES("rcpt", address),
             LOG_STR("destination", dest_name(x->attempt)), LOG_STR("host", x->attempt->host),
             LOG_STR("reply", reply), LOG_STR("report", report),
-            LOG_U64("attempts", x->leg->attempts));
+            LOG_U64("attempts", x->group->attempts));
 }
 
 static void log_waiting(const struct settling *x, size_t i, int64_t next_at_ms)
@@ -147,11 +147,11 @@ static void log_waiting(const struct settling *x, size_t i, int64_t next_at_ms)
     if (a->dest)
         LOG(LOG_INFO, "message_deferred", LOG_U64("id", x->m->ref.id),
             LOG_STR("destination", a->dest->key), LOG_STR("host", a->host), LOG_STR("reply", reply),
-            LOG_U64("attempts", x->leg->attempts), LOG_U64("ambiguous", a->ambiguous),
+            LOG_U64("attempts", x->group->attempts), LOG_U64("ambiguous", a->ambiguous),
             LOG_U64("next_s", next_s));
     else
         LOG(LOG_WARNING, "message_unreachable", LOG_U64("id", x->m->ref.id),
-            LOG_STR("reply", reply), LOG_U64("attempts", x->leg->attempts),
+            LOG_STR("reply", reply), LOG_U64("attempts", x->group->attempts),
             LOG_U64("next_s", next_s));
 }
 
@@ -192,7 +192,7 @@ void sched_log_delivered(const struct sched_message *m, const struct sched_attem
         LOG_STR("reply", mail_status_format(status, reply, sizeof reply)));
 }
 
-/* --- Where the leg goes --- */
+/* --- Where the group goes --- */
 
 /* When it is tried next, wall clock; 0 when it is no more. */
 static int64_t place(struct settling *x)
@@ -200,23 +200,23 @@ static int64_t place(struct settling *x)
     const struct retry_settings *retry = &x->sched->settings.retry;
     const struct sched_attempt *a = x->attempt;
     if (!x->waits) {
-        sched_leg_drop(x->leg);
+        sched_group_drop(x->group);
         return 0;
     }
     if (a->only_waited) {
-        sched_leg_watch(x->leg);
+        sched_group_watch(x->group);
         return a->dest->next_attempt_at_ms;
     }
     if (a->host_failed && a->dest->waiting) {
-        sched_dest_queue(a->dest, x->leg);
+        sched_dest_queue(a->dest, x->group);
         return a->dest->next_attempt_at_ms;
     }
-    uint64_t delay_ms = retry_message_delay(retry, x->leg->attempts);
+    uint64_t delay_ms = retry_message_delay(retry, x->group->attempts);
     if (!a->dest)
-        delay_ms = retry_destination_delay(retry, x->leg->attempts);
+        delay_ms = retry_destination_delay(retry, x->group->attempts);
     else if (a->host_failed)
         delay_ms = retry_destination_delay(retry, 1); /* others get through: soon again */
-    sched_leg_defer(x->leg, delay_ms);
+    sched_group_defer(x->group, delay_ms);
     return clock_wall_ms() + (int64_t)delay_ms;
 }
 
@@ -268,15 +268,15 @@ static bool read_envelope(struct settling *x)
     return true;
 }
 
-void sched_leg_settle(struct sched_leg *leg, const struct sched_attempt *attempt)
+void sched_group_settle(struct sched_group *group, const struct sched_attempt *attempt)
 {
-    struct sched_message *m = sched_leg_message(leg);
-    struct settling x = {.sched = m->sched, .m = m, .leg = leg, .attempt = attempt};
+    struct sched_message *m = sched_group_message(group);
+    struct settling x = {.sched = m->sched, .m = m, .group = group, .attempt = attempt};
     arena_init(&x.arena, 0);
     if (!attempt->only_waited)
-        leg->attempts++;
-    if (attempt->host_failed && attempt->dest->failures > leg->attempts)
-        leg->attempts = attempt->dest->failures; /* tried for all who wait there */
+        group->attempts++;
+    if (attempt->host_failed && attempt->dest->failures > group->attempts)
+        group->attempts = attempt->dest->failures; /* tried for all who wait there */
     if (read_envelope(&x)) {
         decide(&x);
         apply(&x);

@@ -1,4 +1,5 @@
-#include "policy/route.h"
+/* What a send connector is, and which one takes the mail for a domain. */
+#include "policy/send_connector.h"
 
 #include <strings.h>
 
@@ -89,21 +90,22 @@ static unsigned space_score(struct bytes space, const struct accepted_domain *ac
 }
 
 struct candidate {
-    struct route route;
+    struct send_choice choice;
     unsigned score;
 };
 
 static bool candidate_is_better(const struct candidate *a, const struct candidate *b)
 {
-    if (!b->route.connector || a->score != b->score)
-        return !b->route.connector || a->score > b->score;
-    if (a->route.space->cost != b->route.space->cost)
-        return a->route.space->cost < b->route.space->cost;
-    return strcasecmp(a->route.connector->name, b->route.connector->name) < 0;
+    if (!b->choice.connector || a->score != b->score)
+        return !b->choice.connector || a->score > b->score;
+    if (a->choice.space->cost != b->choice.space->cost)
+        return a->choice.space->cost < b->choice.space->cost;
+    return strcasecmp(a->choice.connector->name, b->choice.connector->name) < 0;
 }
 
-struct route route_find(const struct send_connector *connectors, size_t count,
-                        const struct domain_set *domains, struct bytes domain, uint64_t octets)
+struct send_choice send_connector_find(const struct send_connector *connectors, size_t count,
+                                       const struct domain_set *domains, struct bytes domain,
+                                       uint64_t octets)
 {
     struct candidate best = {.score = 0};
     const struct accepted_domain *accepted = domains ? domain_set_find(domains, domain) : NULL;
@@ -121,6 +123,6 @@ struct route route_find(const struct send_connector *connectors, size_t count,
                 best = this;
         }
     }
-    best.route.too_big = !best.route.connector && size_excluded;
-    return best.route;
+    best.choice.too_big = !best.choice.connector && size_excluded;
+    return best.choice;
 }

@@ -1,4 +1,4 @@
-#include "policy/route.h"
+#include "policy/send_connector.h"
 
 #include "unit.h"
 
@@ -110,8 +110,8 @@ static void test_selection(void)
     CHECK(domain_set_build(domains, ARRAY_SIZE(domains), &set, NULL) == ERR_OK);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         unit_row(rows[i].name);
-        struct route r = route_find(connectors, ARRAY_SIZE(connectors), set,
-                                    bytes_of(rows[i].domain), rows[i].octets);
+        struct send_choice r = send_connector_find(connectors, ARRAY_SIZE(connectors), set,
+                                                   bytes_of(rows[i].domain), rows[i].octets);
         CHECK_STR(r.connector ? r.connector->name : "(none)",
                   rows[i].connector ? rows[i].connector : "(none)");
         CHECK(r.too_big == rows[i].too_big);
@@ -122,10 +122,10 @@ static void test_selection(void)
 
 static void test_nothing_matches(void)
 {
-    struct route r =
-        route_find(connectors + 1, ARRAY_SIZE(connectors) - 1, NULL, BYTES("elsewhere.example"), 0);
+    struct send_choice r = send_connector_find(connectors + 1, ARRAY_SIZE(connectors) - 1, NULL,
+                                               BYTES("elsewhere.example"), 0);
     CHECK(!r.connector && !r.too_big);
-    r = route_find(NULL, 0, NULL, BYTES("elsewhere.example"), 0);
+    r = send_connector_find(NULL, 0, NULL, BYTES("elsewhere.example"), 0);
     CHECK(!r.connector && !r.too_big);
 }
 
@@ -139,8 +139,8 @@ static void test_order_is_irrelevant(void)
     static const char *const asked[] = {"name.example", "cost.example", "contoso.com", "x.example"};
     for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
         unit_row(asked[i]);
-        struct route a = route_find(connectors, count, NULL, bytes_of(asked[i]), 0);
-        struct route b = route_find(reversed, count, NULL, bytes_of(asked[i]), 0);
+        struct send_choice a = send_connector_find(connectors, count, NULL, bytes_of(asked[i]), 0);
+        struct send_choice b = send_connector_find(reversed, count, NULL, bytes_of(asked[i]), 0);
         CHECK_STR(a.connector->name, b.connector->name);
     }
 }
@@ -198,7 +198,7 @@ static void test_send_rights(void)
     }
 }
 
-UNIT_MAIN("policy/route", {"send rights", test_send_rights},
+UNIT_MAIN("policy/send_connector", {"send rights", test_send_rights},
           {"address space parse", test_address_space_parse}, {"selection", test_selection},
           {"nothing matches", test_nothing_matches},
           {"order is irrelevant", test_order_is_irrelevant}, {"defaults", test_defaults})

@@ -1,9 +1,9 @@
-/* policy/route.h - send connectors: from a recipient's domain to the way out.
+/* policy/send_connector.h - send connectors: which one takes a recipient's domain.
  *
  * Most specific address space, then lowest cost, then name; deterministic, never balanced. Pure.
  */
-#ifndef POLICY_ROUTE_H
-#define POLICY_ROUTE_H
+#ifndef POLICY_SEND_CONNECTOR_H
+#define POLICY_SEND_CONNECTOR_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,13 +53,14 @@ enum rights_principal send_connector_principal(const struct send_connector *c);
  * (ms-Exch-Send-Headers-Routing), the rest by permissions entries. */
 rights_mask send_connector_rights(const struct send_connector *c);
 
-struct route {
+struct send_choice {
     const struct send_connector *connector; /* NULL: none: the message is unreachable for now */
     const struct address_space *space;
     bool too_big; /* only size excluded a match: 5.3.4 */
 };
 /* Any thread inside a read section, or where the ruleset is held. DOMAINS answers "--". */
-struct route route_find(const struct send_connector *connectors, size_t count,
-                        const struct domain_set *domains, struct bytes domain, uint64_t octets);
+struct send_choice send_connector_find(const struct send_connector *connectors, size_t count,
+                                       const struct domain_set *domains, struct bytes domain,
+                                       uint64_t octets);
 
 #endif
