@@ -1,48 +1,29 @@
 /* The commands as Exchange would play them: New makes, Set changes, Get chooses for the next in the
  * pipeline, Remove drops.
  */
-#include "config/exchange/exchange_private.h"
+#include "config/exchange/exchange_apply_private.h"
 
-const struct exchange_argument *exchange_argument_find(const struct exchange_command *command,
-                                                       const char *name, size_t shortest)
-{
-    for (size_t i = 0; i < command->count; i++) {
-        struct bytes typed = bytes_of(command->arguments[i].name);
-        if (typed.len >= shortest && bytes_starts_nocase(bytes_of(name), typed))
-            return &command->arguments[i];
-    }
-    return NULL;
-}
+#include "config/exchange/exchange_pattern_private.h"
+#include "config/exchange/exchange_usage_private.h"
 
-static const char *argument_text(const struct exchange_command *c, const char *name,
-                                 size_t shortest)
-{
-    const struct exchange_argument *a = exchange_argument_find(c, name, shortest);
-    return a && a->values.count && !a->is_expression ? a->values.items[0] : NULL;
-}
-
-static void add_source(struct exchange_import *im, struct exchange_object *object,
-                       const struct exchange_command *c)
-{
-    exchange_notes_add(&im->arena, &object->sources, c->where, c->from_export ? "export" : c->name);
-}
-
-static void take_arguments(struct exchange_import *im, struct exchange_object *object,
+static void take_arguments(struct exchange_importer *im, struct exchange_object *object,
                            const struct exchange_command *c)
 {
     for (size_t i = 0; i < c->count; i++) {
-        const struct exchange_argument *a = &c->arguments[i];
-        const char *other;
+        const struct exchange_argument *a = &c->items[i];
+        const char *other = NULL;
         const struct exchange_property *p =
-            exchange_property_find(object->kind, a->name, !c->from_export, &other);
+            c->from_export ? exchange_property_find(object->kind, a->name)
+                           : exchange_property_guess(object->kind, a->name, &other);
         if (p)
             exchange_setting_take(im, object, p, a, c->from_export);
         else if (other)
-            exchange_note(im, object, a->where, "-%s: more than one parameter begins so: -%s ...?",
+            exchange_note(im, &object->notes, a->where,
+                          "-%s: more than one parameter begins so: -%s ...?",
                           exchange_printable(&im->arena, a->name), other);
         else
             exchange_note(
-                im, object, a->where, "-%s%s%s: there is no such parameter here",
+                im, &object->notes, a->where, "-%s%s%s: there is no such parameter here",
                 exchange_printable(&im->arena, a->name), a->values.count ? " " : "",
                 exchange_printable(&im->arena, a->values.count ? a->values.items[0] : ""));
     }
@@ -50,26 +31,26 @@ static void take_arguments(struct exchange_import *im, struct exchange_object *o
 
 /* --- New --- */
 
-static const char *new_name(struct exchange_import *im, enum exchange_kind kind,
+static const char *new_name(struct exchange_importer *im, enum exchange_kind kind,
                             const struct exchange_command *c, const char **server)
 {
-    const char *text = argument_text(c, "Name", 2);
+    const char *text = exchange_argument_text(c, "Name", 2);
     if (!text)
         text = c->identity;
     if (!text && kind == EXCHANGE_DOMAIN)
-        text = argument_text(c, "DomainName", 7);
+        text = exchange_argument_text(c, "DomainName", 7);
     *server = NULL;
     if (!text)
         return NULL;
     const char *name = exchange_identity_name(&im->arena, text, server);
-    const char *said = kind == EXCHANGE_RECEIVE ? argument_text(c, "Server", 3) : NULL;
+    const char *said = kind == EXCHANGE_RECEIVE ? exchange_argument_text(c, "Server", 3) : NULL;
     if (said)
         *server = said;
     return *name ? name : NULL;
 }
 
 /* False: the one at hand is of another server and is left out. */
-static bool replace_earlier(struct exchange_import *im, enum exchange_kind kind,
+static bool replace_earlier(struct exchange_importer *im, enum exchange_kind kind,
                             const struct exchange_command *c, const char *name, const char *server)
 {
     struct exchange_object *earlier = exchange_object_find(im, (unsigned)kind, name);
@@ -84,24 +65,23 @@ static bool replace_earlier(struct exchange_import *im, enum exchange_kind kind,
                       exchange_printable(&im->arena, earlier->server));
         return false;
     }
-    exchange_note(im, NULL, earlier->sources.first ? earlier->sources.first->where : c->where,
+    const struct exchange_note *first = LIST_FIRST(&earlier->sources, struct exchange_note, link);
+    exchange_note(im, NULL, first ? first->where : c->where,
                   "%s \"%s\": made again at %s, which replaces it", exchange_kind_name(kind),
                   exchange_printable(&im->arena, name), c->where);
     exchange_object_drop(im, earlier);
     return true;
 }
 
-static void put_text(struct exchange_import *im, struct exchange_object *object,
+static void put_text(struct exchange_importer *im, struct exchange_object *object,
                      const char *property, const char *text, const char *where)
 {
-    const char *other;
     struct exchange_setting value = {.name = property, .where = where};
     exchange_texts_add(&im->arena, &value.values, text);
-    exchange_setting_put(im, object, exchange_property_find(object->kind, property, false, &other),
-                         &value);
+    exchange_setting_put(im, object, exchange_property_find(object->kind, property), &value);
 }
 
-static void command_new(struct exchange_import *im, enum exchange_kind kind,
+static void command_new(struct exchange_importer *im, enum exchange_kind kind,
                         const struct exchange_command *c, struct exchange_targets *targets)
 {
     const char *server;
@@ -112,15 +92,12 @@ static void command_new(struct exchange_import *im, enum exchange_kind kind,
     }
     if (!replace_earlier(im, kind, c, name, server))
         return;
-    struct exchange_object *o = exchange_object_new(im, kind, name);
-    if (!o) {
-        exchange_fault(im, c->where,
-                       "more than 10000 connectors, domains and entries: split the file");
+    struct exchange_object *o = exchange_object_new(im, kind, name, c->where);
+    if (!o)
         return;
-    }
     o->created = true;
     o->server = server;
-    add_source(im, o, c);
+    exchange_object_source(im, o, c);
     if (kind == EXCHANGE_RECEIVE && !c->from_export)
         exchange_usage_apply(im, o, c);
     take_arguments(im, o, c);
@@ -136,34 +113,11 @@ static void command_new(struct exchange_import *im, enum exchange_kind kind,
 
 static const char *identity_of(const struct exchange_command *c)
 {
-    const char *text = argument_text(c, "Identity", 1);
+    const char *text = exchange_argument_text(c, "Identity", 1);
     return text ? text : c->identity;
 }
 
-/* "*" in an identity is any text. */
-static bool pattern_holds(struct bytes pattern, struct bytes text)
-{
-    size_t p = 0, t = 0, star = BYTES_NOT_FOUND, back = 0;
-    while (t < text.len) {
-        if (p < pattern.len && pattern.ptr[p] == '*') {
-            star = p++;
-            back = t;
-        } else if (p < pattern.len && bytes_lower(pattern.ptr[p]) == bytes_lower(text.ptr[t])) {
-            p++;
-            t++;
-        } else if (star != BYTES_NOT_FOUND) {
-            p = star + 1;
-            t = ++back;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.len && pattern.ptr[p] == '*')
-        p++;
-    return p == pattern.len;
-}
-
-static void refer(struct exchange_import *im, enum exchange_kind kind, const char *identity,
+static void refer(struct exchange_importer *im, enum exchange_kind kind, const char *identity,
                   const char *where, struct exchange_targets *targets)
 {
     struct exchange_object *o = exchange_object_refer(im, kind, identity, where);
@@ -171,30 +125,31 @@ static void refer(struct exchange_import *im, enum exchange_kind kind, const cha
         exchange_targets_add(im, targets, (struct exchange_item){.object = o});
 }
 
-/* One whose server nobody has said is of the server that is meant. */
+/* A connector that names no server is of the server that is meant. */
 static bool is_of_server(const struct exchange_object *o, const char *server)
 {
     return !server || !o->server || exchange_same(o->server, server);
 }
 
-static void choose(struct exchange_import *im, enum exchange_kind kind,
+static void choose(struct exchange_importer *im, enum exchange_kind kind,
                    const struct exchange_command *c, struct exchange_targets *targets)
 {
     const char *identity = identity_of(c), *server;
-    const char *said = kind == EXCHANGE_RECEIVE ? argument_text(c, "Server", 3) : NULL;
+    const char *said = kind == EXCHANGE_RECEIVE ? exchange_argument_text(c, "Server", 3) : NULL;
     if (identity && !strchr(identity, '*')) {
         refer(im, kind, identity, c->where, targets);
         return;
     }
-    struct bytes pattern =
-        bytes_of(identity ? exchange_identity_name(&im->arena, identity, &server) : "*");
-    for (struct exchange_object *o = im->objects; o; o = o->next)
-        if (o->kind == kind && pattern_holds(pattern, bytes_of(o->name)) && is_of_server(o, said))
+    const char *pattern = exchange_pattern_identity(
+        &im->arena, identity ? exchange_identity_name(&im->arena, identity, &server) : "*");
+    EXCHANGE_OBJECTS_EACH (o, im)
+        if (o->kind == kind && exchange_pattern_holds(pattern, o->name, false) &&
+            is_of_server(o, said))
             exchange_targets_add(im, targets, (struct exchange_item){.object = o});
     targets->kind = kind;
 }
 
-void exchange_note_none(struct exchange_import *im, const struct exchange_command *command,
+void exchange_note_none(struct exchange_importer *im, const struct exchange_command *command,
                         const struct exchange_targets *targets)
 {
     if (targets->count == 0)
@@ -203,7 +158,7 @@ void exchange_note_none(struct exchange_import *im, const struct exchange_comman
 }
 
 /* What came through the pipe, of KIND: a text is the identity of one. */
-static void take_piped(struct exchange_import *im, enum exchange_kind kind,
+static void take_piped(struct exchange_importer *im, enum exchange_kind kind,
                        const struct exchange_command *c, struct exchange_targets *targets)
 {
     struct exchange_targets out = {.piped = true};
@@ -228,7 +183,7 @@ static bool is_looked_at(enum exchange_kind kind, const struct exchange_argument
             bytes_starts_nocase(BYTES("Server"), name));
 }
 
-static void command_get(struct exchange_import *im, enum exchange_kind kind,
+static void command_get(struct exchange_importer *im, enum exchange_kind kind,
                         const struct exchange_command *c, struct exchange_targets *targets)
 {
     if (targets->piped && !identity_of(c)) {
@@ -238,12 +193,12 @@ static void command_get(struct exchange_import *im, enum exchange_kind kind,
         choose(im, kind, c, targets);
     }
     for (size_t i = 0; i < c->count; i++)
-        if (!is_looked_at(kind, &c->arguments[i]))
-            exchange_note(im, NULL, c->arguments[i].where, "%s -%s: not looked at", c->name,
-                          exchange_printable(&im->arena, c->arguments[i].name));
+        if (!is_looked_at(kind, &c->items[i]))
+            exchange_note(im, NULL, c->items[i].where, "%s -%s: not looked at", c->name,
+                          exchange_printable(&im->arena, c->items[i].name));
 }
 
-static void take_targets(struct exchange_import *im, enum exchange_kind kind,
+static void take_targets(struct exchange_importer *im, enum exchange_kind kind,
                          const struct exchange_command *c, struct exchange_targets *targets)
 {
     if (targets->piped && !identity_of(c)) {
@@ -261,10 +216,10 @@ static void take_targets(struct exchange_import *im, enum exchange_kind kind,
 }
 
 /* There is one default domain: the last that was said to be. */
-static void keep_one_default(struct exchange_import *im, const struct exchange_object *object)
+static void keep_one_default(struct exchange_importer *im, const struct exchange_object *object)
 {
     static const char *const names[] = {"Default", "MakeDefault"};
-    for (struct exchange_object *o = im->objects; o; o = o->next)
+    EXCHANGE_OBJECTS_EACH (o, im)
         for (size_t i = 0; o->kind == EXCHANGE_DOMAIN && i < ARRAY_SIZE(names); i++) {
             const struct exchange_setting *s = exchange_setting_named(o, names[i]);
             if (s && o != object)
@@ -272,24 +227,23 @@ static void keep_one_default(struct exchange_import *im, const struct exchange_o
         }
 }
 
-static void command_set(struct exchange_import *im, enum exchange_kind kind,
+static void command_set(struct exchange_importer *im, enum exchange_kind kind,
                         const struct exchange_command *c, struct exchange_targets *targets)
 {
     take_targets(im, kind, c, targets);
     for (size_t i = 0; i < targets->count; i++) {
         struct exchange_object *o = targets->items[i].object;
-        const struct exchange_setting *name;
-        add_source(im, o, c);
+        exchange_object_source(im, o, c);
         if (exchange_argument_find(c, "MakeDefault", 2))
             keep_one_default(im, o);
         take_arguments(im, o, c);
-        name = exchange_setting_named(o, "Name");
+        const struct exchange_setting *name = exchange_setting_named(o, "Name");
         if (name && name->values.count)
             o->name = name->values.items[0];
     }
 }
 
-static void command_remove(struct exchange_import *im, enum exchange_kind kind,
+static void command_remove(struct exchange_importer *im, enum exchange_kind kind,
                            const struct exchange_command *c, struct exchange_targets *targets)
 {
     const char *identity = identity_of(c);
@@ -304,53 +258,17 @@ static void command_remove(struct exchange_import *im, enum exchange_kind kind,
     targets->count = 0;
 }
 
-/* --- Which of them --- */
-
-typedef void (*command_run)(struct exchange_import *im, enum exchange_kind kind,
-                            const struct exchange_command *c, struct exchange_targets *targets);
-
-static command_run find_command(const char *name, enum exchange_kind *kind)
+void exchange_apply(struct exchange_importer *im, enum exchange_verb verb, enum exchange_kind kind,
+                    const struct exchange_command *command, struct exchange_targets *targets)
 {
-    static const struct {
-        const char *verb;
-        command_run run;
-    } verbs[] = {{"New-", command_new},
-                 {"Set-", command_set},
-                 {"Get-", command_get},
-                 {"Remove-", command_remove}};
-    static const struct {
-        const char *noun;
-        enum exchange_kind kind;
-    } nouns[] = {{"ReceiveConnector", EXCHANGE_RECEIVE},
-                 {"SendConnector", EXCHANGE_SEND},
-                 {"AcceptedDomain", EXCHANGE_DOMAIN},
-                 {"AddressRewriteEntry", EXCHANGE_REWRITE}};
-    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-        if (!bytes_starts_nocase(bytes_of(name), bytes_of(verbs[i].verb)))
-            continue;
-        for (size_t j = 0; j < ARRAY_SIZE(nouns); j++) {
-            if (exchange_same(name + strlen(verbs[i].verb), nouns[j].noun)) {
-                *kind = nouns[j].kind;
-                return verbs[i].run;
-            }
-        }
-    }
-    return NULL;
-}
-
-enum exchange_role exchange_command_role(const char *name)
-{
-    enum exchange_kind kind;
-    command_run run = find_command(name, &kind);
-    return !run ? EXCHANGE_OTHER : run == command_get ? EXCHANGE_CHOOSES : EXCHANGE_CHANGES;
-}
-
-void exchange_command_play(struct exchange_import *im, const struct exchange_command *command,
-                           struct exchange_targets *targets)
-{
-    enum exchange_kind kind;
-    command_run run = find_command(command->name, &kind);
-    ASSERT(run);
-    run(im, kind, command, targets);
+    static void (*const commands[])(struct exchange_importer * im, enum exchange_kind kind,
+                                    const struct exchange_command *c,
+                                    struct exchange_targets *targets) = {
+        [EXCHANGE_NEW] = command_new,
+        [EXCHANGE_SET] = command_set,
+        [EXCHANGE_GET] = command_get,
+        [EXCHANGE_REMOVE] = command_remove,
+    };
+    commands[verb](im, kind, command, targets);
     targets->piped = true;
 }

@@ -1,7 +1,7 @@
 /* Scripts come from Windows: Windows PowerShell writes UTF-16 when it redirects, older editors
  * write Windows-1252, articles bring typographic blanks.
  */
-#include "config/exchange/exchange_private.h"
+#include "config/exchange/exchange_encoding_private.h"
 
 /* Windows-1252 where it differs from ISO 8859-1: 0x80 to 0x9F. 0: not assigned. */
 static const uint16_t WINDOWS_1252[32] = {
@@ -108,7 +108,7 @@ static void from_utf16(struct sink *s, struct bytes text, bool big_endian)
 
 struct bytes exchange_decode(struct arena *arena, struct bytes text)
 {
-    /* One octet becomes at most three: a Windows-1252 quotation mark in UTF-8. */
+    /* One octet is at most three afterwards: a Windows-1252 quotation mark in UTF-8. */
     struct sink s = {arena_alloc(arena, 3 * text.len + 1), 0};
     if (bytes_starts_nocase(text, BYTES("\xFF\xFE")))
         from_utf16(&s, bytes_from(text, 2), false);

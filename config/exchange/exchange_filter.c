@@ -8,12 +8,16 @@
  * A list holds a comparison if one of its members does. Of patterns there are those of -like (* and
  * ?), and of -match what says the same: literal text, . .* ^ $ \. and |.
  */
-#include "config/exchange/exchange_shell_private.h"
+#include "config/exchange/exchange_filter_private.h"
+
+#include "config/conf.h"
+#include "config/exchange/exchange_pattern_private.h"
+#include "config/exchange/exchange_shell_value_private.h"
 
 #define NESTING_MAX 32
 
 struct filter {
-    struct shell s;
+    struct exchange_cursor cur;
     const struct exchange_item *item; /* NULL: only the form counts */
     unsigned depth;
     bool failed;
@@ -29,14 +33,13 @@ enum operation {
     OPERATION_IN
 };
 
-struct operator
-{
+struct comparison {
     const char *name;
     enum operation operation;
     bool negated;
 };
 
-static const struct operator OPERATORS[] = {
+static const struct comparison COMPARISONS[] = {
     {"gt", OPERATION_GREATER, false},
     {"le", OPERATION_GREATER, true},
     {"lt", OPERATION_LESS, false},
@@ -58,124 +61,29 @@ static const struct operator OPERATORS[] = {
 static bool fail(struct filter *f, const char *what)
 {
     if (!f->failed)
-        exchange_fault(f->s.im, exchange_here(&f->s),
+        exchange_fault(f->cur.im, exchange_cursor_where(&f->cur),
                        "%s \"%s%s\" in the condition of a filter is not understood; compare with "
                        "-eq, -ne, -like or a plain -match, or " WRITE_INSTEAD,
-                       what, f->s.t->type == EXCHANGE_TOKEN_PARAMETER ? "-" : "",
-                       f->s.t->type == EXCHANGE_TOKEN_END
+                       what, f->cur.t->type == EXCHANGE_TOKEN_PARAMETER ? "-" : "",
+                       f->cur.t->type == EXCHANGE_TOKEN_END
                            ? "}"
-                           : exchange_printable(&f->s.im->arena, f->s.t->text));
+                           : exchange_printable(&f->cur.im->arena, f->cur.t->text));
     f->failed = true;
     return false;
 }
 
 /* -ieq is -eq; -ceq minds the case. */
-static const struct operator* find_operator(const char *name, bool *exact)
+static const struct comparison *find_comparison(const char *name, bool *exact)
 {
     *exact = false;
-    for (size_t i = 0; i < ARRAY_SIZE(OPERATORS); i++)
-        if (exchange_same(OPERATORS[i].name, name))
-            return &OPERATORS[i];
+    for (size_t i = 0; i < ARRAY_SIZE(COMPARISONS); i++)
+        if (exchange_same(COMPARISONS[i].name, name))
+            return &COMPARISONS[i];
     *exact = bytes_lower(name[0]) == 'c';
-    for (size_t i = 0; (*exact || bytes_lower(name[0]) == 'i') && i < ARRAY_SIZE(OPERATORS); i++)
-        if (exchange_same(OPERATORS[i].name, name + 1))
-            return &OPERATORS[i];
+    for (size_t i = 0; (*exact || bytes_lower(name[0]) == 'i') && i < ARRAY_SIZE(COMPARISONS); i++)
+        if (exchange_same(COMPARISONS[i].name, name + 1))
+            return &COMPARISONS[i];
     return NULL;
-}
-
-/* --- Patterns --- */
-
-#define ANY_TEXT  '\x02'
-#define ANY_OCTET '\x03'
-
-static bool octets_agree(char pattern, char text, bool exact)
-{
-    return pattern == ANY_OCTET || pattern == text ||
-           (!exact && bytes_lower(pattern) == bytes_lower(text));
-}
-
-/* ANY_TEXT stands for any text, ANY_OCTET for any octet. */
-static bool pattern_holds(const char *pattern, const char *text, bool exact)
-{
-    const char *star = NULL, *back = NULL;
-    while (*text) {
-        if (*pattern == ANY_TEXT) {
-            star = pattern++;
-            back = text;
-        } else if (*pattern && octets_agree(*pattern, *text, exact)) {
-            pattern++;
-            text++;
-        } else if (star) {
-            pattern = star + 1;
-            text = ++back;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == ANY_TEXT)
-        pattern++;
-    return *pattern == '\0';
-}
-
-/* NULL: not as simple as that. */
-static const char *from_wildcards(struct exchange_import *im, const char *text)
-{
-    char *to = arena_strdup(&im->arena, text);
-    if (strpbrk(text, "[]`"))
-        return NULL;
-    for (char *c = to; *c; c++)
-        *c = *c == '*' ? ANY_TEXT : *c == '?' ? ANY_OCTET : *c;
-    return to;
-}
-
-/* One alternative of a regular expression. */
-static const char *from_expression(struct exchange_import *im, struct bytes text)
-{
-    char *to = arena_alloc(&im->arena, text.len + 3);
-    size_t len = 0, i = 0, end = text.len;
-    bool first = text.len && text.ptr[0] == '^';
-    bool last = text.len > first && text.ptr[text.len - 1] == '$' &&
-                (text.len < 2 || text.ptr[text.len - 2] != '\\');
-    if (!first)
-        to[len++] = ANY_TEXT;
-    for (i += first, end -= last; i < end; i++) {
-        char c = text.ptr[i], next = i + 1 < end ? text.ptr[i + 1] : '\0';
-        if (c == '\\' && next && strchr("\\.*+?^$|(){}[]-/@ ", next)) {
-            to[len++] = next;
-            i++;
-        } else if (c == '.' && next == '*') {
-            to[len++] = ANY_TEXT;
-            i++;
-        } else if (strchr("\\*+?^$(){}[]", c) || (next && strchr("*+?{", next))) {
-            return NULL;
-        } else {
-            to[len++] = c == '.' ? ANY_OCTET : c;
-        }
-    }
-    if (!last)
-        to[len++] = ANY_TEXT;
-    return to;
-}
-
-/* At each | that no backslash precedes. NULL: one of them is not simple. */
-static const struct exchange_texts *from_alternatives(struct exchange_import *im, const char *text)
-{
-    struct exchange_texts *patterns = ARENA_NEW(&im->arena, struct exchange_texts);
-    for (const char *from = text, *at = text;; at++) {
-        if (*at == '\\' && at[1]) {
-            at++;
-            continue;
-        }
-        if (*at != '|' && *at != '\0')
-            continue;
-        const char *one = from_expression(im, bytes_make(from, (size_t)(at - from)));
-        if (!one)
-            return NULL;
-        exchange_texts_add(&im->arena, patterns, one);
-        if (*at == '\0')
-            return patterns;
-        from = at + 1;
-    }
 }
 
 /* --- Comparing --- */
@@ -227,15 +135,15 @@ static bool patterns_hold(const struct exchange_texts *patterns, const struct ex
 {
     if (texts->count == 0) {
         for (size_t i = 0; i < patterns->count; i++)
-            if (pattern_holds(patterns->items[i], "", exact))
+            if (exchange_pattern_holds(patterns->items[i], "", exact))
                 return wanted;
         return !wanted;
     }
     for (size_t i = 0; i < texts->count; i++) {
         bool holds = false;
         for (size_t j = 0; j < patterns->count; j++)
-            holds |= pattern_holds(without_server(patterns->items[j], texts->items[i]),
-                                   texts->items[i], exact);
+            holds |= exchange_pattern_holds(without_server(patterns->items[j], texts->items[i]),
+                                            texts->items[i], exact);
         if (holds == wanted)
             return true;
     }
@@ -243,7 +151,7 @@ static bool patterns_hold(const struct exchange_texts *patterns, const struct ex
 }
 
 /* False, and *SIMPLE too: the pattern is none that can be told here. */
-static bool pattern_compare(struct exchange_import *im, enum operation operation,
+static bool pattern_compare(struct exchange_importer *im, enum operation operation,
                             const struct exchange_texts *left, const struct exchange_texts *right,
                             bool exact, bool negated, bool *simple)
 {
@@ -251,15 +159,15 @@ static bool pattern_compare(struct exchange_import *im, enum operation operation
     const char *text = right->count ? right->items[0] : "";
     const struct exchange_texts *patterns = &one;
     if (operation == OPERATION_LIKE)
-        exchange_texts_add(&im->arena, &one, from_wildcards(im, text));
+        exchange_texts_add(&im->arena, &one, exchange_pattern_like(&im->arena, text));
     else
-        patterns = from_alternatives(im, text);
+        patterns = exchange_pattern_match(&im->arena, text);
     *simple = patterns && patterns->items[0];
     return *simple && patterns_hold(patterns, left, exact, !negated);
 }
 
 /* Of sizes and counts. False, and *SIMPLE too: one of them is neither. */
-static bool order_compare(const struct operator* o, const struct exchange_texts *left,
+static bool order_compare(const struct comparison *o, const struct exchange_texts *left,
                           const struct exchange_texts *right, bool *simple)
 {
     uint64_t a, b;
@@ -272,7 +180,7 @@ static bool order_compare(const struct operator* o, const struct exchange_texts 
     return false;
 }
 
-static bool compare(struct filter *f, const struct operator* o, bool exact,
+static bool compare(struct filter *f, const struct comparison *o, bool exact,
                     const struct exchange_texts *left, const struct exchange_texts *right)
 {
     bool simple = true, holds = false;
@@ -291,10 +199,10 @@ static bool compare(struct filter *f, const struct operator* o, bool exact,
         holds = f->item && order_compare(o, left, right, &simple);
         break;
     default:
-        holds = pattern_compare(f->s.im, o->operation, left, right, exact, o->negated, &simple);
+        holds = pattern_compare(f->cur.im, o->operation, left, right, exact, o->negated, &simple);
     }
     if (!simple) {
-        f->s.t--; /* it was the last of the values */
+        f->cur.t--; /* it was the last of the values */
         return fail(f, o->operation == OPERATION_LIKE || o->operation == OPERATION_MATCH
                            ? "the pattern"
                            : "the number");
@@ -315,20 +223,20 @@ static bool is_truth(const struct exchange_texts *t)
 static bool take_comparison(struct filter *f, const struct exchange_texts *left)
 {
     bool exact;
-    const struct operator* o = f->s.t->type == EXCHANGE_TOKEN_PARAMETER
-        ? find_operator(f->s.t->text, &exact)
-        : NULL;
+    const struct comparison *o =
+        f->cur.t->type == EXCHANGE_TOKEN_PARAMETER ? find_comparison(f->cur.t->text, &exact) : NULL;
     struct exchange_argument right = {0};
     if (!o)
         return is_truth(left);
-    f->s.t++;
-    f->s.t += f->s.t->type == EXCHANGE_TOKEN_PARAMETER && exchange_same(f->s.t->text, "Value");
-    if (!exchange_at_value(&f->s))
+    f->cur.t++;
+    f->cur.t +=
+        f->cur.t->type == EXCHANGE_TOKEN_PARAMETER && exchange_same(f->cur.t->text, "Value");
+    if (!exchange_cursor_at_value(&f->cur))
         return fail(f, "a value is wanted:");
-    const struct exchange_token *at = f->s.t;
-    exchange_take_values(&f->s, &right);
+    const struct exchange_token *at = f->cur.t;
+    exchange_cursor_take_values(&f->cur, &right);
     if (f->item && (right.is_expression || right.is_edit)) {
-        f->s.t = at;
+        f->cur.t = at;
         return fail(f, "the value");
     }
     return compare(f, o, exact, left, &right.values);
@@ -337,21 +245,21 @@ static bool take_comparison(struct filter *f, const struct exchange_texts *left)
 static void not_known(struct filter *f, const char *property, const char *where)
 {
     if (!f->failed)
-        exchange_fault(f->s.im, where, "%s of %s: what it is, is not known here: " WRITE_INSTEAD,
-                       exchange_printable(&f->s.im->arena, property),
-                       exchange_item_shown(f->s.im, f->item));
+        exchange_fault(f->cur.im, where, "%s of %s: what it is, is not known here: " WRITE_INSTEAD,
+                       exchange_printable(&f->cur.im->arena, property),
+                       exchange_item_shown(f->cur.im, f->item));
     f->failed = true;
 }
 
 static bool take_operand(struct filter *f)
 {
     struct exchange_argument left = {0};
-    const char *name = f->s.t->text, *where = exchange_here(&f->s);
-    if (!exchange_at_value(&f->s))
+    const char *name = f->cur.t->text, *where = exchange_cursor_where(&f->cur);
+    if (!exchange_cursor_at_value(&f->cur))
         return fail(f, "the part");
-    exchange_take_values(&f->s, &left);
+    exchange_cursor_take_values(&f->cur, &left);
     if (f->item && (left.is_expression || left.is_edit)) {
-        not_known(f, arena_printf(&f->s.im->arena, "$%s", name), where);
+        not_known(f, arena_printf(&f->cur.im->arena, "$%s", name), where);
         return false;
     }
     return take_comparison(f, &left.values);
@@ -363,18 +271,18 @@ static bool take_term(struct filter *f)
     if (f->failed || f->depth == NESTING_MAX)
         return fail(f, "the part");
     f->depth++;
-    if (exchange_at_mark(&f->s, "!") ||
-        (f->s.t->type == EXCHANGE_TOKEN_WORD && strcmp(f->s.t->text, "!") == 0) ||
-        (f->s.t->type == EXCHANGE_TOKEN_PARAMETER && exchange_same(f->s.t->text, "not"))) {
-        f->s.t++;
+    if (exchange_cursor_at_mark(&f->cur, "!") ||
+        (f->cur.t->type == EXCHANGE_TOKEN_WORD && strcmp(f->cur.t->text, "!") == 0) ||
+        (f->cur.t->type == EXCHANGE_TOKEN_PARAMETER && exchange_same(f->cur.t->text, "not"))) {
+        f->cur.t++;
         holds = !take_term(f);
-    } else if (exchange_at_mark(&f->s, "(")) {
-        f->s.t++;
+    } else if (exchange_cursor_at_mark(&f->cur, "(")) {
+        f->cur.t++;
         holds = take_any(f);
-        if (!exchange_at_mark(&f->s, ")"))
+        if (!exchange_cursor_at_mark(&f->cur, ")"))
             holds = fail(f, "before a ) is missing:");
         else
-            f->s.t++;
+            f->cur.t++;
     } else {
         holds = take_operand(f);
     }
@@ -385,12 +293,12 @@ static bool take_term(struct filter *f)
 static bool take_any(struct filter *f)
 {
     bool holds = take_term(f);
-    while (!f->failed && f->s.t->type == EXCHANGE_TOKEN_PARAMETER) {
-        const char *joint = f->s.t->text;
+    while (!f->failed && f->cur.t->type == EXCHANGE_TOKEN_PARAMETER) {
+        const char *joint = f->cur.t->text;
         bool both = exchange_same(joint, "and"), either = exchange_same(joint, "xor");
         if (!both && !either && !exchange_same(joint, "or"))
             break;
-        f->s.t++;
+        f->cur.t++;
         bool next = take_term(f);
         holds = both ? holds && next : either ? holds != next : holds || next;
     }
@@ -401,9 +309,9 @@ static bool take_any(struct filter *f)
 static bool take_bare(struct filter *f)
 {
     struct exchange_texts left = {0};
-    const char *property = f->s.t->text, *where = exchange_here(&f->s);
-    f->s.t++;
-    if (f->item && !exchange_item_texts(f->s.im, f->item, property, &left)) {
+    const char *property = f->cur.t->text, *where = exchange_cursor_where(&f->cur);
+    f->cur.t++;
+    if (f->item && !exchange_item_texts(f->cur.im, f->item, property, &left)) {
         not_known(f, property, where);
         return false;
     }
@@ -412,20 +320,20 @@ static bool take_bare(struct filter *f)
 
 static bool take_condition(struct filter *f)
 {
-    if (f->s.t->type == EXCHANGE_TOKEN_PARAMETER && exchange_same(f->s.t->text, "Property"))
-        f->s.t++;
-    bool bare = f->s.t->type == EXCHANGE_TOKEN_WORD && strcmp(f->s.t->text, "!") != 0;
+    if (f->cur.t->type == EXCHANGE_TOKEN_PARAMETER && exchange_same(f->cur.t->text, "Property"))
+        f->cur.t++;
+    bool bare = f->cur.t->type == EXCHANGE_TOKEN_WORD && strcmp(f->cur.t->text, "!") != 0;
     bool holds = bare ? take_bare(f) : take_any(f);
-    if (!f->failed && f->s.t->type != EXCHANGE_TOKEN_END)
+    if (!f->failed && f->cur.t->type != EXCHANGE_TOKEN_END)
         return fail(f, "the part");
     return holds && !f->failed;
 }
 
-bool exchange_filter_holds(struct exchange_import *im, const struct exchange_token *script,
+bool exchange_filter_holds(struct exchange_importer *im, const struct exchange_token *script,
                            const struct exchange_item *item)
 {
-    struct filter f = {.s = {.im = im, .t = script}, .item = item};
-    struct exchange_variable v = {.name = "_", .value.where = exchange_here(&f.s)};
+    struct filter f = {.cur = {.im = im, .t = script}, .item = item};
+    struct exchange_variable v = {.name = "_", .value.where = exchange_cursor_where(&f.cur)};
     const struct exchange_variable *found = exchange_variable_find(im->shell, "_");
     struct exchange_variable before = found ? *found : v;
     if (item)

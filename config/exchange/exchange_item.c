@@ -1,23 +1,18 @@
 /* What goes through a pipeline, and what its properties say: to filters, to $_ in a loop and to
  * variables that hold connectors.
  */
-#include "config/exchange/exchange_private.h"
+#include "config/exchange/exchange_item_private.h"
 
-void exchange_targets_add(struct exchange_import *im, struct exchange_targets *targets,
+#include "config/exchange/exchange_key_private.h"
+#include "core/vector.h"
+
+void exchange_targets_add(struct exchange_importer *im, struct exchange_targets *targets,
                           struct exchange_item item)
 {
-    if (targets->count == targets->capacity) {
-        targets->capacity = targets->capacity ? 2 * targets->capacity : 16;
-        struct exchange_item *larger =
-            ARENA_NEW_ARRAY(&im->arena, struct exchange_item, targets->capacity);
-        if (targets->count)
-            memcpy(larger, targets->items, targets->count * sizeof *larger);
-        targets->items = larger;
-    }
-    targets->items[targets->count++] = item;
+    *VECTOR_ADD_IN(&im->arena, targets) = item;
 }
 
-const char *exchange_item_shown(struct exchange_import *im, const struct exchange_item *item)
+const char *exchange_item_shown(struct exchange_importer *im, const struct exchange_item *item)
 {
     if (!item->object)
         return arena_printf(&im->arena, "\"%s\"", exchange_printable(&im->arena, item->text));
@@ -42,7 +37,7 @@ static const char *user_of(const struct exchange_permission *p)
     return p->principal < RIGHTS_PRINCIPAL_COUNT ? users[p->principal] : p->user;
 }
 
-static bool permission_texts(struct exchange_import *im, const struct exchange_item *item,
+static bool permission_texts(struct exchange_importer *im, const struct exchange_item *item,
                              const char *property, struct exchange_texts *out)
 {
     const struct exchange_permission *p = item->permission;
@@ -66,19 +61,8 @@ static bool permission_texts(struct exchange_import *im, const struct exchange_i
 
 /* --- Objects --- */
 
-/* Flags are one text: "AnonymousUsers, ExchangeServers". */
-static void add_words(struct exchange_import *im, const struct exchange_texts *words,
-                      struct exchange_texts *out)
-{
-    const char *text = "";
-    for (size_t i = 0; i < words->count; i++)
-        text = arena_printf(&im->arena, "%s%s%s", text, i ? ", " : "", words->items[i]);
-    if (words->count)
-        exchange_texts_add(&im->arena, out, text);
-}
-
 /* "SMTP:contoso.com;1", as Exchange shows what was given as contoso.com. */
-static void add_space(struct exchange_import *im, const char *text, struct exchange_texts *out)
+static void add_space(struct exchange_importer *im, const char *text, struct exchange_texts *out)
 {
     exchange_texts_add(&im->arena, out,
                        arena_printf(&im->arena, "%s%s%s", strchr(text, ':') ? "" : "SMTP:", text,
@@ -92,8 +76,8 @@ static bool is_known_empty(enum exchange_form form)
            form == EXCHANGE_ADDRESS || form == EXCHANGE_CREDENTIAL;
 }
 
-/* What a new object has that nobody has changed. */
-static bool standard_texts(struct exchange_import *im, const struct exchange_object *o,
+/* What a new object has as long as no command changes it. */
+static bool standard_texts(struct exchange_importer *im, const struct exchange_object *o,
                            const struct exchange_property *p, struct exchange_texts *out)
 {
     const char *standard = p->standard;
@@ -110,18 +94,20 @@ static bool standard_texts(struct exchange_import *im, const struct exchange_obj
     return true;
 }
 
-static bool setting_texts(struct exchange_import *im, const struct exchange_object *o,
+static bool setting_texts(struct exchange_importer *im, const struct exchange_object *o,
                           const char *property, struct exchange_texts *out)
 {
-    const char *other;
-    const struct exchange_property *p = exchange_property_find(o->kind, property, false, &other);
+    const struct exchange_property *p = exchange_property_find(o->kind, property);
     const struct exchange_setting *s = p ? exchange_setting_find(o, p) : NULL;
     if (!p || p->form == EXCHANGE_DROP || p->form == EXCHANGE_INTERNAL || p->form == EXCHANGE_USAGE)
         return false;
     if (!s)
         return standard_texts(im, o, p, out);
     if (p->form == EXCHANGE_WORDS || p->form == EXCHANGE_SMART_AUTH) {
-        add_words(im, &s->values, out);
+        /* Flags are one text: "AnonymousUsers, ExchangeServers". */
+        if (s->values.count)
+            exchange_texts_add(&im->arena, out,
+                               exchange_texts_joined(&im->arena, &s->values, ", "));
         return true;
     }
     for (size_t i = 0; i < s->values.count; i++) {
@@ -133,12 +119,12 @@ static bool setting_texts(struct exchange_import *im, const struct exchange_obje
     return true;
 }
 
-static const char *identity_of(struct exchange_import *im, const struct exchange_object *o)
+static const char *identity_of(struct exchange_importer *im, const struct exchange_object *o)
 {
     return o->server ? arena_printf(&im->arena, "%s\\%s", o->server, o->name) : o->name;
 }
 
-bool exchange_item_texts(struct exchange_import *im, const struct exchange_item *item,
+bool exchange_item_texts(struct exchange_importer *im, const struct exchange_item *item,
                          const char *property, struct exchange_texts *out)
 {
     const struct exchange_object *o = item->object;

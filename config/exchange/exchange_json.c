@@ -1,15 +1,18 @@
 /* What ConvertTo-Json makes of Get-ReceiveConnector and its like: each object becomes the command
  * that would make it again. Only this file knows jansson.
  */
-#include "config/exchange/exchange_private.h"
+#include "config/exchange/exchange_json_private.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 #include <jansson.h>
 
+#include "config/exchange/exchange_encoding_private.h"
+#include "config/exchange/exchange_pipeline_private.h"
+
 struct reader {
-    struct exchange_import *im;
+    struct exchange_importer *im;
     struct bytes text;
     size_t at;            /* of the scan for lines */
     unsigned line, depth; /* there */
@@ -231,10 +234,7 @@ static bool is_bookkeeping(const char *key)
         "AllowedObjectClasses",
         "SmartHostsString",
     };
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
-        if (exchange_same(keys[i], key))
-            return true;
-    return false;
+    return exchange_is_one_of(key, keys, ARRAY_SIZE(keys));
 }
 
 static void add_argument(struct reader *r, struct exchange_command *c, const char *key,
@@ -246,12 +246,11 @@ static void add_argument(struct reader *r, struct exchange_command *c, const cha
     take_texts(r, value, 0, &a.values);
     const char *only = a.values.count == 1 ? a.values.items[0] : NULL;
     bool empty = a.values.count == 0 || (only && exchange_same(only, "false"));
-    const char *other;
     enum exchange_kind kind = strstr(c->name, "Send")      ? EXCHANGE_SEND
                               : strstr(c->name, "Domain")  ? EXCHANGE_DOMAIN
                               : strstr(c->name, "Rewrite") ? EXCHANGE_REWRITE
                                                            : EXCHANGE_RECEIVE;
-    const struct exchange_property *p = exchange_property_find(kind, key, false, &other);
+    const struct exchange_property *p = exchange_property_find(kind, key);
     if (r->lost && p && p->form != EXCHANGE_DROP && p->form != EXCHANGE_INTERNAL) {
         exchange_note(r->im, NULL, r->where,
                       "-%s: the export does not hold its value: use ConvertTo-Json -Depth 5, or "
@@ -259,10 +258,11 @@ static void add_argument(struct reader *r, struct exchange_command *c, const cha
                       p->name);
         return;
     }
-    /* A property that we have never heard of and that is not set is none that anybody misses. */
+    /* A property that is not known here and not set is not missed. */
     if (empty && strcmp(c->name, "Add-ADPermission") != 0 && !p)
         return;
-    c->arguments[c->count++] = a;
+    ASSERT(c->count < c->capacity);
+    c->items[c->count++] = a;
 }
 
 static void take_command(struct reader *r, const json_t *object)
@@ -279,7 +279,7 @@ static void take_command(struct reader *r, const json_t *object)
     struct exchange_command c = {.name = name, .where = r->where, .from_export = true};
     bool permission = strcmp(name, "Add-ADPermission") == 0;
     c.capacity = json_object_size(object) + 1;
-    c.arguments = ARENA_NEW_ARRAY(&r->im->arena, struct exchange_argument, c.capacity);
+    c.items = ARENA_NEW_ARRAY(&r->im->arena, struct exchange_argument, c.capacity);
     json_object_foreach((json_t *)object, key, value)
     {
         if (permission || !is_bookkeeping(key))
@@ -287,7 +287,7 @@ static void take_command(struct reader *r, const json_t *object)
     }
     if (!permission)
         c.identity = member_text(r, object, "Identity", 0);
-    exchange_apply(r->im, &c, 1, NULL);
+    exchange_pipeline_play(r->im, &c, 1, NULL);
 }
 
 /* --- The text --- */
@@ -344,7 +344,7 @@ static void take_value(struct reader *r, const json_t *value, size_t end)
 }
 
 /* One export behind the other in a file is fine. */
-void exchange_json_read(struct exchange_import *im, struct bytes text)
+void exchange_json_read(struct exchange_importer *im, struct bytes text)
 {
     struct reader r = {.im = im, .text = text, .line = 1, .where = exchange_where(im, 1)};
     size_t start = 0;

@@ -4,17 +4,19 @@
  * A word ends at a blank or at one of | , ; { } ( ) and, inside @{ } or after a variable, at =.
  * A quote inside a word stands for itself between letters (don't) and quotes elsewhere.
  */
-#include "config/exchange/exchange_private.h"
+#include "config/exchange/exchange_lex_private.h"
 
-#include <stdio.h>
+#include "core/vector.h"
 
 struct lexer {
-    struct exchange_import *im;
+    struct exchange_importer *im;
     struct bytes text;
     size_t at;
     unsigned line;
-    struct exchange_token *tokens;
-    size_t count, capacity;
+    struct {
+        struct exchange_token *items;
+        size_t count, capacity;
+    } tokens;
     unsigned depth; /* of @{ } */
     bool first, apart, continued;
     char *word; /* room for the longest possible */
@@ -104,16 +106,7 @@ static size_t skip_blanks(const struct lexer *x, size_t at)
 static void add_token(struct lexer *x, enum exchange_token_type type, const char *text,
                       unsigned line)
 {
-    if (x->count == x->capacity) {
-        size_t capacity = x->capacity ? 2 * x->capacity : 256;
-        struct exchange_token *larger =
-            ARENA_NEW_ARRAY(&x->im->arena, struct exchange_token, capacity);
-        if (x->count)
-            memcpy(larger, x->tokens, x->count * sizeof *larger);
-        x->tokens = larger;
-        x->capacity = capacity;
-    }
-    x->tokens[x->count++] = (struct exchange_token){
+    *VECTOR_ADD_IN(&x->im->arena, &x->tokens) = (struct exchange_token){
         .type = type,
         .text = text,
         .line = line,
@@ -125,6 +118,7 @@ static void add_token(struct lexer *x, enum exchange_token_type type, const char
 
 static const char *take_word(struct lexer *x)
 {
+    ASSERT(x->len <= 2 * x->text.len);
     const char *text = arena_bytes(&x->im->arena, bytes_make(x->word, x->len)).ptr;
     x->len = 0;
     return text;
@@ -211,7 +205,7 @@ static bool ends_word(const struct lexer *x, bool at_equals)
     return c == '\0' || c == '\n' || is_blank(c) || strchr("|,;{}()", c) || (c == '=' && at_equals);
 }
 
-/* A bare word, or what is left of it, with whatever it quotes. */
+/* A bare word, or what is left of it, with all that it quotes. */
 static void take_bare(struct lexer *x, bool at_equals)
 {
     while (x->at < x->text.len && !ends_word(x, at_equals)) {
@@ -295,7 +289,7 @@ static bool take_mark(struct lexer *x)
 {
     static const char *const marks[] = {"@{", "@(", "+=", "|", ",", ";", "(", ")", "{", "}", "="};
     struct bytes rest = bytes_from(x->text, x->at);
-    if (bytes_starts_nocase(rest, BYTES("$("))) { /* a bracket, whatever its sign */
+    if (bytes_starts_nocase(rest, BYTES("$("))) { /* a bracket like any other */
         add_token(x, EXCHANGE_TOKEN_MARK, "(", x->line);
         x->at += 2;
         return true;
@@ -373,7 +367,7 @@ static void take_token(struct lexer *x)
     }
 }
 
-struct exchange_token *exchange_lex(struct exchange_import *im, struct bytes text)
+struct exchange_token *exchange_lex(struct exchange_importer *im, struct bytes text)
 {
     struct lexer x = {
         .im = im, .text = text, .line = 1, .first = true, .apart = true, .continued = false};
@@ -404,5 +398,5 @@ struct exchange_token *exchange_lex(struct exchange_import *im, struct bytes tex
     x.first = x.apart = true;
     x.continued = false;
     add_token(&x, EXCHANGE_TOKEN_END, "", x.line);
-    return x.tokens;
+    return x.tokens.items;
 }

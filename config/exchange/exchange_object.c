@@ -1,5 +1,5 @@
 /* The objects that the commands make: found by identity, changed property by property. */
-#include "config/exchange/exchange_private.h"
+#include "config/exchange/exchange_object_private.h"
 
 #define OBJECTS_MAX 10000
 
@@ -34,73 +34,66 @@ static bool answers_to(const struct exchange_object *o, const char *name)
     return domain && domain->values.count && exchange_same(domain->values.items[0], name);
 }
 
-struct exchange_object *exchange_object_find(struct exchange_import *im, unsigned kinds,
+struct exchange_object *exchange_object_find(struct exchange_importer *im, unsigned kinds,
                                              const char *identity)
 {
     const char *server;
     const char *name = exchange_identity_name(&im->arena, identity, &server);
-    for (struct exchange_object *o = im->objects; o; o = o->next)
+    EXCHANGE_OBJECTS_EACH (o, im)
         if ((o->kind & kinds) && answers_to(o, name))
             return o;
     return NULL;
 }
 
-struct exchange_object *exchange_object_new(struct exchange_import *im, enum exchange_kind kind,
-                                            const char *name)
+struct exchange_object *exchange_object_new(struct exchange_importer *im, enum exchange_kind kind,
+                                            const char *name, const char *where)
 {
-    if (im->object_count == OBJECTS_MAX)
+    if (im->object_count == OBJECTS_MAX) {
+        exchange_fault(im, where,
+                       "more than 10000 connectors, domains and entries: split the file");
         return NULL;
+    }
+    ASSERT(name);
     struct exchange_object *o = ARENA_NEW(&im->arena, struct exchange_object);
     o->kind = kind;
     o->name = name;
-    if (im->last)
-        im->last->next = o;
-    else
-        im->objects = o;
-    im->last = o;
+    list_init(&o->sources);
+    list_init(&o->notes);
+    list_init(&o->settings);
+    list_init(&o->permissions);
+    list_add(&im->objects, &o->link);
     im->object_count++;
     return o;
 }
 
-void exchange_object_drop(struct exchange_import *im, struct exchange_object *object)
+void exchange_object_drop(struct exchange_importer *im, struct exchange_object *object)
 {
-    struct exchange_object **at = &im->objects, *before = NULL;
-    while (*at && *at != object) {
-        before = *at;
-        at = &(*at)->next;
-    }
-    if (!*at)
+    if (list_empty(&object->link))
         return;
-    *at = object->next;
-    if (im->last == object)
-        im->last = before;
+    list_remove(&object->link);
+    ASSERT(im->object_count > 0);
     im->object_count--;
 }
 
-const char *exchange_kind_name(enum exchange_kind kind)
+void exchange_object_source(struct exchange_importer *im, struct exchange_object *object,
+                            const struct exchange_command *command)
 {
-    return kind == EXCHANGE_RECEIVE  ? "receive connector"
-           : kind == EXCHANGE_SEND   ? "send connector"
-           : kind == EXCHANGE_DOMAIN ? "accepted domain"
-                                     : "address rewrite entry";
+    exchange_notes_add(&im->arena, &object->sources, command->where,
+                       command->from_export ? "export" : command->name);
 }
 
-/* An object that another command is about though none in the file has made it. */
-struct exchange_object *exchange_object_refer(struct exchange_import *im, enum exchange_kind kind,
+struct exchange_object *exchange_object_refer(struct exchange_importer *im, enum exchange_kind kind,
                                               const char *identity, const char *where)
 {
     struct exchange_object *o = exchange_object_find(im, (unsigned)kind, identity);
     const char *server;
     if (o)
         return o;
-    o = exchange_object_new(im, kind, exchange_identity_name(&im->arena, identity, &server));
-    if (!o) {
-        exchange_fault(im, where,
-                       "more than 10000 connectors, domains and entries: split the file");
+    o = exchange_object_new(im, kind, exchange_identity_name(&im->arena, identity, &server), where);
+    if (!o)
         return NULL;
-    }
     o->server = server;
-    exchange_note(im, o, where,
+    exchange_note(im, &o->notes, where,
                   "no command here makes the %s \"%s\": what it had before is not known; complete "
                   "it",
                   exchange_kind_name(kind), exchange_printable(&im->arena, o->name));
@@ -112,7 +105,7 @@ struct exchange_object *exchange_object_refer(struct exchange_import *im, enum e
 struct exchange_setting *exchange_setting_find(const struct exchange_object *object,
                                                const struct exchange_property *property)
 {
-    for (struct exchange_setting *s = object->settings; s; s = s->next)
+    LIST_EACH (s, &object->settings, struct exchange_setting, link)
         if (s->property == property)
             return s;
     return NULL;
@@ -121,36 +114,32 @@ struct exchange_setting *exchange_setting_find(const struct exchange_object *obj
 struct exchange_setting *exchange_setting_named(const struct exchange_object *object,
                                                 const char *name)
 {
-    const char *other;
-    const struct exchange_property *p = exchange_property_find(object->kind, name, false, &other);
+    const struct exchange_property *p = exchange_property_find(object->kind, name);
     return p ? exchange_setting_find(object, p) : NULL;
 }
 
 void exchange_setting_remove(struct exchange_object *object,
                              const struct exchange_property *property)
 {
-    for (struct exchange_setting **at = &object->settings; *at; at = &(*at)->next) {
-        if ((*at)->property == property) {
-            *at = (*at)->next;
-            return;
-        }
-    }
+    struct exchange_setting *s = exchange_setting_find(object, property);
+    if (s)
+        list_remove(&s->link);
 }
 
-void exchange_setting_put(struct exchange_import *im, struct exchange_object *object,
+void exchange_setting_put(struct exchange_importer *im, struct exchange_object *object,
                           const struct exchange_property *property,
                           const struct exchange_setting *value)
 {
-    struct exchange_setting *s = exchange_setting_find(object, property),
-                            *next = s ? s->next : NULL;
+    struct exchange_setting *s = exchange_setting_find(object, property);
+    ASSERT(property->kinds & (unsigned)object->kind);
     if (!s) {
         s = ARENA_NEW(&im->arena, struct exchange_setting);
-        next = object->settings;
-        object->settings = s;
+        list_add_first(&object->settings, &s->link);
     }
+    struct cds_list_head link = s->link;
     *s = *value;
+    s->link = link;
     s->property = property;
-    s->next = next;
 }
 
 /* One text may hold a whole list: 'Tls, ExternalAuthoritative'. */
@@ -174,16 +163,8 @@ static struct exchange_texts split(struct arena *arena, const struct exchange_te
     return to;
 }
 
-static bool holds(const struct exchange_texts *texts, const char *text)
-{
-    for (size_t i = 0; i < texts->count; i++)
-        if (exchange_same(texts->items[i], text))
-            return true;
-    return false;
-}
-
 /* @{Add=...; Remove=...} on what is there. */
-static struct exchange_texts edited(struct exchange_import *im, struct exchange_object *object,
+static struct exchange_texts edited(struct exchange_importer *im, struct exchange_object *object,
                                     const struct exchange_argument *argument,
                                     const struct exchange_texts *before)
 {
@@ -191,20 +172,20 @@ static struct exchange_texts edited(struct exchange_import *im, struct exchange_
     struct exchange_texts add = split(&im->arena, &argument->add);
     struct exchange_texts gone = split(&im->arena, &argument->remove);
     for (size_t i = 0; before && i < before->count; i++)
-        if (!holds(&gone, before->items[i]))
+        if (!exchange_texts_hold(&gone, before->items[i]))
             exchange_texts_add(&im->arena, &to, before->items[i]);
     for (size_t i = 0; i < gone.count; i++)
-        if (!before || !holds(before, gone.items[i]))
-            exchange_note(im, object, argument->where,
+        if (!before || !exchange_texts_hold(before, gone.items[i]))
+            exchange_note(im, &object->notes, argument->where,
                           "-%s @{Remove=\"%s\"}: it is not in the list", argument->name,
                           exchange_printable(&im->arena, gone.items[i]));
     for (size_t i = 0; i < add.count; i++)
-        if (!holds(&to, add.items[i]))
+        if (!exchange_texts_hold(&to, add.items[i]))
             exchange_texts_add(&im->arena, &to, add.items[i]);
     return to;
 }
 
-static const char *shown_value(struct exchange_import *im, const struct exchange_argument *a)
+static const char *shown_value(struct exchange_importer *im, const struct exchange_argument *a)
 {
     const char *text = "";
     for (size_t i = 0; i < a->values.count && i < 8; i++)
@@ -212,7 +193,7 @@ static const char *shown_value(struct exchange_import *im, const struct exchange
     return exchange_printable(&im->arena, text);
 }
 
-static void take_value(struct exchange_import *im, struct exchange_object *object,
+static void take_value(struct exchange_importer *im, struct exchange_object *object,
                        const struct exchange_property *property,
                        const struct exchange_argument *argument, bool from_export)
 {
@@ -221,8 +202,8 @@ static void take_value(struct exchange_import *im, struct exchange_object *objec
     bool list = exchange_form_is_list(property->form) || property->form == EXCHANGE_SMART_AUTH;
     const struct exchange_setting *before = exchange_setting_find(object, property);
     if (argument->is_edit && !list) {
-        exchange_note(im, object, argument->where, "-%s: it is no list that @{} could change",
-                      argument->name);
+        exchange_note(im, &object->notes, argument->where,
+                      "-%s: it is no list that @{} could change", argument->name);
         return;
     }
     if (argument->is_edit)
@@ -239,7 +220,7 @@ static void take_value(struct exchange_import *im, struct exchange_object *objec
         exchange_setting_put(im, object, property, &value);
 }
 
-void exchange_setting_take(struct exchange_import *im, struct exchange_object *object,
+void exchange_setting_take(struct exchange_importer *im, struct exchange_object *object,
                            const struct exchange_property *property,
                            const struct exchange_argument *argument, bool from_export)
 {
@@ -251,10 +232,10 @@ void exchange_setting_take(struct exchange_import *im, struct exchange_object *o
         return;
     if (property->form == EXCHANGE_DROP) {
         if (!from_export || argument->values.count)
-            exchange_note(im, object, argument->where, "-%s%s: %s", argument->name,
+            exchange_note(im, &object->notes, argument->where, "-%s%s: %s", argument->name,
                           shown_value(im, argument), property->more);
     } else if (argument->is_expression && property->form != EXCHANGE_CREDENTIAL) {
-        exchange_note(im, object, argument->where,
+        exchange_note(im, &object->notes, argument->where,
                       "-%s%s: its value is not known here: write it out", argument->name,
                       shown_value(im, argument));
     } else {

@@ -1,84 +1,5 @@
-/* Add-ADPermission and Remove-ADPermission, and the templates of new receive connectors. */
-#include "config/exchange/exchange_private.h"
-
-/* --- Usage --- */
-
-struct usage {
-    const char *name;
-    const char *bindings, *ranges, *groups, *auth;
-};
-
-/* New-ReceiveConnector -Usage: what each sets at creation; NULL must be given. */
-static const struct usage USAGES[] = {
-    {"Custom", NULL, NULL, "None", "Tls"},
-    {"Internet", NULL, "0.0.0.0-255.255.255.255", "AnonymousUsers", "Tls"},
-    {"Internal", "0.0.0.0:25", NULL, "ExchangeServers,ExchangeLegacyServers", "Tls,ExchangeServer"},
-    {"Client", "0.0.0.0:587", NULL, "ExchangeUsers",
-     "Tls,BasicAuth,BasicAuthRequireTLS,Integrated"},
-    {"Partner", NULL, NULL, "Partners", "Tls"},
-};
-
-static const struct usage *find_usage(const char *name)
-{
-    for (size_t i = 0; name && i < ARRAY_SIZE(USAGES); i++)
-        if (exchange_same(USAGES[i].name, name))
-            return &USAGES[i];
-    return NULL;
-}
-
-static const struct usage *chosen_usage(struct exchange_import *im, struct exchange_object *object,
-                                        const struct exchange_command *c)
-{
-    const struct usage *usage = NULL;
-    for (size_t i = 0; i < c->count; i++) {
-        const struct exchange_argument *a = &c->arguments[i];
-        const char *other;
-        const struct exchange_property *p =
-            exchange_property_find(EXCHANGE_RECEIVE, a->name, true, &other);
-        if (!p || p->form != EXCHANGE_USAGE)
-            continue;
-        const char *text =
-            exchange_same(p->name, "Usage") ? (a->values.count ? a->values.items[0] : "") : p->name;
-        const struct usage *found = find_usage(text);
-        if (!found)
-            exchange_note(im, object, a->where,
-                          "-Usage %s: one of Custom, Internet, Internal, Client, Partner is "
-                          "allowed; Custom is assumed",
-                          exchange_printable(&im->arena, text));
-        else if (usage && usage != found)
-            exchange_note(im, object, a->where, "-%s: %s is said already; this one counts", p->name,
-                          usage->name);
-        usage = found ? found : usage;
-    }
-    return usage ? usage : &USAGES[0];
-}
-
-static void preset(struct exchange_import *im, struct exchange_object *object, const char *property,
-                   const char *text, const char *origin)
-{
-    const char *other;
-    const struct exchange_property *p =
-        exchange_property_find(EXCHANGE_RECEIVE, property, false, &other);
-    struct exchange_argument a = {.name = property, .where = object->sources.first->where};
-    if (!text)
-        return;
-    exchange_texts_add(&im->arena, &a.values, text);
-    exchange_setting_take(im, object, p, &a, false);
-    exchange_setting_find(object, p)->origin = origin;
-}
-
-void exchange_usage_apply(struct exchange_import *im, struct exchange_object *object,
-                          const struct exchange_command *command)
-{
-    const struct usage *usage = chosen_usage(im, object, command);
-    const char *origin = arena_printf(&im->arena, "usage %s", usage->name);
-    preset(im, object, "Bindings", usage->bindings, origin);
-    preset(im, object, "RemoteIPRanges", usage->ranges, origin);
-    preset(im, object, "PermissionGroups", usage->groups, origin);
-    preset(im, object, "AuthMechanism", usage->auth, origin);
-}
-
-/* --- Permissions --- */
+/* Add-ADPermission, Remove-ADPermission and Get-ADPermission. */
+#include "config/exchange/exchange_permission_private.h"
 
 /* Typographic dashes came along with the quotes. */
 static struct bytes plain_dashes(struct arena *arena, const char *text)
@@ -94,7 +15,7 @@ static struct bytes plain_dashes(struct arena *arena, const char *text)
     return bytes_make(to, len);
 }
 
-static rights_mask parse_rights(struct exchange_import *im, struct exchange_object *object,
+static rights_mask parse_rights(struct exchange_importer *im, struct exchange_object *object,
                                 const struct exchange_argument *a)
 {
     rights_mask mask = 0;
@@ -108,7 +29,7 @@ static rights_mask parse_rights(struct exchange_import *im, struct exchange_obje
             if (rights_parse(head, &right) == ERR_OK)
                 mask |= (rights_mask)right;
             else if (head.len)
-                exchange_note(im, object, a->where,
+                exchange_note(im, &object->notes, a->where,
                               "-ExtendedRights %s: there is no such right here",
                               exchange_printable(&im->arena, arena_bytes(&im->arena, head).ptr));
         }
@@ -116,29 +37,29 @@ static rights_mask parse_rights(struct exchange_import *im, struct exchange_obje
     return mask;
 }
 
-static struct exchange_permission *permission_of(struct exchange_import *im,
+static struct exchange_permission *permission_of(struct exchange_importer *im,
                                                  struct exchange_object *object, const char *user,
                                                  const char *where)
 {
     enum rights_principal principal;
     struct bytes name = BYTES_EMPTY, text = plain_dashes(&im->arena, user);
-    struct exchange_permission **at = &object->permissions;
     if (rights_principal_parse(text, &principal, &name) != ERR_OK) {
         size_t slash = bytes_rfind(text, '\\');
         principal = RIGHTS_USER;
         name = slash == BYTES_NOT_FOUND ? text : bytes_from(text, slash + 1);
-        exchange_note(im, object, where,
+        exchange_note(im, &object->notes, where,
                       "user %s: taken as \"user:" BYTES_FMT "\"; write group: if it is one",
                       exchange_printable(&im->arena, user), BYTES_ARG(bytes_sub(name, 0, 100)));
     }
     name = arena_bytes(&im->arena, name);
-    for (; *at; at = &(*at)->next)
-        if ((*at)->principal == principal && bytes_equal_nocase(bytes_of((*at)->name), name))
-            return *at;
-    *at = ARENA_NEW(&im->arena, struct exchange_permission);
-    **at = (struct exchange_permission){
+    EXCHANGE_PERMISSIONS_EACH (p, object)
+        if (p->principal == principal && bytes_equal_nocase(bytes_of(p->name), name))
+            return p;
+    struct exchange_permission *p = ARENA_NEW(&im->arena, struct exchange_permission);
+    *p = (struct exchange_permission){
         .user = user, .where = where, .principal = principal, .name = name.len ? name.ptr : NULL};
-    return *at;
+    list_add(&object->permissions, &p->link);
+    return p;
 }
 
 static void change(struct exchange_permission *p, rights_mask mask, bool is_deny, bool is_remove)
@@ -166,14 +87,15 @@ static bool is_true(const struct exchange_argument *a)
     return a->is_switch || (a->values.count && exchange_same(a->values.items[0], "true"));
 }
 
-static void note_parameter(struct exchange_import *im, struct exchange_object *object,
+static void note_parameter(struct exchange_importer *im, struct exchange_object *object,
                            const struct exchange_argument *a)
 {
     const char *value = a->values.count ? a->values.items[0] : "";
     if (bytes_starts_nocase(BYTES("AccessRights"), bytes_of(a->name)) &&
         exchange_same(value, "ExtendedRight"))
         return;
-    exchange_note(im, object, a->where, "-%s%s%s: only -User, -ExtendedRights and -Deny count here",
+    exchange_note(im, &object->notes, a->where,
+                  "-%s%s%s: only -User, -ExtendedRights and -Deny count here",
                   exchange_printable(&im->arena, a->name), *value ? " " : "",
                   exchange_printable(&im->arena, value));
 }
@@ -191,12 +113,12 @@ static struct wish read_wish(const struct exchange_command *c)
     };
 }
 
-static void apply_to(struct exchange_import *im, struct exchange_object *o,
+static void apply_to(struct exchange_importer *im, struct exchange_object *o,
                      const struct exchange_command *c, const struct wish *w, bool is_remove)
 {
-    exchange_notes_add(&im->arena, &o->sources, c->where, c->from_export ? "export" : c->name);
+    exchange_object_source(im, o, c);
     for (size_t i = 0; i < c->count; i++) {
-        const struct exchange_argument *a = &c->arguments[i];
+        const struct exchange_argument *a = &c->items[i];
         struct bytes name = bytes_of(a->name);
         if (!c->from_export && a != w->user && a != w->rights && a != w->identity &&
             !(name.len >= 2 && bytes_starts_nocase(BYTES("Deny"), name)))
@@ -211,7 +133,7 @@ static void apply_to(struct exchange_import *im, struct exchange_object *o,
 }
 
 /* Identity in the command itself, where nothing is piped into it. */
-static void add_identity(struct exchange_import *im, const struct exchange_command *c,
+static void add_identity(struct exchange_importer *im, const struct exchange_command *c,
                          const struct exchange_argument *said, struct exchange_targets *targets)
 {
     const char *identity = said && said->values.count ? said->values.items[0] : c->identity;
@@ -228,7 +150,7 @@ static void add_identity(struct exchange_import *im, const struct exchange_comma
 }
 
 /* A text that is piped in is an identity; only connectors have permissions. */
-static struct exchange_object *connector_of(struct exchange_import *im,
+static struct exchange_object *connector_of(struct exchange_importer *im,
                                             const struct exchange_command *c,
                                             const struct exchange_item *item)
 {
@@ -246,7 +168,7 @@ static struct exchange_object *connector_of(struct exchange_import *im,
 }
 
 /* Get-ADPermission | Remove-ADPermission: each entry says all that the command must know. */
-static bool take_entries(struct exchange_import *im, const struct exchange_command *c,
+static bool take_entries(struct exchange_importer *im, const struct exchange_command *c,
                          const struct exchange_targets *targets, bool is_remove)
 {
     if (!targets->piped || targets->count == 0 || !targets->items[0].permission)
@@ -257,18 +179,18 @@ static bool take_entries(struct exchange_import *im, const struct exchange_comma
                        "-ExtendedRights",
                        c->name);
     for (size_t i = 0; i < c->count; i++)
-        note_parameter(im, targets->items[0].object, &c->arguments[i]);
+        note_parameter(im, targets->items[0].object, &c->items[i]);
     for (size_t i = 0; i < targets->count && is_remove; i++) {
         const struct exchange_permission *entry = targets->items[i].permission;
         struct exchange_object *o = targets->items[i].object;
-        exchange_notes_add(&im->arena, &o->sources, c->where, c->name);
+        exchange_object_source(im, o, c);
         change(permission_of(im, o, entry->user, c->where), entry->allow | entry->deny,
                entry->deny != 0, true);
     }
     return true;
 }
 
-void exchange_permission_apply(struct exchange_import *im, const struct exchange_command *command,
+void exchange_permission_apply(struct exchange_importer *im, const struct exchange_command *command,
                                struct exchange_targets *targets, bool is_remove)
 {
     struct wish w = read_wish(command);
@@ -309,9 +231,9 @@ unsigned exchange_groups_of(const struct exchange_object *object)
 }
 
 struct listing {
-    struct exchange_import *im;
+    struct exchange_importer *im;
     struct exchange_object *object;
-    const char *user; /* only his; NULL: everybody's */
+    const char *user; /* only of this one; NULL: of all */
     struct exchange_targets *out;
 };
 
@@ -339,7 +261,7 @@ static void list_rights(const struct listing *l, const struct exchange_permissio
 static const struct exchange_permission *entry_of(const struct exchange_object *o,
                                                   enum rights_principal principal)
 {
-    for (const struct exchange_permission *p = o->permissions; p; p = p->next)
+    EXCHANGE_PERMISSIONS_EACH (p, o)
         if (p->principal == principal)
             return p;
     return NULL;
@@ -364,20 +286,20 @@ static void list_permissions(const struct listing *l)
     for (unsigned i = 0; i < RIGHTS_PRINCIPAL_COUNT; i++) {
         enum rights_principal principal = (enum rights_principal)i;
         const struct exchange_permission *own = entry_of(l->object, principal),
-                                         nobody = {.user = rights_principal_name(principal),
-                                                   .principal = principal};
+                                         none_yet = {.user = rights_principal_name(principal),
+                                                     .principal = principal};
         rights_mask given = rights_of_groups(groups, principal);
         rights_mask gone = own ? own->remove : 0;
         if (is_meant(l, principal, NULL))
-            list_rights(l, own ? own : &nobody, (given & ~gone) | (own ? own->allow : 0),
+            list_rights(l, own ? own : &none_yet, (given & ~gone) | (own ? own->allow : 0),
                         own ? own->deny : 0);
     }
-    for (const struct exchange_permission *p = l->object->permissions; p; p = p->next)
+    EXCHANGE_PERMISSIONS_EACH (p, l->object)
         if (p->name && is_meant(l, p->principal, p->name))
             list_rights(l, p, p->allow, p->deny);
 }
 
-void exchange_permission_list(struct exchange_import *im, const struct exchange_command *command,
+void exchange_permission_list(struct exchange_importer *im, const struct exchange_command *command,
                               struct exchange_targets *targets)
 {
     const struct exchange_argument *identity = exchange_argument_find(command, "Identity", 2);
@@ -386,10 +308,9 @@ void exchange_permission_list(struct exchange_import *im, const struct exchange_
     if (!targets->piped || identity || command->identity)
         add_identity(im, command, identity, targets);
     for (size_t i = 0; i < command->count; i++)
-        if (&command->arguments[i] != identity && &command->arguments[i] != user)
-            exchange_note(im, NULL, command->arguments[i].where, "%s -%s: not looked at",
-                          command->name,
-                          exchange_printable(&im->arena, command->arguments[i].name));
+        if (&command->items[i] != identity && &command->items[i] != user)
+            exchange_note(im, NULL, command->items[i].where, "%s -%s: not looked at", command->name,
+                          exchange_printable(&im->arena, command->items[i].name));
     for (size_t i = 0; i < targets->count; i++) {
         struct listing l = {im, connector_of(im, command, &targets->items[i]), NULL, &out};
         l.user = user && user->values.count ? user->values.items[0] : NULL;

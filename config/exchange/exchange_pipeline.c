@@ -1,45 +1,16 @@
 /* Pipelines: what one command passes on to the next, what a filter lets through, what a loop does
  * with each.
  */
-#include "config/exchange/exchange_private.h"
+#include "config/exchange/exchange_pipeline_private.h"
 
-static bool is_one_of(const char *name, const char *const *names, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (exchange_same(name, names[i]))
-            return true;
-    return false;
-}
-
-bool exchange_is_filter(const char *command)
-{
-    static const char *const names[] = {"where", "where-object", "?"};
-    return is_one_of(command, names, ARRAY_SIZE(names));
-}
-
-bool exchange_is_loop(const char *command)
-{
-    static const char *const names[] = {"foreach", "foreach-object", "%"};
-    return is_one_of(command, names, ARRAY_SIZE(names));
-}
-
-/* The order in which they come means nothing. */
-static bool is_order(const char *command)
-{
-    static const char *const names[] = {"sort", "sort-object"};
-    return is_one_of(command, names, ARRAY_SIZE(names));
-}
-
-bool exchange_command_changes(const char *command)
-{
-    return exchange_command_role(command) == EXCHANGE_CHANGES ||
-           exchange_same(command, "Add-ADPermission") ||
-           exchange_same(command, "Remove-ADPermission");
-}
+#include "config/exchange/exchange_apply_private.h"
+#include "config/exchange/exchange_filter_private.h"
+#include "config/exchange/exchange_permission_private.h"
+#include "config/exchange/exchange_variable_private.h"
 
 static bool stage_changes(const struct exchange_command *c)
 {
-    if (!exchange_is_loop(c->name))
+    if (!exchange_command_is_loop(c->name))
         return exchange_command_changes(c->name);
     for (const struct exchange_token *t = c->script; t && t->type != EXCHANGE_TOKEN_END; t++)
         if ((t->type == EXCHANGE_TOKEN_WORD && exchange_command_changes(t->text)) ||
@@ -56,34 +27,12 @@ static bool any_changes(const struct exchange_command *commands, size_t count)
     return false;
 }
 
-#define STEPS_MAX 1000000
-
-bool exchange_step(struct exchange_import *im, size_t n, const char *where)
-{
-    bool before = im->steps <= STEPS_MAX;
-    im->steps += n;
-    if (im->steps > STEPS_MAX && before)
-        exchange_fault(im, where, "loops and filters take more than %d steps: split the file",
-                       STEPS_MAX);
-    return im->steps <= STEPS_MAX;
-}
-
-/* --- What stands in a pipeline --- */
-
-static size_t script_length(const struct exchange_token *script)
-{
-    size_t length = 1;
-    while (script[length - 1].type != EXCHANGE_TOKEN_END)
-        length++;
-    return length;
-}
-
 /* {$_.Name -eq "Relay"}: the name, or NULL: it is another condition. */
 static const char *name_alone(const struct exchange_token *script)
 {
     static const char *const names[] = {"_.name", "_.identity", "name", "identity"};
     bool is_name = script->type == EXCHANGE_TOKEN_VARIABLE || script->type == EXCHANGE_TOKEN_WORD;
-    if (!is_name || !is_one_of(script->text, names, ARRAY_SIZE(names)) ||
+    if (!is_name || !exchange_is_one_of(script->text, names, ARRAY_SIZE(names)) ||
         script[1].type != EXCHANGE_TOKEN_PARAMETER || !exchange_same(script[1].text, "eq"))
         return NULL;
     bool is_text = script[2].type == EXCHANGE_TOKEN_STRING || script[2].type == EXCHANGE_TOKEN_WORD;
@@ -92,8 +41,8 @@ static const char *name_alone(const struct exchange_token *script)
     return script[2].text;
 }
 
-/* Of a connector by its name nobody needs to have said that it exists: Get would not ask either. */
-static void refer_to_name(struct exchange_import *im, const struct exchange_command *c,
+/* A connector that is named need not be made here: Get would not ask either. */
+static void refer_to_name(struct exchange_importer *im, const struct exchange_command *c,
                           enum exchange_kind kind, struct exchange_targets *kept)
 {
     const char *name = kind ? name_alone(c->script) : NULL;
@@ -103,11 +52,11 @@ static void refer_to_name(struct exchange_import *im, const struct exchange_comm
 }
 
 /* False after a fault: nothing behind it can be played. */
-static bool run_filter(struct exchange_import *im, const struct exchange_command *c,
+static bool run_filter(struct exchange_importer *im, const struct exchange_command *c,
                        struct exchange_targets *targets)
 {
     struct exchange_targets kept = {.piped = true};
-    size_t faults = im->fault_count, length = script_length(c->script);
+    size_t faults = im->fault_count, length = exchange_tokens_count(c->script);
     (void)exchange_filter_holds(im, c->script, NULL);
     for (size_t i = 0; i < targets->count && faults == im->fault_count; i++)
         if (exchange_step(im, length, c->where) &&
@@ -123,18 +72,19 @@ static bool run_filter(struct exchange_import *im, const struct exchange_command
     return faults == im->fault_count;
 }
 
-static bool run_loop(struct exchange_import *im, const struct exchange_command *c,
+static bool run_loop(struct exchange_importer *im, const struct exchange_command *c,
                      struct exchange_targets *targets)
 {
     size_t faults = im->fault_count;
+    ASSERT(im->shell); /* an export has no loops */
     for (size_t i = 0; i < targets->count && faults == im->fault_count; i++)
-        exchange_shell_run(im, c->script, "_", &targets->items[i]);
+        im->shell->run(im, c->script, "_", &targets->items[i]);
     *targets = (struct exchange_targets){.piped = true};
     return faults == im->fault_count;
 }
 
-/* Whatever COMMAND needs from the pipe is not there. */
-static bool lacks_input(struct exchange_import *im, const struct exchange_command *c, bool piped)
+/* What COMMAND needs from the pipe is not there. */
+static bool lacks_input(struct exchange_importer *im, const struct exchange_command *c, bool piped)
 {
     if (!piped)
         exchange_fault(im, c->where, "%s: nothing comes through a | to it", c->name);
@@ -142,7 +92,7 @@ static bool lacks_input(struct exchange_import *im, const struct exchange_comman
 }
 
 /* It is no concern of ours; but what it passes on is not known. */
-static bool run_other(struct exchange_import *im, const struct exchange_command *c,
+static bool run_other(struct exchange_importer *im, const struct exchange_command *c,
                       const struct exchange_command *behind, size_t count)
 {
     if (any_changes(behind, count)) {
@@ -158,39 +108,42 @@ static bool run_other(struct exchange_import *im, const struct exchange_command 
     return true;
 }
 
-/* False: the rest cannot be played. OUT_WANTED: somebody takes what comes out. */
-static bool run_stage(struct exchange_import *im, const struct exchange_command *c, size_t behind,
+/* False: the rest cannot be played. OUT_WANTED: what comes out is used. */
+static bool run_stage(struct exchange_importer *im, const struct exchange_command *c, size_t behind,
                       struct exchange_targets *targets, bool out_wanted)
 {
-    enum exchange_role role = exchange_command_role(c->name);
+    enum exchange_verb verb;
+    enum exchange_kind kind;
+    bool known = exchange_command_parse(c->name, &verb, &kind),
+         chooses = known && verb == EXCHANGE_GET;
     bool wanted = out_wanted || any_changes(c + 1, behind);
     if (c->input) {
         *targets = *c->input;
         targets->piped = true;
-    } else if (role == EXCHANGE_CHANGES || (role == EXCHANGE_CHOOSES && wanted)) {
-        exchange_command_play(im, c, targets);
-        if (role == EXCHANGE_CHOOSES && !(behind && exchange_is_filter(c[1].name)))
+    } else if (known && (!chooses || wanted)) {
+        exchange_apply(im, verb, kind, c, targets);
+        if (chooses && !(behind && exchange_command_is_filter(c[1].name)))
             exchange_note_none(im, c, targets);
     } else if (exchange_same(c->name, "Add-ADPermission")) {
         exchange_permission_apply(im, c, targets, false);
     } else if (exchange_same(c->name, "Remove-ADPermission")) {
         exchange_permission_apply(im, c, targets, true);
-    } else if (role == EXCHANGE_CHOOSES) {
+    } else if (chooses) {
         exchange_note(im, NULL, c->where, "%s: it only shows", c->name);
     } else if (wanted && exchange_same(c->name, "Get-ADPermission")) {
         exchange_permission_list(im, c, targets);
-    } else if (wanted && exchange_is_filter(c->name)) {
+    } else if (wanted && exchange_command_is_filter(c->name)) {
         return !lacks_input(im, c, targets->piped) && run_filter(im, c, targets);
     } else if (stage_changes(c)) { /* a loop */
         return !lacks_input(im, c, targets->piped) && run_loop(im, c, targets);
-    } else if (!(wanted && targets->piped && is_order(c->name))) {
+    } else if (!(wanted && targets->piped && exchange_command_is_order(c->name))) {
         return run_other(im, c, c + 1, behind);
     }
     return true;
 }
 
-void exchange_apply(struct exchange_import *im, const struct exchange_command *commands,
-                    size_t count, struct exchange_targets *out)
+void exchange_pipeline_play(struct exchange_importer *im, const struct exchange_command *commands,
+                            size_t count, struct exchange_targets *out)
 {
     struct exchange_targets targets = {0};
     for (size_t i = 0; i < count; i++)

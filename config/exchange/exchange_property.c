@@ -1,7 +1,9 @@
 /* Exchange's parameters and properties, and the keys that they are here. Which of the keys this
  * version has is looked up in its option tables: a row for one that it has not yet does no harm.
  */
-#include "config/exchange/exchange_private.h"
+#include "config/exchange/exchange_property_private.h"
+
+#include "config/exchange/exchange_text_private.h"
 
 #define R   EXCHANGE_RECEIVE
 #define S   EXCHANGE_SEND
@@ -143,19 +145,27 @@ const struct exchange_property EXCHANGE_PROPERTIES[] = {
 };
 const size_t EXCHANGE_PROPERTY_COUNT = ARRAY_SIZE(EXCHANGE_PROPERTIES);
 
-const struct exchange_property *exchange_property_find(enum exchange_kind kind, const char *name,
-                                                       bool prefix, const char **other)
+const struct exchange_property *exchange_property_find(enum exchange_kind kind, const char *name)
 {
-    const struct exchange_property *found = NULL;
-    *other = NULL;
     for (size_t i = 0; i < EXCHANGE_PROPERTY_COUNT; i++) {
         const struct exchange_property *p = &EXCHANGE_PROPERTIES[i];
         if ((p->kinds & (unsigned)kind) && exchange_same(p->name, name))
             return p;
     }
-    for (size_t i = 0; prefix && *name && i < EXCHANGE_PROPERTY_COUNT; i++) {
+    return NULL;
+}
+
+const struct exchange_property *exchange_property_guess(enum exchange_kind kind, const char *typed,
+                                                        const char **other)
+{
+    const struct exchange_property *found = exchange_property_find(kind, typed);
+    *other = NULL;
+    if (found)
+        return found;
+    for (size_t i = 0; *typed && i < EXCHANGE_PROPERTY_COUNT; i++) {
         const struct exchange_property *p = &EXCHANGE_PROPERTIES[i];
-        if (!(p->kinds & (unsigned)kind) || !bytes_starts_nocase(bytes_of(p->name), bytes_of(name)))
+        if (!(p->kinds & (unsigned)kind) ||
+            !bytes_starts_nocase(bytes_of(p->name), bytes_of(typed)))
             continue;
         if (found) {
             *other = p->name;
@@ -166,7 +176,14 @@ const struct exchange_property *exchange_property_find(enum exchange_kind kind, 
     return found;
 }
 
-/* Whether PARAMETER never takes a value of its own in COMMAND (but -Confirm:$false). */
+const char *exchange_kind_name(enum exchange_kind kind)
+{
+    return kind == EXCHANGE_RECEIVE  ? "receive connector"
+           : kind == EXCHANGE_SEND   ? "send connector"
+           : kind == EXCHANGE_DOMAIN ? "accepted domain"
+                                     : "address rewrite entry";
+}
+
 bool exchange_is_switch(const char *command, const char *parameter)
 {
     static const char *const always[] = {"WhatIf", "Confirm", "Force", "Deny"};
@@ -185,19 +202,4 @@ bool exchange_is_switch(const char *command, const char *parameter)
 bool exchange_form_is_list(enum exchange_form form)
 {
     return form >= EXCHANGE_WORDS && form <= EXCHANGE_HOSTS;
-}
-
-bool exchange_key_known(enum exchange_kind kind, const char *key, const char **standard)
-{
-    const struct conf_section *section = kind == EXCHANGE_RECEIVE  ? &CONF_RECEIVE
-                                         : kind == EXCHANGE_SEND   ? &CONF_SEND
-                                         : kind == EXCHANGE_DOMAIN ? &CONF_DOMAIN
-                                                                   : &CONF_REWRITE;
-    for (size_t i = 0; i < section->count; i++) {
-        if (strcmp(section->options[i].key, key) == 0) {
-            *standard = section->options[i].standard;
-            return section->options[i].custom != conf_refuse;
-        }
-    }
-    return false;
 }

@@ -1,77 +1,24 @@
 /* Commands and pipelines of the Exchange shell, read into struct exchange_command. */
-#include "config/exchange/exchange_shell_private.h"
+#include "config/exchange/exchange_shell_command_private.h"
 
-#define LOOK_AHEAD_MAX 32
+#include <strings.h>
 
-bool exchange_starts_statement(const struct exchange_token *t)
-{
-    return exchange_is_cmdlet(t) ||
-           (t->type == EXCHANGE_TOKEN_WORD && exchange_same(t->text, "foreach") &&
-            exchange_is_mark(t + 1, "(")) ||
-           (t->type == EXCHANGE_TOKEN_VARIABLE &&
-            (exchange_is_mark(t + 1, "=") || exchange_is_mark(t + 1, "+=") ||
-             (t->first && exchange_is_mark(t + 1, "|"))));
-}
-
-/* A line of words before a | or a parameter can only be the rest of the command above it. */
-static bool goes_on(const struct exchange_token *t)
-{
-    for (size_t i = 0; i < LOOK_AHEAD_MAX && (i == 0 || !t->first); i++, t++) {
-        if (t->type == EXCHANGE_TOKEN_PARAMETER || exchange_is_mark(t, "|"))
-            return true;
-        if (t->type != EXCHANGE_TOKEN_WORD && t->type != EXCHANGE_TOKEN_STRING)
-            return false;
-    }
-    return false;
-}
-
-/* WANTING: what came before cannot be all. */
-bool exchange_at_end(const struct shell *s, bool wanting)
-{
-    const struct exchange_token *t = s->t;
-    if (t->type == EXCHANGE_TOKEN_END || exchange_is_mark(t, ";"))
-        return true;
-    if (!t->first || t->type == EXCHANGE_TOKEN_PARAMETER || exchange_is_mark(t, "|") ||
-        exchange_is_mark(t, ","))
-        return false;
-    return exchange_starts_statement(t) || t->apart || !(wanting || goes_on(t));
-}
-
-/* The rest of the line: what is behind it may be sound. */
-void exchange_skip_statement(struct shell *s)
-{
-    do {
-        s->t += s->t->type != EXCHANGE_TOKEN_END;
-    } while (s->t->type != EXCHANGE_TOKEN_END && !s->t->first);
-}
+#include "config/exchange/exchange_shell_value_private.h"
+#include "core/vector.h"
 
 /* --- Commands --- */
-
-static void add_argument(struct shell *s, struct exchange_command *c,
-                         const struct exchange_argument *argument)
-{
-    if (c->count == c->capacity) {
-        size_t capacity = c->capacity ? 2 * c->capacity : 16;
-        struct exchange_argument *larger =
-            ARENA_NEW_ARRAY(&s->im->arena, struct exchange_argument, capacity);
-        if (c->count)
-            memcpy(larger, c->arguments, c->count * sizeof *larger);
-        c->arguments = larger;
-        c->capacity = capacity;
-    }
-    c->arguments[c->count++] = *argument;
-}
 
 #define NAME_MAX_OCTETS 256
 
 /* A name of several words without quotes: what follows belongs to it. */
-static void join_words(struct shell *s, struct exchange_argument *out, const char **text)
+static void join_words(struct exchange_cursor *cur, struct exchange_argument *out,
+                       const char **text)
 {
-    while (!exchange_at_end(s, false) && strlen(*text) < NAME_MAX_OCTETS &&
-           (s->t->type == EXCHANGE_TOKEN_WORD || s->t->type == EXCHANGE_TOKEN_STRING)) {
-        *text =
-            arena_printf(&s->im->arena, "%s %s", *text, exchange_expanded(s->im, s->t->text, out));
-        s->t++;
+    while (!exchange_cursor_at_end(cur, false) && strlen(*text) < NAME_MAX_OCTETS &&
+           (cur->t->type == EXCHANGE_TOKEN_WORD || cur->t->type == EXCHANGE_TOKEN_STRING)) {
+        *text = arena_printf(&cur->im->arena, "%s %s", *text,
+                             exchange_variable_expand(cur->im, cur->t->text, out));
+        cur->t++;
     }
 }
 
@@ -81,180 +28,151 @@ static bool is_name(const char *parameter)
            exchange_same(parameter, "Comment") || exchange_same(parameter, "User");
 }
 
-static void take_argument(struct shell *s, struct exchange_command *c)
+static void take_argument(struct exchange_cursor *cur, struct exchange_command *c)
 {
-    struct exchange_argument a = {.name = s->t->text, .where = exchange_here(s)};
-    s->t++;
-    bool glued = exchange_at_mark(s, ":");
-    s->t += glued;
+    struct exchange_argument a = {.name = cur->t->text, .where = exchange_cursor_where(cur)};
+    cur->t++;
+    bool glued = exchange_cursor_at_mark(cur, ":");
+    cur->t += glued;
     if (!glued && exchange_is_switch(c->name, a.name)) {
         a.is_switch = true;
-    } else if (!exchange_at_end(s, true) && exchange_at_value(s)) {
-        exchange_take_values(s, &a);
+    } else if (!exchange_cursor_at_end(cur, true) && exchange_cursor_at_value(cur)) {
+        exchange_cursor_take_values(cur, &a);
         if (a.values.count == 1 && !a.is_edit && is_name(a.name))
-            join_words(s, &a, &a.values.items[0]);
+            join_words(cur, &a, &a.values.items[0]);
     } else {
         a.is_switch = true;
     }
-    add_argument(s, c, &a);
+    *VECTOR_ADD_IN(&cur->im->arena, c) = a;
 }
 
-static void take_positional(struct shell *s, struct exchange_command *c)
+static void take_positional(struct exchange_cursor *cur, struct exchange_command *c)
 {
-    struct exchange_argument a = {.where = exchange_here(s)};
-    exchange_take_values(s, &a);
+    struct exchange_argument a = {.where = exchange_cursor_where(cur)};
+    exchange_cursor_take_values(cur, &a);
     const char *first = a.values.count ? a.values.items[0] : "";
     const char *text = a.values.count && !a.is_expression ? first : NULL;
     if (a.is_expression) {
-        exchange_fault(s->im, a.where, "%s in %s: its value is not known here: write it out",
-                       exchange_printable(&s->im->arena, first), c->name);
+        exchange_fault(cur->im, a.where, "%s in %s: its value is not known here: write it out",
+                       exchange_printable(&cur->im->arena, first), c->name);
         return;
     }
     if (!text || a.values.count > 1 || c->identity) {
-        exchange_fault(s->im, a.where, "\"%s\" in %s: a parameter (-Name value) is wanted here",
-                       exchange_printable(&s->im->arena, first), c->name);
+        exchange_fault(cur->im, a.where, "\"%s\" in %s: a parameter (-Name value) is wanted here",
+                       exchange_printable(&cur->im->arena, first), c->name);
         return;
     }
-    join_words(s, &a, &text);
+    join_words(cur, &a, &text);
     c->identity = text;
 }
 
 /* Where ANYTHING: a command that is no concern of ours may have arguments of any kind. */
-static void take_arguments(struct shell *s, struct exchange_command *c, bool anything)
+static void take_arguments(struct exchange_cursor *cur, struct exchange_command *c, bool anything)
 {
     bool names = true;
-    while (!exchange_at_end(s, names && !c->identity && c->count == 0 &&
-                                   strncasecmp(c->name, "get-", 4) == 0) &&
-           !exchange_at_mark(s, "|")) {
+    while (!exchange_cursor_at_end(cur, names && !c->identity && c->count == 0 &&
+                                            strncasecmp(c->name, "get-", 4) == 0) &&
+           !exchange_cursor_at_mark(cur, "|")) {
         names = false;
-        if (s->t->type == EXCHANGE_TOKEN_PARAMETER) {
-            take_argument(s, c);
-        } else if (anything && s->t->type == EXCHANGE_TOKEN_MARK) {
-            const struct exchange_token *before = s->t;
-            exchange_skip_brackets(s);
-            s->t += s->t == before;
+        if (cur->t->type == EXCHANGE_TOKEN_PARAMETER) {
+            take_argument(cur, c);
+        } else if (anything && cur->t->type == EXCHANGE_TOKEN_MARK) {
+            const struct exchange_token *before = cur->t;
+            exchange_cursor_skip_brackets(cur);
+            cur->t += cur->t == before;
         } else if (anything) {
-            s->t++;
-        } else if (exchange_at_value(s)) {
-            take_positional(s, c);
+            cur->t++;
+        } else if (exchange_cursor_at_value(cur)) {
+            take_positional(cur, c);
         } else {
-            exchange_fault(s->im, exchange_here(s), "\"%s\" in %s is not understood", s->t->text,
-                           c->name);
-            s->t++;
+            exchange_fault(cur->im, exchange_cursor_where(cur), "\"%s\" in %s is not understood",
+                           cur->t->text, c->name);
+            cur->t++;
         }
     }
 }
 
 /* A block in braces, or the condition of a filter without them. NULL after a fault. */
-const struct exchange_token *exchange_take_script(struct shell *s, const char *name, bool bare)
+const struct exchange_token *exchange_cursor_take_script(struct exchange_cursor *cur,
+                                                         const char *name, bool bare)
 {
-    const struct exchange_token *from = s->t;
-    bool block = exchange_at_mark(s, "{");
+    const struct exchange_token *from = cur->t;
+    bool block = exchange_cursor_at_mark(cur, "{");
     if (block)
-        exchange_skip_brackets(s);
+        exchange_cursor_skip_brackets(cur);
     else
-        while (bare && !exchange_at_end(s, false) && !exchange_at_mark(s, "|"))
-            s->t++;
-    const struct exchange_token *to = s->t;
-    if (block && exchange_is_mark(to - 1, "}") && to - from > 2)
-        return exchange_tokens_copy(s->im, from + 1, to - 1);
+        while (bare && !exchange_cursor_at_end(cur, false) && !exchange_cursor_at_mark(cur, "|"))
+            cur->t++;
+    const struct exchange_token *to = cur->t;
+    if (block && exchange_token_is_mark(to - 1, "}") && to - from > 2)
+        return exchange_tokens_copy(cur->im, from + 1, to - 1);
     if (!block && to > from)
-        return exchange_tokens_copy(s->im, from, to);
-    s->t = from;
-    exchange_skip_statement(s);
-    exchange_fault(s->im, exchange_where(s->im, from->line), "%s: { and } around %s are wanted",
+        return exchange_tokens_copy(cur->im, from, to);
+    cur->t = from;
+    exchange_cursor_skip_statement(cur);
+    exchange_fault(cur->im, exchange_where(cur->im, from->line), "%s: { and } around %s are wanted",
                    name, bare ? "a condition" : "commands");
     return NULL;
 }
 
-/* Of a filter or loop; whatever stands behind the block would be dropped. */
-static void take_script_argument(struct shell *s, struct exchange_command *c, bool filter)
+/* Of a filter or loop; what stands behind the block would be dropped. */
+static void take_script_argument(struct exchange_cursor *cur, struct exchange_command *c,
+                                 bool filter)
 {
-    if (s->t->type == EXCHANGE_TOKEN_PARAMETER && exchange_is_mark(s->t + 1, "{") &&
-        bytes_starts_nocase(bytes_of(filter ? "FilterScript" : "Process"), bytes_of(s->t->text)))
-        s->t++;
-    c->script = exchange_take_script(s, c->name, filter);
-    if (c->script && !exchange_at_end(s, false) && !exchange_at_mark(s, "|")) {
-        exchange_fault(s->im, exchange_here(s), "\"%s\" behind the block of %s is not understood",
-                       exchange_printable(&s->im->arena, s->t->text), c->name);
+    if (cur->t->type == EXCHANGE_TOKEN_PARAMETER && exchange_token_is_mark(cur->t + 1, "{") &&
+        bytes_starts_nocase(bytes_of(filter ? "FilterScript" : "Process"), bytes_of(cur->t->text)))
+        cur->t++;
+    c->script = exchange_cursor_take_script(cur, c->name, filter);
+    if (c->script && !exchange_cursor_at_end(cur, false) && !exchange_cursor_at_mark(cur, "|")) {
+        exchange_fault(cur->im, exchange_cursor_where(cur),
+                       "\"%s\" behind the block of %s is not understood",
+                       exchange_printable(&cur->im->arena, cur->t->text), c->name);
         c->script = NULL;
-        while (!exchange_at_end(s, false) && !exchange_at_mark(s, "|"))
-            s->t++;
+        while (!exchange_cursor_at_end(cur, false) && !exchange_cursor_at_mark(cur, "|"))
+            cur->t++;
     }
-}
-
-bool exchange_is_ours(const struct exchange_token *t)
-{
-    static const char *const nouns[] = {"ReceiveConnector", "SendConnector", "AcceptedDomain",
-                                        "AddressRewriteEntry", "ADPermission"};
-    const char *dash = exchange_is_cmdlet(t) ? strchr(t->text, '-') : NULL;
-    for (size_t i = 0; dash && i < ARRAY_SIZE(nouns); i++)
-        if (exchange_same(dash + 1, nouns[i]))
-            return true;
-    return false;
 }
 
 /* False: it could not be understood, and neither can the pipeline. */
-static bool take_command(struct shell *s, struct exchange_command *c)
+static bool take_command(struct exchange_cursor *cur, struct exchange_command *c)
 {
-    bool ours = exchange_is_ours(s->t);
-    *c = (struct exchange_command){.name = exchange_printable(&s->im->arena, s->t->text),
-                                   .where = exchange_here(s)};
-    s->t++;
-    if (exchange_is_filter(c->name) || exchange_is_loop(c->name)) {
-        take_script_argument(s, c, exchange_is_filter(c->name));
+    bool ours = exchange_token_is_ours(cur->t);
+    *c = (struct exchange_command){.name = exchange_printable(&cur->im->arena, cur->t->text),
+                                   .where = exchange_cursor_where(cur)};
+    cur->t++;
+    if (exchange_command_is_filter(c->name) || exchange_command_is_loop(c->name)) {
+        take_script_argument(cur, c, exchange_command_is_filter(c->name));
         return c->script != NULL;
     }
-    take_arguments(s, c, !ours);
+    take_arguments(cur, c, !ours);
     return true;
 }
 
-/* "a", $ips | ...: what stands before the first |. */
-struct exchange_targets *exchange_take_input(struct shell *s)
-{
-    struct exchange_targets *targets = ARENA_NEW(&s->im->arena, struct exchange_targets);
-    const char *where = exchange_here(s);
-    struct exchange_argument a = {.where = where};
-    const struct exchange_variable *v = s->t->type == EXCHANGE_TOKEN_VARIABLE
-                                            ? exchange_variable_find(s->im->shell, s->t->text)
-                                            : NULL;
-    if (v && v->items.count && !exchange_is_mark(s->t + 1, ",")) {
-        s->t++;
-        *targets = v->items;
-        return targets;
-    }
-    exchange_take_values(s, &a);
-    if (a.is_expression || a.is_edit)
-        exchange_fault(s->im, where, "%s: its value is not known here: write it out",
-                       exchange_printable(&s->im->arena, a.values.count ? a.values.items[0] : ""));
-    for (size_t i = 0; i < a.values.count && !a.is_expression; i++)
-        exchange_targets_add(s->im, targets, (struct exchange_item){.text = a.values.items[i]});
-    return targets;
-}
-
 /* 0: there is nothing to play; why was told. */
-size_t exchange_take_pipeline(struct shell *s, struct exchange_command stages[EXCHANGE_STAGES_MAX])
+size_t exchange_cursor_take_pipeline(struct exchange_cursor *cur,
+                                     struct exchange_command stages[EXCHANGE_STAGES_MAX])
 {
     size_t count = 0;
     bool sound = true;
-    if (s->t->type != EXCHANGE_TOKEN_WORD) {
-        size_t faults = s->im->fault_count;
-        stages[count++] = (struct exchange_command){.name = "", .where = exchange_here(s)};
-        stages[0].input = exchange_take_input(s);
-        sound = faults == s->im->fault_count;
-        s->t += exchange_at_mark(s, "|");
+    if (cur->t->type != EXCHANGE_TOKEN_WORD) {
+        size_t faults = cur->im->fault_count;
+        stages[count++] =
+            (struct exchange_command){.name = "", .where = exchange_cursor_where(cur)};
+        stages[0].input = exchange_cursor_take_input(cur);
+        sound = faults == cur->im->fault_count;
+        cur->t += exchange_cursor_at_mark(cur, "|");
     }
-    while (s->t->type == EXCHANGE_TOKEN_WORD || count > 0) {
-        if (count == EXCHANGE_STAGES_MAX || s->t->type != EXCHANGE_TOKEN_WORD) {
-            exchange_fault(s->im, exchange_here(s), "a command is wanted behind the |");
-            if (s->t->type != EXCHANGE_TOKEN_END && !s->t->first)
-                exchange_skip_statement(s);
+    while (cur->t->type == EXCHANGE_TOKEN_WORD || count > 0) {
+        if (count == EXCHANGE_STAGES_MAX || cur->t->type != EXCHANGE_TOKEN_WORD) {
+            exchange_fault(cur->im, exchange_cursor_where(cur), "a command is wanted behind the |");
+            if (cur->t->type != EXCHANGE_TOKEN_END && !cur->t->first)
+                exchange_cursor_skip_statement(cur);
             return sound ? count : 0;
         }
-        sound = take_command(s, &stages[count++]) && sound;
-        if (!exchange_at_mark(s, "|"))
+        sound = take_command(cur, &stages[count++]) && sound;
+        if (!exchange_cursor_at_mark(cur, "|"))
             break;
-        s->t++;
+        cur->t++;
     }
     return sound ? count : 0;
 }

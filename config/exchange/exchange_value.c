@@ -1,12 +1,12 @@
-/* Exchange's values in our notation. What a value cannot become is said, item by item. */
-#include "config/exchange/exchange_private.h"
+/* Exchange's values in our notation. What has no notation here is said, item by item. */
+#include "config/exchange/exchange_value_private.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 struct value {
-    struct exchange_import *im;
+    struct exchange_importer *im;
     struct exchange_object *object;
     const struct exchange_setting *setting;
 };
@@ -29,7 +29,7 @@ const char *exchange_quote(struct arena *arena, const char *text)
 static const char *refuse(const struct value *v, const char *text, const char *reason)
 {
     struct arena *arena = &v->im->arena;
-    exchange_note(v->im, v->object, v->setting->where, "-%s %s: %s", v->setting->name,
+    exchange_note(v->im, &v->object->notes, v->setting->where, "-%s %s: %s", v->setting->name,
                   exchange_printable(arena, text), reason);
     return NULL;
 }
@@ -218,7 +218,7 @@ static bool is_custom_marker(const struct value *v, const char *text)
     if (strcmp(v->setting->property->name, "PermissionGroups") != 0 ||
         !exchange_same(text, "Custom"))
         return false;
-    exchange_note(v->im, v->object, v->setting->where,
+    exchange_note(v->im, &v->object->notes, v->setting->where,
                   "-PermissionGroups Custom: it stands for single permissions: import the output "
                   "of Get-ADPermission | ConvertTo-Json as well");
     return true;
@@ -252,7 +252,7 @@ static const char *from_list(const struct value *v)
     return items || v->setting->values.count == 0 ? list : NULL;
 }
 
-const char *exchange_value_format(struct exchange_import *im, struct exchange_object *object,
+const char *exchange_value_format(struct exchange_importer *im, struct exchange_object *object,
                                   const struct exchange_setting *setting)
 {
     struct value v = {im, object, setting};
@@ -261,55 +261,9 @@ const char *exchange_value_format(struct exchange_import *im, struct exchange_ob
     if (setting->values.count == 0)
         return NULL;
     if (setting->values.count > 1) {
-        exchange_note(im, object, setting->where, "-%s: one value is wanted", setting->name);
+        exchange_note(im, &object->notes, setting->where, "-%s: one value is wanted",
+                      setting->name);
         return NULL;
     }
     return from_item(&v, setting->values.items[0]);
-}
-
-/* --- What this version takes --- */
-
-struct trial {
-    const char *path; /* "receive_connectors[0].banner" */
-    const char *key;
-    struct err_detail *why;
-    bool refused;
-};
-
-/* A lone setting has many faults that are the rest's: what is about its key counts, and what
- * libconfig could not read. */
-static void take_fault(void *owner, const struct conf_fault *fault)
-{
-    struct trial *t = owner;
-    bool about = strncmp(fault->key, t->path, strlen(t->path)) == 0 ||
-                 strcmp(fault->key, t->key) == 0 || (!*fault->key && strstr(fault->text, "syntax"));
-    if (fault->is_warning || !about || t->refused)
-        return;
-    t->refused = true;
-    (void)err_set(t->why, ERR_SYNTAX, "%s", fault->text);
-}
-
-bool exchange_value_accepted(enum exchange_kind kind, const char *key, const char *value,
-                             struct err_detail *why)
-{
-    const char *list = kind == EXCHANGE_RECEIVE  ? "receive_connectors"
-                       : kind == EXCHANGE_SEND   ? "send_connectors"
-                       : kind == EXCHANGE_DOMAIN ? "accepted_domains"
-                                                 : "address_rewrite_entries";
-    struct conf *conf = NULL;
-    struct ruleset *rules = NULL;
-    struct arena arena;
-    arena_init(&arena, 0);
-    struct trial t = {.path = arena_printf(&arena, "%s[0].%s", list, key), .key = key, .why = why};
-    const char *text =
-        arena_printf(&arena,
-                     "hostname = \"relay.example.com\";\nlog = { protocol_path = \"%s\"; };\n"
-                     "%s = ( { %s = %s; } );\n",
-                     EXCHANGE_PROTOCOL_PATH, list, key, value);
-    if (conf_load_text(text, "trial", take_fault, &t, &conf, &rules) == ERR_OK) {
-        ruleset_free(&rules);
-        conf_free(&conf);
-    }
-    arena_free(&arena);
-    return !t.refused;
 }
