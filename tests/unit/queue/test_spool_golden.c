@@ -1,14 +1,11 @@
 /* A spool as version 1 wrote it, kept in tests/data: every later program reads it, to the last
  * octet. With MAKE_SPOOL=DIR in the environment it is written instead (tests/data/make-spool). */
 #include <stdlib.h>
-#include <fcntl.h>
-#include <dirent.h>
-#include <unistd.h>
 
 #include "core/clock.h"
 #include "queue/spool.h"
 #include "queue/spool_format.h"
-#include "spool_bed.h"
+#include "spool_golden.h"
 
 enum { COUNT = 34, BIG = 9, EMPTY = 4, LATE = 30 };
 
@@ -59,46 +56,6 @@ static void make(const char *path)
 
 /* --- Reading --- */
 
-static void copy_file(int from_dir, int to_dir, const char *name)
-{
-    static uint8_t data[1024 * 1024];
-    int from = openat(from_dir, name, O_RDONLY), to;
-    ssize_t len = read(from, data, sizeof data);
-    CHECK(len >= 0 && len < (ssize_t)sizeof data);
-    to = openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    CHECK(write(to, data, (size_t)len) == len);
-    close(from);
-    close(to);
-}
-
-static void copy_folder(const char *from, const char *to)
-{
-    CHECK(mkdir(to, 0700) == 0);
-    DIR *dir = opendir(from);
-    if (!dir)
-        return; /* an empty one is not kept in the tree */
-    int to_dir = open(to, O_RDONLY | O_DIRECTORY);
-    for (struct dirent *e; (e = readdir(dir));)
-        if (e->d_name[0] != '.' && e->d_type == DT_REG)
-            copy_file(dirfd(dir), to_dir, e->d_name);
-    close(to_dir);
-    closedir(dir);
-}
-
-static struct bed *golden_bed(void)
-{
-    static const char *const folders[] = {"", "/segments", "/big"};
-    char data[512], from[768], to[TEMP_DIR_SIZE * 2];
-    struct bed *b = bed_new();
-    snprintf(data, sizeof data, "%s/spool-v1", TEST_DATA);
-    for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-        snprintf(from, sizeof from, "%s%s", data, folders[i]);
-        snprintf(to, sizeof to, "%s%s", b->path, folders[i]);
-        copy_folder(from, to);
-    }
-    return b;
-}
-
 static void check_golden(struct bed *b)
 {
     for (unsigned i = 0; i < COUNT; i++) {
@@ -116,7 +73,7 @@ static void test_every_message(void)
 {
     struct spool_stats stats;
     struct err_detail why = {""};
-    struct bed *b = golden_bed();
+    struct bed *b = golden_bed("spool-v1");
     if (!CHECK(bed_open(b, &why) == ERR_OK))
         fprintf(stderr, "%s\n", why.text);
     if (b->spool) {
@@ -150,7 +107,7 @@ static void on_golden(void *owner, const struct spool_message *m,
 static void test_every_outcome(void)
 {
     size_t count = 0;
-    struct bed *b = golden_bed();
+    struct bed *b = golden_bed("spool-v1");
     if (CHECK(bed_open(b, NULL) == ERR_OK))
         while (spool_recovered_next(b->spool, 5, on_golden, &count))
             ;
@@ -161,7 +118,7 @@ static void test_every_outcome(void)
 /* It is worked with, and what was in it is still there. */
 static void test_goes_on(void)
 {
-    struct bed *b = golden_bed();
+    struct bed *b = golden_bed("spool-v1");
     CHECK(bed_open(b, NULL) == ERR_OK);
     bed_recover(b);
     for (unsigned round = 0; round < 20; round++) {
