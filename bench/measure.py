@@ -238,9 +238,10 @@ def through(sink, relay, load, scenario, messages, rate):
             "dot_p99": dot["p99"] / 1000, "rate": rate}
 
 
-def relayed(build, scenario, messages, rate=None):
-    """One measurement with a fresh relay on an empty spool: a figure a name."""
-    load = f"{build}/bin/mailrace-load"
+def relayed(build, scenario, messages, rate=None, load=None):
+    """One measurement with a fresh relay on an empty spool: a figure a name. LOAD: the load program, when
+    not that of the build."""
+    load = load or f"{build}/bin/mailrace-load"
     folder = spool_folder()
     sink = relay = None
     try:

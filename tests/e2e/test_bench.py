@@ -71,6 +71,24 @@ class Bench(Case):
         self.assertNotEqual(code, 0)
         self.assertIn("there is no scenario nonsense", out)
 
+    def run_ratio(self, *args):
+        done = subprocess.run([os.path.join(ROOT, "bench", "ratio"), BUILD, BUILD, *args],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                              env=dict(os.environ, TMPDIR=self.folder), timeout=10 * PATIENCE_S)
+        return done.returncode, done.stdout
+
+    def test_two_builds_in_turn(self):
+        """A build beside itself; the bounds decide the exit status."""
+        few = ("--messages", "2000", "--rounds", "2")
+        for bound, verdict, status in (("0.001", "met", 0), ("1000", "MISSED", 1)):
+            with self.subTest(verdict):
+                code, out = self.run_ratio(*few, "--relayed", bound, "--cpu", "1000")
+                self.assertEqual(code, status, out)
+                self.assertEqual(len(re.findall(r"(?m)^ +[12]( +[\d.]+){6}$", out)), 2, out)
+                self.assertRegex(out, rf"(?m)^median: relayed [\d.]+ .*: {verdict}$")
+        self.assertEqual(left_over(self.folder, "mailrace-bench-"), [])
+        self.assertEqual(self.run_ratio("nonsense")[0], 1)
+
     def test_everything_that_is_configured(self):
         """The relay takes the configuration of each scenario."""
         for name, one in scenario.read_all().items():

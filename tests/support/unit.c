@@ -1,3 +1,4 @@
+/* Runs the table of a suite by CUnit, and prints what failed or was skipped, and in which row. */
 #include "unit.h"
 
 #include <inttypes.h>
@@ -8,6 +9,8 @@
 #include <CUnit/TestRun.h>
 
 static const char *current_row = "";
+static unsigned checks, skips;    /* of the test that runs */
+static unsigned left_out, hollow; /* tests that did nothing: with a reason, without */
 
 void unit_row(const char *name)
 {
@@ -19,6 +22,13 @@ const char *unit_test_name(void)
     return CU_get_current_test()->pName;
 }
 
+void unit_skip(const char *why)
+{
+    skips++;
+    printf("skip %s%s%s: %s\n", unit_test_name(), *current_row ? ": " : "", current_row, why);
+    fflush(stdout);
+}
+
 static void fail(const char *what, const char *file, int line)
 {
     fprintf(stderr, "%s:%d: %s%s%s: %s\n", file, line, unit_test_name(), *current_row ? ": " : "",
@@ -28,6 +38,7 @@ static void fail(const char *what, const char *file, int line)
 
 bool unit_check(bool ok, const char *expr, const char *file, int line)
 {
+    checks++;
     if (ok)
         CU_assertImplementation(CU_TRUE, (unsigned)line, expr, file, "", CU_FALSE);
     else
@@ -56,12 +67,19 @@ static void on_test_start(const CU_pTest test, const CU_pSuite suite)
     (void)test;
     (void)suite;
     current_row = "";
+    checks = skips = 0;
 }
 
 static void on_test_complete(const CU_pTest test, const CU_pSuite suite,
                              const CU_pFailureRecord failure)
 {
-    printf("%s %s: %s\n", failure ? "FAIL" : "ok  ", suite->pName, test->pName);
+    bool empty = !failure && checks == 0;
+    left_out += empty && skips > 0;
+    hollow += empty && skips == 0;
+    if (empty && skips == 0)
+        fprintf(stderr, "%s: checks nothing\n", test->pName);
+    if (!empty || skips == 0)
+        printf("%s %s: %s\n", failure || empty ? "FAIL" : "ok  ", suite->pName, test->pName);
     fflush(stdout);
 }
 
@@ -81,8 +99,8 @@ int unit_main(const char *suite_name, const struct unit_test *tests, size_t coun
     CU_set_test_complete_handler(on_test_complete);
     if (CU_run_all_tests() != CUE_SUCCESS)
         return EXIT_FAILURE;
-    unsigned failed = CU_get_number_of_tests_failed();
-    printf("%u passed, %u failed\n", CU_get_number_of_tests_run() - failed, failed);
+    unsigned failed = CU_get_number_of_tests_failed() + hollow;
+    printf("%u passed, %u failed\n", CU_get_number_of_tests_run() - left_out - failed, failed);
     CU_cleanup_registry();
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,7 +1,7 @@
 /* tests/support/unit.h - a CUnit suite in one table, and checks that name the row they failed in.
  *
  * A file ends with UNIT_MAIN("net/smtp_syntax", {"paths", test_paths}, ...). Its closing line is
- * "N passed, N failed", which tests/run adds up.
+ * "N passed, N failed", which tests/run adds up, as it does lines of "skip NAME: reason".
  */
 #ifndef TESTS_UNIT_H
 #define TESTS_UNIT_H
@@ -27,6 +27,10 @@ int unit_main(const char *suite, const struct unit_test *tests, size_t count);
 
 /* Names the row of a table that the following checks are about; printed when one fails. */
 void unit_row(const char *name);
+/* This test, or this row of it, cannot run here, and why: "only root can mount". The test returns,
+ * or goes on to its next row. A test that skips and checks nothing counts neither as passed nor as
+ * failed; one that checks nothing and does not say why has failed. */
+void unit_skip(const char *why);
 /* The name of the test that runs: a table with one CUnit test a row looks itself up by it. */
 const char *unit_test_name(void);
 

@@ -1,5 +1,7 @@
 #include "net/conn.h"
 
+#include <unistd.h>
+
 #include "conn_rig.h"
 #include "tls_rig.h"
 
@@ -123,11 +125,13 @@ static void test_in_clear(void)
 static void test_files(void)
 {
     tls_files_make(&files);
+    CHECK(access(files.key, R_OK) == 0);
 }
 
 static void test_files_end(void)
 {
     tls_files_remove(&files);
+    CHECK(access(files.dir, F_OK) != 0);
 }
 
 UNIT_MAIN("net/conn resume", {"certificates are made", test_files}, {"resumed", test_resumed},
