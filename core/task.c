@@ -26,32 +26,26 @@ static void on_answered(struct mailbox_item *item)
         task->answered(task);
 }
 
-static void ask(struct task *task, struct mailbox *worker)
+void task_ask(struct task *task, struct mailbox *worker, struct mailbox *home)
 {
-    ASSERT(task->run && task->release);
+    ASSERT(task->run && task->release && (task->answered || !home));
+    int failed = home ? 0 : sem_init(&task->waiter, 0, 0);
+    ASSERT(!failed);
+    task->home = home;
     atomic_store(&task->state, TASK_ASKED);
     task->item.run = on_asked;
     mailbox_send(worker, &task->item);
 }
 
-void task_ask(struct task *task, struct mailbox *worker, struct mailbox *home)
-{
-    ASSERT(task->answered);
-    task->home = home;
-    task->waiter = NULL;
-    ask(task, worker);
-}
-
 void task_answer(struct task *task)
 {
-    /* From here on the asker may free TASK: what is needed of it is read before. */
-    sem_t *waiter = task->waiter;
+    /* An asker that waits may free TASK as soon as it has been woken, and not before. */
     int before = atomic_exchange(&task->state, TASK_ANSWERED);
     ASSERT(before != TASK_ANSWERED);
     if (before == TASK_ABANDONED) {
         task->release(task);
-    } else if (waiter) {
-        (void)sem_post(waiter);
+    } else if (!task->home) {
+        (void)sem_post(&task->waiter);
     } else {
         task->item.run = on_answered;
         mailbox_send(task->home, &task->item);
@@ -71,11 +65,19 @@ static bool leave_to_worker(struct task *task)
     return before == TASK_ASKED;
 }
 
-void task_abandon(struct task **task)
+/* The worker is about to wake us, or has. */
+static void take_wake_up(struct task *task)
 {
-    ASSERT((*task)->home);
-    (void)leave_to_worker(*task); /* else it is on its way home, and is freed there */
-    *task = NULL;
+    while (sem_wait(&task->waiter) != 0)
+        ASSERT(errno == EINTR);
+}
+
+void task_abandon(struct task *task)
+{
+    if (leave_to_worker(task) || task->home)
+        return; /* freed there, or when it comes home */
+    take_wake_up(task);
+    task->release(task);
 }
 
 static struct timespec deadline_in(unsigned wait_ms)
@@ -91,35 +93,20 @@ static struct timespec deadline_in(unsigned wait_ms)
     return at;
 }
 
-static bool wait_until(sem_t *waiter, const struct timespec *deadline)
-{
-    while (sem_clockwait(waiter, CLOCK_MONOTONIC, deadline) != 0) {
-        ASSERT(errno == EINTR || errno == ETIMEDOUT);
-        if (errno == ETIMEDOUT)
-            return false;
-    }
-    return true;
-}
-
-bool task_ask_wait(struct task *task, struct mailbox *worker, unsigned wait_ms)
+bool task_wait(struct task *task, unsigned wait_ms)
 {
     struct timespec deadline = deadline_in(wait_ms);
-    sem_t waiter;
-    int failed = sem_init(&waiter, 0, 0);
-    ASSERT(!failed);
-    task->home = NULL;
-    task->waiter = &waiter;
-    ask(task, worker);
-    bool answered = wait_until(&waiter, &deadline);
-    if (!answered && !leave_to_worker(task)) {
-        /* The worker was quicker and is about to post, or has: WAITER must last until then. */
-        while (sem_wait(&waiter) != 0)
-            ASSERT(errno == EINTR);
-        answered = true;
-    } else if (answered) {
-        /* Read, so that ThreadSanitizer, which does not know sem_clockwait(), sees the order. */
-        ASSERT(atomic_load(&task->state) == TASK_ANSWERED);
+    ASSERT(!task->home);
+    while (sem_clockwait(&task->waiter, CLOCK_MONOTONIC, &deadline) != 0) {
+        ASSERT(errno == EINTR || errno == ETIMEDOUT);
+        if (errno != ETIMEDOUT)
+            continue;
+        if (leave_to_worker(task))
+            return false;
+        take_wake_up(task);
+        return true;
     }
-    (void)sem_destroy(&waiter);
-    return answered;
+    /* Read, so that ThreadSanitizer, which does not know sem_clockwait(), sees the order. */
+    ASSERT(atomic_load(&task->state) == TASK_ANSWERED);
+    return true;
 }

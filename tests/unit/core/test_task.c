@@ -135,17 +135,15 @@ static void test_abandoned(void)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct mailbox *worker = mailbox_new(), *home = mailbox_new();
         struct doubling *kept = NULL, *d = doubling_new(1);
-        struct task *task = &d->task;
         unit_row(rows[i].name);
         begin();
         d->kept = &kept;
-        task_ask(task, worker, home);
+        task_ask(&d->task, worker, home);
         if (rows[i].run)
             mailbox_run(worker);
         if (rows[i].answer)
             task_answer(&kept->task);
-        task_abandon(&task);
-        CHECK(!task);
+        task_abandon(&d->task);
         if (rows[i].run && !rows[i].answer) {
             CHECK(task_abandoned(&kept->task));
             task_answer(&kept->task);
@@ -164,7 +162,9 @@ static void test_wait_ends(void)
 {
     struct mailbox *worker = mailbox_new();
     begin();
-    CHECK(!task_ask_wait(&doubling_new(1)->task, worker, 1)); /* nobody runs WORKER */
+    struct doubling *d = doubling_new(1);
+    task_ask(&d->task, worker, NULL);
+    CHECK(!task_wait(&d->task, 1)); /* WORKER does not run */
     CHECK_U64(releases, 0);
     mailbox_free(&worker);
     CHECK_U64(runs, 0);
@@ -186,7 +186,8 @@ static void wait_for_each(void *arg)
     struct asker *a = arg;
     for (unsigned i = 0; i < ASKED_EACH; i++) {
         struct doubling *d = doubling_new(i);
-        if (!task_ask_wait(&d->task, a->worker, 60000))
+        task_ask(&d->task, a->worker, NULL);
+        if (!task_wait(&d->task, 60000))
             return;
         a->right += d->doubled == 2 * i;
         mem_free(d);
@@ -199,7 +200,10 @@ static void wait_not_at_all(void *arg)
     struct asker *a = arg;
     for (unsigned i = 0; i < ASKED_EACH; i++) {
         struct doubling *d = doubling_new(i);
-        if (!task_ask_wait(&d->task, a->worker, 0))
+        task_ask(&d->task, a->worker, NULL);
+        if (i % 8 == 0)
+            task_abandon(&d->task);
+        if (i % 8 == 0 || !task_wait(&d->task, 0))
             continue;
         a->right += d->doubled == 2 * i;
         mem_free(d);
@@ -219,13 +223,14 @@ static void ask_and_abandon(void *arg)
             task_ask(kept[k], a->worker, home);
         }
         for (unsigned k = 0; k < UNDER_WAY; k++)
-            task_abandon(&kept[k]);
+            task_abandon(kept[k]);
         i += UNDER_WAY;
         mailbox_run(home);
     }
     /* HOME must outlive the answers: this one is behind them all. */
     struct doubling *last = doubling_new(1);
-    a->right += task_ask_wait(&last->task, a->worker, 60000);
+    task_ask(&last->task, a->worker, NULL);
+    a->right += task_wait(&last->task, 60000);
     mem_free(last);
     mailbox_free(&home);
 }
