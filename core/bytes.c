@@ -40,6 +40,29 @@ bool bytes_ends_nocase(struct bytes b, struct bytes suffix)
     return b.len >= suffix.len && bytes_equal_nocase(bytes_from(b, b.len - suffix.len), suffix);
 }
 
+bool bytes_match_nocase(struct bytes pattern, struct bytes b)
+{
+    size_t star = BYTES_NOT_FOUND, from = 0; /* behind the last '*', which covers up to FROM */
+    size_t p = 0, i = 0;
+    while (i < b.len) {
+        if (p < pattern.len && pattern.ptr[p] == '*') {
+            star = ++p;
+            from = i;
+        } else if (p < pattern.len && bytes_lower(pattern.ptr[p]) == bytes_lower(b.ptr[i])) {
+            p++;
+            i++;
+        } else if (star != BYTES_NOT_FOUND) {
+            p = star;
+            i = ++from;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.len && pattern.ptr[p] == '*')
+        p++;
+    return p == pattern.len;
+}
+
 size_t bytes_find(struct bytes b, char c, size_t at)
 {
     if (at >= b.len)

@@ -44,6 +44,9 @@ bool bytes_equal_nocase(struct bytes a, struct bytes b);
 bool bytes_starts_nocase(struct bytes b, struct bytes prefix);
 bool bytes_ends_nocase(struct bytes b, struct bytes suffix);
 
+/* PATTERN with any octets, or none, for each '*' in it. */
+bool bytes_match_nocase(struct bytes pattern, struct bytes b);
+
 /* Index of the first C at or after AT, or BYTES_NOT_FOUND. */
 size_t bytes_find(struct bytes b, char c, size_t at);
 size_t bytes_rfind(struct bytes b, char c);

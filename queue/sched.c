@@ -126,8 +126,7 @@ static void copy_rcpts(struct submission *s, const struct mail_envelope *envelop
 
 static struct sched_message *make_message(struct submission *s)
 {
-    struct sched_message *m = sched_message_new(s->sched);
-    m->ref = s->ref;
+    struct sched_message *m = sched_message_new(s->sched, &s->ref);
     m->received_at_ms = s->received_at_ms;
     m->octets = s->octets;
     m->rcpt_count = s->rcpt_count;
@@ -423,7 +422,9 @@ void sched_free(struct sched **sched)
     sched_reports_free(s);
     loop_task_cancel(s->loop, &s->pump);
     sched_domains_free(s);
-    ASSERT(s->dests.count == 0);
+    ASSERT(s->dests.count == 0 && s->messages_by_id.total == 0);
+    sched_index_free(&s->messages_by_id);
+    sched_index_free(&s->dests_by_serial);
     sched_table_free(&s->domains);
     sched_table_free(&s->dests);
     pools_free(s);

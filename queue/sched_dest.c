@@ -84,6 +84,8 @@ struct sched_dest *sched_dest_get(struct sched *sched, const char *key)
     dest->key = (char *)(dest + 1);
     memcpy(dest->key, key, name.len);
     sched_table_add(&sched->dests, &dest->node);
+    dest->serial = ++sched->dest_serial;
+    (void)sched_index_add(&sched->dests_by_serial, dest->serial, dest);
     sched_count(&sched->counters.destinations, 1);
     return dest;
 }
@@ -104,6 +106,7 @@ void sched_dest_put(struct sched_dest *dest)
     ASSERT(!dest->queue.head && dest->jobs == 0 && !dest->ring_next);
     open_window(dest);
     sched_table_remove(&dest->sched->dests, &dest->node);
+    sched_index_remove(&dest->sched->dests_by_serial, dest->serial, dest);
     sched_count(&dest->sched->counters.destinations, -1);
     mem_free((char *)dest->last.text.ptr);
     mem_free(dest);

@@ -9,7 +9,7 @@
 /* A look at a message that waits behind others comes back after this long. */
 #define LOOK_AGAIN_MS (60 * 1000)
 
-struct sched_message *sched_message_new(struct sched *sched)
+struct sched_message *sched_message_new(struct sched *sched, const struct spool_ref *ref)
 {
     struct sched_message *m = sched->messages_pool;
     if (m) {
@@ -20,6 +20,8 @@ struct sched_message *sched_message_new(struct sched *sched)
         m = MEM_NEW(struct sched_message);
     }
     m->sched = sched;
+    m->ref = *ref;
+    (void)sched_index_add(&sched->messages_by_id, ref->id, m);
     m->group.timer.on_due = sched_group_due;
     sched_count(&sched->counters.messages, 1);
     return m;
@@ -43,6 +45,7 @@ static void wide_free(struct sched_message *m)
 static void message_free(struct sched_message *m)
 {
     struct sched *sched = m->sched;
+    sched_index_remove(&sched->messages_by_id, m->ref.id, m);
     if (m->flags & SCHED_WIDE)
         wide_free(m);
     else
@@ -125,6 +128,7 @@ void sched_group_take(struct sched_group *group)
         sched_dest_put(dest);
     }
     group->place = SCHED_NOWHERE;
+    group->no_route = false;
     group->dest = NULL;
 }
 
@@ -234,12 +238,10 @@ void sched_group_due(struct timer *timer)
 
 /* --- What the spool is told --- */
 
-static int64_t group_next_at(const struct sched_group *group)
+int64_t sched_group_next_at(const struct sched_group *group, int64_t now, uint64_t mono)
 {
-    int64_t now = clock_wall_ms();
     if (group->place == SCHED_READY)
         return group->dest->waiting ? group->dest->next_attempt_at_ms : now;
-    uint64_t mono = clock_mono_ms();
     if (group->place == SCHED_DEFERRED && group->timer.due_ms > mono)
         return now + (int64_t)(group->timer.due_ms - mono);
     return now;
@@ -249,7 +251,7 @@ static void add_group(struct spool_outcome *outcome, const struct sched_group *g
 {
     if (group->place == SCHED_NOWHERE)
         return;
-    int64_t next = group_next_at(group);
+    int64_t next = sched_group_next_at(group, clock_wall_ms(), clock_mono_ms());
     if (group->attempts > outcome->attempts)
         outcome->attempts = group->attempts;
     if (outcome->next_attempt_at_ms == 0 || next < outcome->next_attempt_at_ms)

@@ -16,6 +16,7 @@
 
 #include "core/timer.h"
 #include "queue/sched.h"
+#include "queue/sched_index.h"
 #include "queue/settle.h"
 
 /* --- A seeded hash table of embedded nodes --- */
@@ -52,6 +53,7 @@ struct sched_group {
     uint32_t attempts;
     uint8_t place; /* enum sched_place */
     bool extra;    /* in a struct sched_extra, not in the message */
+    bool no_route; /* deferred: its domains had no route at the last attempt */
 };
 
 struct sched_groups {
@@ -124,6 +126,7 @@ struct sched_domain {
 
 struct sched_dest {
     struct sched_node node;
+    uint64_t serial;                          /* in the order they came */
     struct sched_dest *ring_next, *ring_prev; /* those that may start a job; NULL: not in it */
     struct sched *sched;
     struct sched_groups queue;
@@ -162,6 +165,8 @@ struct sched {
     struct sched_ops ops;
     void *owner;
     struct sched_table domains, dests;
+    struct sched_index messages_by_id, dests_by_serial; /* for sched_list.c */
+    uint64_t dest_serial;
     struct sched_domain *idle_head, *idle_tail;
     size_t idle_count;
     struct timer idle_timer;
@@ -222,7 +227,8 @@ void sched_pump(struct loop_task *task);
 
 /* --- sched_message.c --- */
 
-struct sched_message *sched_message_new(struct sched *sched);
+/* REF is the message's for good. */
+struct sched_message *sched_message_new(struct sched *sched, const struct spool_ref *ref);
 struct sched_wide *sched_wide_new(uint32_t rcpt_count);
 /* A narrow message that waits. */
 void sched_message_widen(struct sched_message *m);
@@ -245,6 +251,8 @@ void sched_group_watch(struct sched_group *group);
 /* Indexes of its recipients, in ARENA or static. */
 const uint32_t *sched_group_rcpts(struct sched_group *group, struct arena *arena, size_t *count);
 void sched_group_due(struct timer *timer);
+/* When GROUP is tried next, wall clock; NOW and MONO: both clocks. */
+int64_t sched_group_next_at(const struct sched_group *group, int64_t now, uint64_t mono);
 void sched_rcpt_note(struct sched_rcpt *rcpt, const struct mail_status *status);
 
 /* --- sched_route.c --- */

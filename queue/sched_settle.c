@@ -217,6 +217,7 @@ static int64_t place(struct settling *x)
     else if (a->host_failed)
         delay_ms = retry_destination_delay(retry, 1); /* others get through: soon again */
     sched_group_defer(x->group, delay_ms);
+    x->group->no_route = !a->dest;
     return clock_wall_ms() + (int64_t)delay_ms;
 }
 

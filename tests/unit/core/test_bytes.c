@@ -196,6 +196,35 @@ static void test_escape(void)
     }
 }
 
+static void test_match(void)
+{
+    static const struct {
+        const char *pattern, *text;
+        bool matches;
+    } rows[] = {
+        {"", "", true},
+        {"", "a", false},
+        {"*", "", true},
+        {"*", "abc", true},
+        {"abc", "ABC", true},
+        {"abc", "abcd", false},
+        {"*@crm.example", "bill@CRM.example", true},
+        {"*@crm.example", "bill@crm.example.net", false},
+        {"a*c", "ac", true},
+        {"a*c", "abcbc", true},
+        {"a*c", "abcb", false},
+        {"*ab*ab*", "xabyab", true},
+        {"*ab*ab*", "xaby", false},
+        {"**", "x", true},
+        {"a*", "ba", false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        unit_row(rows[i].pattern);
+        CHECK(bytes_match_nocase(bytes_of(rows[i].pattern), bytes_of(rows[i].text)) ==
+              rows[i].matches);
+    }
+}
+
 UNIT_MAIN("core/bytes", {"cuts", test_cuts}, {"comparison", test_comparison}, {"find", test_find},
           {"trim", test_trim}, {"split", test_split}, {"to_u64", test_to_u64},
-          {"to_cstr", test_to_cstr}, {"escape", test_escape})
+          {"to_cstr", test_to_cstr}, {"escape", test_escape}, {"match", test_match})
