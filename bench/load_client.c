@@ -307,7 +307,7 @@ void load_client_open(struct load_client *c)
     ASSERT(c->state == LOAD_CLIENT_NONE && !c->conn);
     load_count(&c->home->connections, 1);
     c->parser.complete = true; /* nothing of the last connection is left in it */
-    c->offers = 0;
+    c->peer = (struct smtp_extensions){0};
     c->encrypted = c->reset_needed = false;
     c->phase_at_ns = clock_mono_ns();
     load_client_enter(c, LOAD_CLIENT_CONNECT);

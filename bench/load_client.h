@@ -15,6 +15,7 @@
 
 #include "core/loop.h"
 #include "net/conn.h"
+#include "net/smtp_params.h"
 #include "net/smtp_reply.h"
 
 #include "load_histogram.h"
@@ -83,13 +84,13 @@ struct load_client_message {
     struct bytes pieces[LOAD_CLIENT_PIECES];
     size_t piece_count;
     uint64_t octets;    /* of the pieces */
-    const char *body;   /* more for MAIL, " BODY=8BITMIME"; or NULL */
+    unsigned notes;     /* enum smtp_data_note of the text */
     uint64_t end_at_ns; /* out: when its end went out */
     /* The rest is the session's. */
     uint64_t mail_at_ns;
     size_t rcpts_sent, rcpts_answered, rcpts_accepted;
     bool mail_refused, data_sent, text_put, end_sent;
-    char parameters[64], bdat[40];
+    char parameters[SMTP_PARAMS_ROOM], bdat[40];
 };
 
 struct load_client_result {
@@ -147,8 +148,8 @@ struct load_client { /* its owner embeds it, and reads none of it */
     struct timer timer;
     struct iovec out[LOAD_CLIENT_OUTPUT_MAX]; /* what is to be written, from OUT_AT on */
     int out_at, out_count, out_end;           /* OUT_END: where the current text ends, or -1 */
-    unsigned offers, auth_at;
-    unsigned hello_lines;
+    struct smtp_extensions peer;              /* what it offers */
+    unsigned auth_at;
     size_t input_left; /* behind the reply that is looked at */
     bool encrypted, reset_needed, ending;
     struct mail_status refusal; /* the current message's first; code 0: none */

@@ -6,15 +6,6 @@
 
 #include "load_client.h"
 
-enum load_client_offer {
-    LOAD_CLIENT_OFFER_PIPELINING = 1,
-    LOAD_CLIENT_OFFER_SIZE = 2,
-    LOAD_CLIENT_OFFER_CHUNKING = 4,
-    LOAD_CLIENT_OFFER_STARTTLS = 8,
-    LOAD_CLIENT_OFFER_AUTH = 16,
-    LOAD_CLIENT_OFFER_8BITMIME = 32,
-};
-
 struct load_client_row {
     const char *phrase;                  /* what it is doing, for "timed out while ..." */
     unsigned timeout_s;                  /* 0: none */

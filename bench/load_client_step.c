@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "core/clock.h"
+#include "net/smtp_params.h"
 #include "net/smtp_reply.h"
 
 #include "load_client_private.h"
@@ -11,15 +12,15 @@
  * directions' buffers (RFC 2920 3.1). */
 enum { RCPTS_MAX = 500 };
 
-static bool offered(const struct load_client *c, unsigned offer)
+static bool offered(const struct load_client *c, enum smtp_extension extension)
 {
-    return (c->offers & offer) != 0;
+    return c->peer.offered & extension;
 }
 
 static bool pipelines(const struct load_client *c)
 {
     return c->home->settings->pipelining != LOAD_CLIENT_PIPELINING_NEVER &&
-           offered(c, LOAD_CLIENT_OFFER_PIPELINING);
+           offered(c, SMTP_EXTENSION_PIPELINING);
 }
 
 static void say(struct load_client *c, struct bytes line)
@@ -40,34 +41,15 @@ static void on_banner(struct load_client *c, const struct mail_status *status)
     load_client_enter(c, LOAD_CLIENT_EHLO);
 }
 
-/* The first line names the host; each other one begins with a keyword (RFC 5321 4.1.1.1). */
 static void on_hello_line(void *owner, struct bytes text)
 {
-    static const struct {
-        struct bytes keyword;
-        unsigned offer;
-    } known[] = {
-        {{"PIPELINING", 10}, LOAD_CLIENT_OFFER_PIPELINING},
-        {{"SIZE", 4}, LOAD_CLIENT_OFFER_SIZE},
-        {{"CHUNKING", 8}, LOAD_CLIENT_OFFER_CHUNKING},
-        {{"STARTTLS", 8}, LOAD_CLIENT_OFFER_STARTTLS},
-        {{"AUTH", 4}, LOAD_CLIENT_OFFER_AUTH},
-        {{"8BITMIME", 8}, LOAD_CLIENT_OFFER_8BITMIME},
-    };
     struct load_client *c = owner;
-    struct bytes keyword, rest;
-    if (c->hello_lines++ == 0)
-        return;
-    (void)bytes_split(text, ' ', &keyword, &rest);
-    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-        if (bytes_equal_nocase(keyword, known[i].keyword))
-            c->offers |= known[i].offer;
+    smtp_extension_read(&c->peer, text);
 }
 
 static void send_ehlo(struct load_client *c)
 {
-    c->hello_lines = 0;
-    c->offers = 0;
+    c->peer = (struct smtp_extensions){0};
     c->parser.on_line = on_hello_line;
     c->phase_at_ns = clock_mono_ns();
     say(c, BYTES("EHLO source.test\r\n"));
@@ -94,20 +76,21 @@ static void ready(struct load_client *c)
     c->home->ops->on_free(c);
 }
 
-/* What was asked for and is not offered; or NULL. */
-static const char *missing(const struct load_client *c)
+/* What the session was told to use. */
+static unsigned wanted(const struct load_client *c)
 {
     const struct load_client_settings *s = c->home->settings;
-    if (s->pipelining == LOAD_CLIENT_PIPELINING_MUST && !offered(c, LOAD_CLIENT_OFFER_PIPELINING))
-        return "PIPELINING";
-    if (s->chunking && !offered(c, LOAD_CLIENT_OFFER_CHUNKING))
-        return "CHUNKING";
-    return s->auth_count > 0 && !offered(c, LOAD_CLIENT_OFFER_AUTH) ? "AUTH" : NULL;
+    unsigned x = 0;
+    if (s->security == LOAD_CLIENT_SECURITY_STARTTLS && !c->encrypted)
+        return SMTP_EXTENSION_STARTTLS;
+    x |= s->pipelining == LOAD_CLIENT_PIPELINING_MUST ? SMTP_EXTENSION_PIPELINING : 0;
+    x |= s->chunking ? SMTP_EXTENSION_CHUNKING : 0;
+    x |= s->auth_count > 0 ? SMTP_EXTENSION_AUTH : 0;
+    return x;
 }
 
 static void on_ehlo(struct load_client *c, const struct mail_status *status)
 {
-    bool starttls = c->home->settings->security == LOAD_CLIENT_SECURITY_STARTTLS && !c->encrypted;
     c->parser.on_line = NULL;
     if (!mail_status_ok(status)) {
         load_client_fail(c, status, false);
@@ -115,12 +98,11 @@ static void on_ehlo(struct load_client *c, const struct mail_status *status)
     }
     load_client_timed(c, LOAD_PHASE_EHLO, c->phase_at_ns);
     session_keep(c);
-    const char *not_there = !starttls                                ? missing(c)
-                            : offered(c, LOAD_CLIENT_OFFER_STARTTLS) ? NULL
-                                                                     : "STARTTLS";
-    if (not_there) {
-        load_client_fail_with(c, "%s is not offered", not_there);
-    } else if (starttls) {
+    unsigned missing = wanted(c) & ~c->peer.offered;
+    if (missing) {
+        struct bytes first = smtp_extension_keyword((enum smtp_extension)(missing & -missing));
+        load_client_fail_with(c, BYTES_FMT " is not offered", BYTES_ARG(first));
+    } else if (wanted(c) & SMTP_EXTENSION_STARTTLS) {
         load_client_enter(c, LOAD_CLIENT_STARTTLS);
     } else if (c->home->settings->auth_count > 0) {
         c->auth_at = 0;
@@ -235,14 +217,14 @@ static void put_rcpts(struct load_client *c, struct load_client_message *m)
 
 static void put_envelope(struct load_client *c, struct load_client_message *m)
 {
-    bool sized = offered(c, LOAD_CLIENT_OFFER_SIZE);
-    const char *body = m->body && offered(c, LOAD_CLIENT_OFFER_8BITMIME) ? m->body : "";
-    char *to = m->parameters;
+    static const struct mail_envelope nothing_said;
+    const struct smtp_params_mail mail = {&nothing_said, m->octets, m->notes};
+    char *end = smtp_params_write_mail(&mail, c->peer.offered, m->parameters);
+    *end++ = '\r';
+    *end++ = '\n';
     m->mail_at_ns = clock_mono_ns();
     load_client_put(c, c->home->settings->mail);
-    load_client_put(c, sized ? line_format(to, sizeof m->parameters, " SIZE=%llu%s\r\n",
-                                           (unsigned long long)m->octets, body)
-                             : line_format(to, sizeof m->parameters, "%s\r\n", body));
+    load_client_put(c, bytes_make(m->parameters, (size_t)(end - m->parameters)));
     if (pipelines(c))
         put_rcpts(c, m);
 }

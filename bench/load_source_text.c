@@ -20,7 +20,7 @@ void source_text_make(const struct source_text *t, const struct load_tag *tag,
     _Static_assert((int)LOAD_TEXT_PIECES == (int)LOAD_CLIENT_PIECES, "as many");
     size_t which = load_shape_next(&t->shape, tag->seq);
     load_shape_top(&t->shape, which, tag, top);
-    m->body = load_shape_notes(&t->shape, which) & SMTP_DATA_8BIT ? " BODY=8BITMIME" : NULL;
+    m->notes = load_shape_notes(&t->shape, which);
     m->octets = load_shape_octets(&t->shape, which);
     m->piece_count = load_shape_pieces(&t->shape, which, top, tag->seq, t->data, m->pieces);
 }

@@ -37,20 +37,20 @@ static void fill_settings(const struct receive_connector *c, bool has_tls,
     struct receive_connector_offer clear = receive_connector_offer(c, has_tls, false);
     struct receive_connector_offer secure = receive_connector_offer(c, has_tls, true);
     unsigned x = 0;
-    x |= c->size_enabled ? SMTP_SERVER_SIZE : 0;
-    x |= c->size_enabled && c->size_without_value ? SMTP_SERVER_SIZE_WITHOUT_VALUE : 0;
-    x |= c->pipelining_enabled ? SMTP_SERVER_PIPELINING : 0;
-    x |= c->delivery_status_notification_enabled ? SMTP_SERVER_DSN : 0;
-    x |= c->enhanced_status_codes_enabled ? SMTP_SERVER_ENHANCEDSTATUSCODES : 0;
-    x |= clear.starttls ? SMTP_SERVER_STARTTLS : 0;
-    x |= c->eight_bit_mime_enabled ? SMTP_SERVER_8BITMIME : 0;
-    x |= c->chunking_enabled ? SMTP_SERVER_CHUNKING : 0;
-    x |= c->chunking_enabled && c->binary_mime_enabled ? SMTP_SERVER_BINARYMIME : 0;
-    x |= c->smtp_utf8_enabled ? SMTP_SERVER_SMTPUTF8 : 0;
-    x |= c->long_addresses_enabled ? SMTP_SERVER_XLONGADDR : 0;
-    x |= c->orar_enabled ? SMTP_SERVER_XORAR : 0;
-    x |= secure.auth ? SMTP_SERVER_AUTH_LOGIN | SMTP_SERVER_AUTH_PLAIN : 0;
+    x |= c->size_enabled ? SMTP_EXTENSION_SIZE : 0;
+    x |= c->pipelining_enabled ? SMTP_EXTENSION_PIPELINING : 0;
+    x |= c->delivery_status_notification_enabled ? SMTP_EXTENSION_DSN : 0;
+    x |= c->enhanced_status_codes_enabled ? SMTP_EXTENSION_ENHANCEDSTATUSCODES : 0;
+    x |= clear.starttls ? SMTP_EXTENSION_STARTTLS : 0;
+    x |= c->eight_bit_mime_enabled ? SMTP_EXTENSION_8BITMIME : 0;
+    x |= c->chunking_enabled ? SMTP_EXTENSION_CHUNKING : 0;
+    x |= c->chunking_enabled && c->binary_mime_enabled ? SMTP_EXTENSION_BINARYMIME : 0;
+    x |= c->smtp_utf8_enabled ? SMTP_EXTENSION_SMTPUTF8 : 0;
+    x |= c->long_addresses_enabled ? SMTP_EXTENSION_XLONGADDR : 0;
+    x |= c->orar_enabled ? SMTP_EXTENSION_XORAR : 0;
+    x |= secure.auth ? SMTP_EXTENSION_AUTH_LOGIN | SMTP_EXTENSION_AUTH_PLAIN : 0;
     s->extensions = x;
+    s->size_without_value = c->size_without_value;
     s->protocol_errors_max = c->max_protocol_errors;
     s->address_max =
         c->long_addresses_enabled ? SMTP_SERVER_LONG_ADDRESS_MAX : SMTP_SERVER_ADDRESS_MAX;
@@ -122,7 +122,7 @@ static void select_connector(struct relay *relay, const struct endpoint *peer,
         out->per_source_max = match.connector->max_inbound_connection_per_source;
         out->percentage_per_source = match.connector->max_inbound_connection_percentage_per_source;
         out->rate_per_minute = rules->conf->max_connection_rate_per_minute;
-        if (out->settings.extensions & SMTP_SERVER_STARTTLS)
+        if (out->settings.extensions & SMTP_EXTENSION_STARTTLS)
             out->tls = tls_context_ref(rules->tls_server);
     }
     snapshot_read_end();

@@ -19,9 +19,9 @@ const struct smtp_client_timeouts SMTP_CLIENT_TIMEOUTS_DEFAULT = {
     .quit = 10000,
 };
 
-bool smtp_client_offered(const struct smtp_client *c, unsigned offer)
+bool smtp_client_offered(const struct smtp_client *c, enum smtp_extension extension)
 {
-    return (c->offers & offer) != 0;
+    return c->hop.offered & extension;
 }
 
 void smtp_client_progress(struct smtp_client *c)
@@ -260,36 +260,7 @@ static void unsolicited(struct smtp_client *c, struct bytes in)
 static void hello_line(void *owner, struct bytes line)
 {
     struct smtp_client *c = owner;
-    static const struct {
-        struct bytes keyword;
-        unsigned offer;
-    } known[] = {
-        {{"PIPELINING", 10}, SMTP_CLIENT_OFFER_PIPELINING},
-        {{"8BITMIME", 8}, SMTP_CLIENT_OFFER_8BITMIME},
-        {{"SMTPUTF8", 8}, SMTP_CLIENT_OFFER_SMTPUTF8},
-        {{"DSN", 3}, SMTP_CLIENT_OFFER_DSN},
-        {{"XORAR", 5}, SMTP_CLIENT_OFFER_XORAR},
-        {{"STARTTLS", 8}, SMTP_CLIENT_OFFER_STARTTLS},
-        {{"CHUNKING", 8}, SMTP_CLIENT_OFFER_CHUNKING},
-        {{"BINARYMIME", 10}, SMTP_CLIENT_OFFER_BINARYMIME},
-    };
-    if (c->hello_lines++ == 0) {
-        return; /* the greeting, whatever it says */
-    }
-    struct bytes keyword;
-    struct bytes value;
-    bool has_value = bytes_split(bytes_trim(line), ' ', &keyword, &value);
-    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-        if (bytes_equal_nocase(keyword, known[i].keyword)) {
-            c->offers_next |= known[i].offer;
-        }
-    }
-    uint64_t size = 0;
-    if (bytes_equal_nocase(keyword, BYTES("SIZE")) &&
-        (!has_value || bytes_to_u64(bytes_trim(value), UINT64_MAX, &size) == ERR_OK)) {
-        c->offers_next |= SMTP_CLIENT_OFFER_SIZE;
-        c->size_max_next = size;
-    }
+    smtp_extension_read(&c->hop_next, line);
 }
 
 void smtp_client_input(struct smtp_client *c, struct bytes in)
@@ -379,8 +350,7 @@ void smtp_client_tls_done(struct smtp_client *c, bool ok)
         return;
     }
     c->tls = true;
-    c->offers = 0;
-    c->size_max = 0;
+    c->hop = (struct smtp_extensions){0};
     smtp_client_progress(c);
     c->sent.state = SMTP_CLIENT_STATE_EHLO;
     c->answered.state = SMTP_CLIENT_STATE_EHLO;
@@ -393,7 +363,7 @@ bool smtp_client_tls_failed(const struct smtp_client *c)
 
 bool smtp_client_dsn_offered(const struct smtp_client *c)
 {
-    return smtp_client_offered(c, SMTP_CLIENT_OFFER_DSN);
+    return smtp_client_offered(c, SMTP_EXTENSION_DSN);
 }
 
 static uint64_t timeout_of(const struct smtp_client *c, enum smtp_client_state state)

@@ -12,6 +12,7 @@
 
 #include "net/smtp_client.h"
 #include "net/smtp_data.h"
+#include "net/smtp_params.h"
 #include "net/smtp_reply.h"
 
 enum smtp_client_state {
@@ -34,20 +35,8 @@ enum smtp_client_state {
     SMTP_CLIENT_STATES,
 };
 
-enum smtp_client_offer { /* keywords of the peer's EHLO reply that we know, as bits */
-                         SMTP_CLIENT_OFFER_PIPELINING = 1,
-                         SMTP_CLIENT_OFFER_SIZE = 2,
-                         SMTP_CLIENT_OFFER_8BITMIME = 4,
-                         SMTP_CLIENT_OFFER_SMTPUTF8 = 8,
-                         SMTP_CLIENT_OFFER_DSN = 16,
-                         SMTP_CLIENT_OFFER_STARTTLS = 32,
-                         SMTP_CLIENT_OFFER_CHUNKING = 64,
-                         SMTP_CLIENT_OFFER_BINARYMIME = 128,
-                         SMTP_CLIENT_OFFER_XORAR = 1024, /* Exchange's: ORAR= of RCPT */
-};
-
-#define SMTP_CLIENT_COMMAND_MAX   4096 /* octets; larger than any command that we build */
-#define SMTP_CLIENT_ARGUMENT_MAX  2000 /* octets of an address or xtext that we send; two fit */
+/* Octets: larger than any command that we build. An address and one other text fit. */
+#define SMTP_CLIENT_COMMAND_MAX   (2 * SMTP_PARAMS_TEXT_MAX + SMTP_PARAMS_ROOM)
 #define SMTP_CLIENT_PIECE_BYTES   (64 * 1024)
 #define SMTP_CLIENT_HANDSHAKE_MS  30000
 #define SMTP_CLIENT_SESSION_AHEAD 2 /* messages: one being answered, one ahead */
@@ -61,15 +50,6 @@ enum smtp_client_offer { /* keywords of the peer's EHLO reply that we know, as b
  * take an hour and a millisecond per octet; greeting, EHLO and TLS together a quarter of that. */
 #define SMTP_CLIENT_MESSAGE_MAX_MS (60 * 60 * 1000)
 #define SMTP_CLIENT_OPEN_MAX_MS    (15 * 60 * 1000)
-
-/* A constant mail_status, where MAIL_STATUS() is not constant enough for gcc. */
-#define SMTP_CLIENT_STATUS(code, c, s, d, literal)                                                 \
-    {                                                                                              \
-        (code), {(c), (s), (d)},                                                                   \
-        {                                                                                          \
-            (literal), sizeof(literal) - 1                                                         \
-        }                                                                                          \
-    }
 
 struct smtp_client_cursor {
     enum smtp_client_state state;
@@ -101,9 +81,7 @@ struct smtp_client {
     struct smtp_client_transaction transactions[SMTP_CLIENT_SESSION_AHEAD];
     unsigned first, live; /* of them */
     size_t taken;
-    unsigned offers, offers_next;     /* NEXT: of the EHLO reply being read */
-    uint64_t size_max, size_max_next; /* 0: no limit known */
-    unsigned hello_lines;
+    struct smtp_extensions hop, hop_next; /* NEXT: of the EHLO reply being read */
     bool tls, tls_failed;
     bool asked_none;   /* next_message() had none: not asked again before a kick */
     bool rested;       /* open without work until the last kick: the peer may have left */
@@ -128,7 +106,7 @@ struct smtp_client_row {
 extern const struct smtp_client_row SMTP_CLIENT_TABLE[SMTP_CLIENT_STATES];
 
 /* smtp_client.c */
-bool smtp_client_offered(const struct smtp_client *c, unsigned offer);
+bool smtp_client_offered(const struct smtp_client *c, enum smtp_extension extension);
 void smtp_client_progress(struct smtp_client *c);
 /* One more reply is owed. */
 void smtp_client_expect(struct smtp_client *c);

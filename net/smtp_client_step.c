@@ -8,14 +8,14 @@
 /* One command may go out now: within the window, or alone where the peer does not pipeline. */
 static bool window_open(const struct smtp_client *c)
 {
-    bool pipelining = smtp_client_offered(c, SMTP_CLIENT_OFFER_PIPELINING);
+    bool pipelining = smtp_client_offered(c, SMTP_EXTENSION_PIPELINING);
     return c->unanswered < (pipelining ? SMTP_CLIENT_WINDOW : 1);
 }
 
 static void session_open(struct smtp_client *c)
 {
     static const struct mail_status clear =
-        SMTP_CLIENT_STATUS(451, 4, 7, 4, "TLS is required and cannot be had from this host");
+        MAIL_STATUS_INIT(451, 4, 7, 4, "TLS is required and cannot be had from this host");
     if (c->settings.tls == SMTP_CLIENT_TLS_ENCRYPT && !c->tls) {
         smtp_client_end(c, &clear, false);
         return;
@@ -49,9 +49,7 @@ static bool send_alone(struct smtp_client *c, struct buf *out, struct bytes verb
 static bool send_ehlo(struct smtp_client *c, struct buf *out)
 {
     if (c->unanswered == 0) {
-        c->hello_lines = 0;
-        c->offers_next = 0;
-        c->size_max_next = 0;
+        c->hop_next = (struct smtp_extensions){0};
     }
     return send_alone(c, out, BYTES("EHLO"), c->settings.helo);
 }
@@ -68,10 +66,9 @@ static void on_ehlo(struct smtp_client *c, const struct mail_status *status, str
         smtp_client_end(c, status, true);
         return;
     }
-    c->offers = c->offers_next;
-    c->size_max = c->size_max_next;
+    c->hop = c->hop_next;
     if (!c->tls && c->settings.tls != SMTP_CLIENT_TLS_NEVER &&
-        smtp_client_offered(c, SMTP_CLIENT_OFFER_STARTTLS)) {
+        smtp_client_offered(c, SMTP_EXTENSION_STARTTLS)) {
         c->sent.state = SMTP_CLIENT_STATE_STARTTLS;
         c->answered.state = SMTP_CLIENT_STATE_STARTTLS;
         return;
@@ -104,7 +101,7 @@ static bool send_starttls(struct smtp_client *c, struct buf *out)
 static void on_starttls(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
 {
     static const struct mail_status injected =
-        SMTP_CLIENT_STATUS(451, 4, 7, 0, "Bytes behind the reply to STARTTLS");
+        MAIL_STATUS_INIT(451, 4, 7, 0, "Bytes behind the reply to STARTTLS");
     if (status->code != 220) {
         session_open(c); /* refused: in clear, where that is allowed */
     } else if (rest.len > 0) {
@@ -236,7 +233,7 @@ static void skip_unfit(struct smtp_client *c)
 static void give_up_if_for_nobody(struct smtp_client *c)
 {
     static const struct mail_status nobody =
-        SMTP_CLIENT_STATUS(554, 5, 5, 1, "No recipient was accepted");
+        MAIL_STATUS_INIT(554, 5, 5, 1, "No recipient was accepted");
     struct smtp_client_transaction *t = smtp_client_head(c);
     struct smtp_client_message *m = t->message;
     bool all_sent =
@@ -360,7 +357,7 @@ static void on_end(struct smtp_client *c, const struct mail_status *status, stru
 {
     (void)rest;
     static const struct mail_status nobody =
-        SMTP_CLIENT_STATUS(554, 5, 5, 1, "No recipient was accepted");
+        MAIL_STATUS_INIT(554, 5, 5, 1, "No recipient was accepted");
     struct smtp_client_transaction *t = smtp_client_head(c);
     if (status->code >= 300 && status->code < 400) {
         smtp_client_broken(c, "Senseless reply");

@@ -14,11 +14,17 @@ static void put(char **to, struct bytes b)
     *to += b.len;
 }
 
+static void command_written(struct buf *out, const char *start, const char *end)
+{
+    ASSERT(end - start <= SMTP_CLIENT_COMMAND_MAX);
+    buf_added(out, (size_t)(end - start));
+}
+
 void smtp_client_write_line(struct buf *out, struct bytes verb, struct bytes argument)
 {
     ASSERT(verb.len + argument.len + 3 <= SMTP_CLIENT_COMMAND_MAX);
     char *start = buf_reserve(out, SMTP_CLIENT_COMMAND_MAX);
-    ASSERT(start != NULL);
+    ASSERT(start);
     char *p = start;
     put(&p, verb);
     if (argument.len > 0) {
@@ -26,100 +32,43 @@ void smtp_client_write_line(struct buf *out, struct bytes verb, struct bytes arg
         put(&p, argument);
     }
     put(&p, BYTES("\r\n"));
-    buf_added(out, (size_t)(p - start));
+    command_written(out, start, p);
 }
 
-/* RFC 6152 2, RFC 6531 3.4: either says that octets above 127 are in the text. */
-static bool needs_8bit(const struct smtp_client_message *m)
+static struct smtp_params_mail announced(const struct smtp_client_message *m)
 {
-    return (m->notes & SMTP_DATA_8BIT) != 0 || m->envelope->body != MAIL_BODY_7BIT;
+    return (struct smtp_params_mail){m->envelope, m->octets, m->notes};
 }
 
-/* MAIL FROM:<path> [SP parameters]: RFC 5321 4.1.1.2, 1870 3, 6152 2, 3030 3, 6531 3.4, 3461 4.3,
- * 4.4.
- * AUTH= is never passed on: it would be our word for somebody we did not authenticate. */
+/* MAIL FROM:<path> [SP parameters], RFC 5321 4.1.1.2 */
 void smtp_client_write_mail(const struct smtp_client *c, const struct smtp_client_message *m,
                             struct buf *out)
 {
-    const struct mail_envelope *e = m->envelope;
+    const struct smtp_params_mail mail = announced(m);
     char *start = buf_reserve(out, SMTP_CLIENT_COMMAND_MAX);
-    ASSERT(start != NULL);
+    ASSERT(start);
     char *p = start;
     put(&p, BYTES("MAIL FROM:<"));
-    put(&p, e->sender);
+    put(&p, m->envelope->sender);
     put(&p, BYTES(">"));
-    if (smtp_client_offered(c, SMTP_CLIENT_OFFER_SIZE)) {
-        p += snprintf(p, 32, " SIZE=%llu", (unsigned long long)m->octets);
-    }
-    if (e->body == MAIL_BODY_BINARYMIME) {
-        put(&p, BYTES(" BODY=BINARYMIME"));
-    } else if (needs_8bit(m)) {
-        put(&p, BYTES(" BODY=8BITMIME"));
-    }
-    if (e->options & MAIL_OPTION_SMTPUTF8) {
-        put(&p, BYTES(" SMTPUTF8"));
-    }
-    if (smtp_client_offered(c, SMTP_CLIENT_OFFER_DSN)) {
-        if (e->ret != MAIL_RET_NONE) {
-            put(&p, e->ret == MAIL_RET_FULL ? BYTES(" RET=FULL") : BYTES(" RET=HDRS"));
-        }
-        if (e->envid.len > 0) {
-            put(&p, BYTES(" ENVID="));
-            put(&p, e->envid);
-        }
-    }
+    p = smtp_params_write_mail(&mail, c->hop.offered, p);
     put(&p, BYTES("\r\n"));
-    buf_added(out, (size_t)(p - start));
+    command_written(out, start, p);
 }
 
-static void put_notify(char **p, unsigned notify)
-{
-    static const struct {
-        unsigned bit;
-        struct bytes word;
-    } words[] = {
-        {MAIL_NOTIFY_SUCCESS, {"SUCCESS", 7}},
-        {MAIL_NOTIFY_FAILURE, {"FAILURE", 7}},
-        {MAIL_NOTIFY_DELAY, {"DELAY", 5}},
-    };
-    if ((notify & MAIL_NOTIFY_NEVER) != 0) {
-        put(p, BYTES(" NOTIFY=NEVER")); /* stands alone: RFC 3461 4.1 */
-        return;
-    }
-    struct bytes before = BYTES(" NOTIFY=");
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-        if ((notify & words[i].bit) != 0) {
-            put(p, before);
-            put(p, words[i].word);
-            before = BYTES(",");
-        }
-    }
-}
-
-/* RCPT TO:<path> [SP parameters]: RFC 5321 4.1.1.3, 3461 4.1, 4.2. Exchange's ORAR= is for those
- * who ask for it: to others it means nothing, and the mail goes on without it. */
+/* RCPT TO:<path> [SP parameters], RFC 5321 4.1.1.3 */
 void smtp_client_write_rcpt(const struct smtp_client *c, const struct mail_rcpt *rcpt,
                             struct buf *out)
 {
     char *start = buf_reserve(out, SMTP_CLIENT_COMMAND_MAX);
-    ASSERT(start != NULL);
+    ASSERT(start);
     char *p = start;
     put(&p, BYTES("RCPT TO:<"));
     put(&p, rcpt->address);
     put(&p, BYTES(">"));
-    if (smtp_client_offered(c, SMTP_CLIENT_OFFER_DSN)) {
-        put_notify(&p, rcpt->notify);
-        if (rcpt->orcpt.len > 0) {
-            put(&p, BYTES(" ORCPT="));
-            put(&p, rcpt->orcpt);
-        }
-    }
-    if (rcpt->orar.len > 0 && smtp_client_offered(c, SMTP_CLIENT_OFFER_XORAR)) {
-        put(&p, BYTES(" ORAR="));
-        put(&p, rcpt->orar);
-    }
+    p = smtp_params_write_rcpt(rcpt, c->hop.offered, p);
     put(&p, BYTES("\r\n"));
-    buf_added(out, (size_t)(p - start));
+    command_written(out, start, p);
 }
 
 /* An address must stay one argument of one line: no control byte anywhere, and outside of quotes
@@ -144,17 +93,7 @@ static bool address_safe(struct bytes address)
             return false;
         }
     }
-    return !quoted && address.len <= SMTP_CLIENT_ARGUMENT_MAX;
-}
-
-static bool xtext_safe(struct bytes text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] <= ' ' || text.ptr[i] >= 0x7f) {
-            return false;
-        }
-    }
-    return text.len <= SMTP_CLIENT_ARGUMENT_MAX;
+    return !quoted && address.len <= SMTP_PARAMS_TEXT_MAX;
 }
 
 static bool is_ascii(struct bytes text)
@@ -170,75 +109,43 @@ static bool is_ascii(struct bytes text)
 const struct mail_status *smtp_client_rcpt_unfit(const struct mail_envelope *envelope, size_t rcpt)
 {
     static const struct mail_status bad =
-        SMTP_CLIENT_STATUS(553, 5, 1, 3, "Recipient address cannot be sent: malformed");
-    static const struct mail_status utf8 = SMTP_CLIENT_STATUS(
+        MAIL_STATUS_INIT(553, 5, 1, 3, "Recipient address cannot be sent: malformed");
+    static const struct mail_status utf8 = MAIL_STATUS_INIT(
         553, 5, 6, 7, "Recipient address is not ASCII and SMTPUTF8 was not asked for");
     const struct mail_rcpt *r = &envelope->rcpts[rcpt];
     size_t together = r->address.len + r->orcpt.len + r->orar.len;
-    if (r->address.len == 0 || !address_safe(r->address) || !xtext_safe(r->orcpt) ||
-        !xtext_safe(r->orar) || together > (size_t)2 * SMTP_CLIENT_ARGUMENT_MAX) {
+    if (r->address.len == 0 || !address_safe(r->address) || !smtp_params_rcpt_sound(r) ||
+        together > (size_t)2 * SMTP_PARAMS_TEXT_MAX) {
         return &bad;
     }
     return (envelope->options & MAIL_OPTION_SMTPUTF8) || is_ascii(r->address) ? NULL : &utf8;
-}
-
-/* Text without lines goes nowhere but by BDAT to a peer that offers both (RFC 3030 3); it is never
- * converted. */
-static const struct mail_status *binary_unfit(const struct smtp_client *c)
-{
-    static const struct mail_status binary = SMTP_CLIENT_STATUS(
-        554, 5, 6, 3, "The next host does not offer BINARYMIME; binary text is not converted");
-    static const struct mail_status chunks = SMTP_CLIENT_STATUS(
-        554, 5, 6, 3, "The next host does not offer CHUNKING; binary text is not converted");
-    static const struct mail_status off = SMTP_CLIENT_STATUS(
-        554, 5, 6, 3, "The send connector does without CHUNKING; binary text is not converted");
-    if (!c->settings.chunking) {
-        return &off;
-    }
-    if (!smtp_client_offered(c, SMTP_CLIENT_OFFER_CHUNKING)) {
-        return &chunks;
-    }
-    return smtp_client_offered(c, SMTP_CLIENT_OFFER_BINARYMIME) ? NULL : &binary;
 }
 
 const struct mail_status *smtp_client_message_unfit(const struct smtp_client *c,
                                                     const struct smtp_client_message *m)
 {
     static const struct mail_status sender =
-        SMTP_CLIENT_STATUS(553, 5, 1, 7, "Sender address cannot be sent: malformed");
+        MAIL_STATUS_INIT(553, 5, 1, 7, "Sender address cannot be sent: malformed");
     static const struct mail_status utf8 =
-        SMTP_CLIENT_STATUS(553, 5, 6, 7, "The next host does not take internationalised addresses");
-    static const struct mail_status eight =
-        SMTP_CLIENT_STATUS(554, 5, 6, 3, "The next host does not take 8-bit text; not converted");
-    static const struct mail_status size =
-        SMTP_CLIENT_STATUS(552, 5, 3, 4, "Message is larger than the next host takes");
-    static const struct mail_status nobody =
-        SMTP_CLIENT_STATUS(554, 5, 5, 1, "No valid recipients");
+        MAIL_STATUS_INIT(553, 5, 6, 7, "The next host does not take internationalised addresses");
+    static const struct mail_status off = MAIL_STATUS_INIT(
+        554, 5, 6, 3, "The send connector does without CHUNKING; binary text is not converted");
+    static const struct mail_status none = MAIL_STATUS_INIT(554, 5, 5, 1, "No valid recipients");
     const struct mail_envelope *e = m->envelope;
-    if (!address_safe(e->sender) || !xtext_safe(e->envid)) {
+    const struct smtp_params_mail mail = announced(m);
+    if (!address_safe(e->sender) || !smtp_params_mail_sound(e))
         return &sender;
-    }
-    if (e->options & MAIL_OPTION_SMTPUTF8 ? !smtp_client_offered(c, SMTP_CLIENT_OFFER_SMTPUTF8)
-                                          : !is_ascii(e->sender)) {
+    if (!(e->options & MAIL_OPTION_SMTPUTF8) && !is_ascii(e->sender))
         return &utf8;
-    }
-    const struct mail_status *binary = e->body == MAIL_BODY_BINARYMIME ? binary_unfit(c) : NULL;
-    if (binary != NULL) {
-        return binary;
-    }
-    if (e->body != MAIL_BODY_BINARYMIME && needs_8bit(m) &&
-        !smtp_client_offered(c, SMTP_CLIENT_OFFER_8BITMIME)) {
-        return &eight;
-    }
-    if (c->size_max > 0 && m->octets > c->size_max) {
-        return &size;
-    }
-    for (size_t i = 0; i < e->rcpt_count; i++) {
-        if (smtp_client_rcpt_unfit(e, i) == NULL) {
+    if (e->body == MAIL_BODY_BINARYMIME && !c->settings.chunking)
+        return &off;
+    const struct mail_status *unfit = smtp_params_unfit(&mail, &c->hop);
+    if (unfit)
+        return unfit;
+    for (size_t i = 0; i < e->rcpt_count; i++)
+        if (!smtp_client_rcpt_unfit(e, i))
             return NULL;
-        }
-    }
-    return &nobody;
+    return &none;
 }
 
 /* Text whose notes admit a bare CR, a bare LF or a NUL: LF becomes CRLF, CR and NUL a blank, as
@@ -318,7 +225,7 @@ static void write_dot(struct smtp_client *c, struct smtp_client_transaction *t, 
 }
 
 static const struct mail_status unreadable =
-    SMTP_CLIENT_STATUS(451, 4, 3, 0, "The message's text could not be read");
+    MAIL_STATUS_INIT(451, 4, 3, 0, "The message's text could not be read");
 
 bool smtp_client_send_text(struct smtp_client *c, struct buf *out)
 {
@@ -351,7 +258,7 @@ bool smtp_client_send_text(struct smtp_client *c, struct buf *out)
 bool smtp_client_message_chunked(const struct smtp_client *c, const struct smtp_client_message *m)
 {
     bool as_it_is = (m->notes & NOTES_NOT_CLEAN) == 0 || m->envelope->body == MAIL_BODY_BINARYMIME;
-    return as_it_is && c->settings.chunking && smtp_client_offered(c, SMTP_CLIENT_OFFER_CHUNKING);
+    return as_it_is && c->settings.chunking && smtp_client_offered(c, SMTP_EXTENSION_CHUNKING);
 }
 
 /* From here on nobody but the peer knows whether the message arrived. */

@@ -354,20 +354,6 @@ size_t smtp_data_stuff(struct smtp_data_writer *w, struct bytes in, char *out)
     return length;
 }
 
-struct bytes smtp_data_terminator(const struct smtp_data_writer *w)
-{
-    switch ((enum stuff_state)w->state) {
-    case STUFF_LINE_START:
-        return BYTES(".\r\n");
-    case STUFF_CR:
-        return BYTES("\n.\r\n");
-    case STUFF_TEXT:
-    case STUFF_AFTER_LF:
-        break;
-    }
-    return BYTES("\r\n.\r\n");
-}
-
 /* chunk-size = 1*DIGIT, RFC 3030 2; leading zeros are digits too, within reason. */
 #define BDAT_DIGITS_MAX 20
 

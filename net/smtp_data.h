@@ -51,10 +51,6 @@ struct smtp_data_writer {
 };
 /* Writes the stuffed form of IN to OUT (room for 2 * IN.len); returns the length. */
 size_t smtp_data_stuff(struct smtp_data_writer *w, struct bytes in, char *out);
-/* What ends it: "\r\n.\r\n" or, when the text ended in CRLF, ".\r\n" (a lone CR at the end, which
- * is never stored, is completed: no bare CR goes out). */
-struct bytes smtp_data_terminator(const struct smtp_data_writer *w);
-
 /* BDAT's argument: chunk-size [SP "LAST"] (RFC 3030 2). ERR_SYNTAX: 501. */
 MUST_USE enum err smtp_bdat_argument(struct bytes argument, uint64_t *size, bool *last);
 

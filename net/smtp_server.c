@@ -113,9 +113,9 @@ struct buf *smtp_server_output(struct smtp_server *s)
     return &s->output;
 }
 
-bool smtp_server_offers(const struct smtp_server *s, enum smtp_server_extension extension)
+unsigned smtp_server_offered(const struct smtp_server *s)
 {
-    return s->facts.esmtp && (s->settings.extensions & (unsigned)extension);
+    return s->facts.esmtp ? s->settings.extensions | SMTP_EXTENSION_ESMTP : 0;
 }
 
 static uint64_t later(uint64_t at_ms, uint64_t by_ms)
@@ -165,8 +165,8 @@ struct smtp_server *smtp_server_new(const struct smtp_server_settings *settings,
     s->facts.local = first_facts->local;
     s->facts.helo = BYTES_EMPTY;
     arena_init(&s->arena, ARENA_BLOCK_BYTES);
-    s->line_max = settings->extensions & SMTP_SERVER_XLONGADDR ? SMTP_SERVER_LONG_LINE_MAX
-                                                               : SMTP_SERVER_LINE_MAX;
+    s->line_max = settings->extensions & SMTP_EXTENSION_XLONGADDR ? SMTP_SERVER_LONG_LINE_MAX
+                                                                  : SMTP_SERVER_LINE_MAX;
     s->facts.user = BYTES_EMPTY;
     buf_init(&s->line, s->line_max > AUTH_LINE_MAX ? s->line_max : AUTH_LINE_MAX);
     buf_init(&s->output, SMTP_SERVER_OUTPUT_MAX);
@@ -238,7 +238,7 @@ void smtp_server_said(struct smtp_server *s, size_t before)
 void smtp_server_reply(struct smtp_server *s, const struct mail_status *status)
 {
     size_t before = buf_len(&s->output);
-    bool enhanced = s->settings.extensions & SMTP_SERVER_ENHANCEDSTATUSCODES;
+    bool enhanced = s->settings.extensions & SMTP_EXTENSION_ENHANCEDSTATUSCODES;
     /* A peer that fills a megabyte with answers it does not read is past talking to. */
     if (smtp_reply_write(&s->output, status, enhanced) != ERR_OK)
         smtp_server_enter(s, SERVER_CLOSING);

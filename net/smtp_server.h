@@ -20,26 +20,10 @@
 #include "core/ipaddr.h"
 #include "core/mail.h"
 #include "net/smtp_data.h"
+#include "net/smtp_extension.h"
 #include "net/tls.h"
 
 struct smtp_server;
-
-enum smtp_server_extension { /* what EHLO offers, as bits; each has its switch on a connector */
-                             SMTP_SERVER_SIZE = 1,
-                             SMTP_SERVER_PIPELINING = 2,
-                             SMTP_SERVER_DSN = 4,
-                             SMTP_SERVER_ENHANCEDSTATUSCODES = 8,
-                             SMTP_SERVER_STARTTLS = 16, /* and a certificate is there */
-                             SMTP_SERVER_8BITMIME = 32,
-                             SMTP_SERVER_CHUNKING = 64,
-                             SMTP_SERVER_SMTPUTF8 = 128,
-                             SMTP_SERVER_SIZE_WITHOUT_VALUE = 256,
-                             SMTP_SERVER_AUTH_PLAIN = 512, /* and ops.on_auth is there */
-                             SMTP_SERVER_AUTH_LOGIN = 1024,
-                             SMTP_SERVER_XLONGADDR = 2048,  /* Exchange's: longer lines too */
-                             SMTP_SERVER_BINARYMIME = 8192, /* needs CHUNKING */
-                             SMTP_SERVER_XORAR = 16384,     /* Exchange's: ORAR= of RCPT */
-};
 
 #define SMTP_SERVER_ADDRESS_MAX      571  /* 315 local + "@" + 255 domain */
 #define SMTP_SERVER_LONG_ADDRESS_MAX 1860 /* with XLONGADDR */
@@ -49,7 +33,10 @@ struct smtp_server_settings {
     struct bytes fqdn;
     struct bytes banner;         /* empty: "220 <fqdn> ESMTP ..." ; else begins with "220" */
     struct bytes default_domain; /* completes paths without a domain; empty: they are malformed */
+    /* What EHLO offers (enum smtp_extension), but for what cannot be had at the moment: STARTTLS
+     * once there is TLS, mechanisms of AUTH without ops.on_auth. */
     unsigned extensions;
+    bool size_without_value;        /* SIZE is offered, its limit not said */
     uint64_t message_size_max;      /* octets; UINT64_MAX: no limit */
     size_t rcpts_max;               /* per message; beyond: 452 4.5.3 */
     size_t protocol_errors_max;     /* then 421 4.7.0 and close; SIZE_MAX: never */

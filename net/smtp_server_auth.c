@@ -3,7 +3,7 @@
 #include "core/mem.h"
 #include "smtp_server_private.h"
 
-#define AUTH_EXTENSIONS ((unsigned)(SMTP_SERVER_AUTH_PLAIN | SMTP_SERVER_AUTH_LOGIN))
+#define AUTH_EXTENSIONS ((unsigned)(SMTP_EXTENSION_AUTH_PLAIN | SMTP_EXTENSION_AUTH_LOGIN))
 
 static const struct mail_status malformed = MAIL_STATUS_INIT(501, 5, 5, 2, "Malformed response");
 
@@ -183,8 +183,8 @@ void smtp_server_auth_response(struct smtp_server *s, struct bytes line)
 static enum smtp_auth_mechanism mechanism_find(const struct smtp_server *s, struct bytes name)
 {
     enum smtp_auth_mechanism m = smtp_auth_mechanism_parse(name);
-    unsigned bit = m == SMTP_AUTH_PLAIN   ? SMTP_SERVER_AUTH_PLAIN
-                   : m == SMTP_AUTH_LOGIN ? SMTP_SERVER_AUTH_LOGIN
+    unsigned bit = m == SMTP_AUTH_PLAIN   ? SMTP_EXTENSION_AUTH_PLAIN
+                   : m == SMTP_AUTH_LOGIN ? SMTP_EXTENSION_AUTH_LOGIN
                                           : 0;
     return s->settings.extensions & bit ? m : SMTP_AUTH_NONE;
 }

@@ -1,4 +1,3 @@
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "core/mem.h"
@@ -245,79 +244,32 @@ static void verb_helo(struct smtp_server *s, struct bytes argument)
     smtp_server_reply(s, &(struct mail_status){.code = 250, .text = bytes_of(text)});
 }
 
-struct hello_lines {
-    char text[1024];
-    size_t len, last; /* LAST: where the last line begins */
-};
-
-static void PRINTF_LIKE(2, 3) hello_line(struct hello_lines *lines, const char *fmt, ...)
+/* What the reply to EHLO says. */
+static struct smtp_extensions hello_extensions(const struct smtp_server *s)
 {
-    char *to = lines->text + lines->len;
-    size_t room = sizeof lines->text - lines->len;
-    va_list args;
-    va_start(args, fmt);
-    int n = vsnprintf(to, room, fmt, args);
-    va_end(args);
-    ASSERT(n >= 0 && (size_t)n < room);
-    lines->last = lines->len;
-    lines->len += (size_t)n;
-}
-
-static void hello_auth(const struct smtp_server *s, struct hello_lines *lines)
-{
-    bool login = s->settings.extensions & SMTP_SERVER_AUTH_LOGIN;
-    bool plain = s->settings.extensions & SMTP_SERVER_AUTH_PLAIN;
+    uint64_t size_max = s->settings.message_size_max;
+    struct smtp_extensions x = {.offered = smtp_server_offered(s)};
+    if (!s->settings.size_without_value && size_max != UINT64_MAX)
+        x.size_max = size_max;
+    if (s->facts.tls)
+        x.offered &= ~(unsigned)SMTP_EXTENSION_STARTTLS;
     if (smtp_server_auth_offered(s))
-        hello_line(lines, "250-AUTH%s%s\r\n", login ? " LOGIN" : "", plain ? " PLAIN" : "");
-}
-
-static void hello_extensions(const struct smtp_server *s, struct hello_lines *lines)
-{
-    static const struct {
-        enum smtp_server_extension bit;
-        const char *line;
-    } keywords[] = {
-        {SMTP_SERVER_PIPELINING, "250-PIPELINING\r\n"},
-        {SMTP_SERVER_DSN, "250-DSN\r\n"},
-        {SMTP_SERVER_ENHANCEDSTATUSCODES, "250-ENHANCEDSTATUSCODES\r\n"},
-        {SMTP_SERVER_STARTTLS, "250-STARTTLS\r\n"},
-        {SMTP_SERVER_8BITMIME, "250-8BITMIME\r\n"},
-        {SMTP_SERVER_BINARYMIME, "250-BINARYMIME\r\n"},
-        {SMTP_SERVER_CHUNKING, "250-CHUNKING\r\n"},
-        {SMTP_SERVER_SMTPUTF8, "250-SMTPUTF8\r\n"},
-        {SMTP_SERVER_XLONGADDR, "250-XLONGADDR\r\n"},
-        {SMTP_SERVER_XORAR, "250-XORAR\r\n"},
-    };
-    bool with_value = s->settings.message_size_max != UINT64_MAX &&
-                      !(s->settings.extensions & SMTP_SERVER_SIZE_WITHOUT_VALUE);
-    if (smtp_server_offers(s, SMTP_SERVER_SIZE) && with_value)
-        hello_line(lines, "250-SIZE %" PRIu64 "\r\n", s->settings.message_size_max);
-    else if (smtp_server_offers(s, SMTP_SERVER_SIZE))
-        hello_line(lines, "250-SIZE\r\n");
-    for (size_t i = 0; i < ARRAY_SIZE(keywords); i++) {
-        bool used_up = keywords[i].bit == SMTP_SERVER_STARTTLS && s->facts.tls;
-        if (smtp_server_offers(s, keywords[i].bit) && !used_up)
-            hello_line(lines, "%s", keywords[i].line);
-        if (keywords[i].bit == SMTP_SERVER_STARTTLS)
-            hello_auth(s, lines);
-    }
+        x.offered |= SMTP_EXTENSION_AUTH;
+    return x;
 }
 
 static void verb_ehlo(struct smtp_server *s, struct bytes argument)
 {
-    char client[IPADDR_TEXT_SIZE];
-    struct hello_lines lines;
+    char client[IPADDR_TEXT_SIZE], lines[SMTP_EXTENSION_LINES_MAX];
     if (!hello_valid(s, argument))
         return;
     hello_keep(s, argument, true);
-    lines.len = lines.last = 0;
-    hello_line(&lines, "250-" BYTES_FMT " Hello [%s]\r\n",
-               BYTES_ARG(bytes_sub(s->settings.fqdn, 0, 255)),
-               ipaddr_format(&s->facts.client.addr, client));
-    hello_extensions(s, &lines);
-    lines.text[lines.last + 3] = ' '; /* "250 " on the last line: RFC 5321 4.2.1 */
-    size_t before = buf_len(&s->output);
-    if (buf_append(&s->output, bytes_make(lines.text, lines.len)) != ERR_OK)
+    const struct smtp_extensions x = hello_extensions(s);
+    size_t len = smtp_extension_write(&x, lines), before = buf_len(&s->output);
+    struct bytes fqdn = bytes_sub(s->settings.fqdn, 0, 255);
+    if (buf_printf(&s->output, "250%c" BYTES_FMT " Hello [%s]\r\n", len ? '-' : ' ',
+                   BYTES_ARG(fqdn), ipaddr_format(&s->facts.client.addr, client)) != ERR_OK ||
+        buf_append(&s->output, bytes_make(lines, len)) != ERR_OK)
         smtp_server_enter(s, SERVER_CLOSING);
     smtp_server_said(s, before);
 }
@@ -364,7 +316,7 @@ static void verb_help(struct smtp_server *s, struct bytes argument)
 static void verb_starttls(struct smtp_server *s, struct bytes argument)
 {
     (void)argument;
-    if (!(s->settings.extensions & SMTP_SERVER_STARTTLS)) {
+    if (!(s->settings.extensions & SMTP_EXTENSION_STARTTLS)) {
         smtp_server_error(s, &MAIL_STATUS(502, 5, 5, 1, "Command not implemented"));
     } else if (s->facts.tls) {
         smtp_server_error(s, &MAIL_STATUS(503, 5, 5, 1, "TLS is already active"));

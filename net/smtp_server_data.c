@@ -167,7 +167,7 @@ static void message_ended(struct smtp_server *s)
  * told that it may (RFC 2920 3.1). A QUIT alone is what careless devices send, and harmless. */
 static bool follows_unasked(const struct smtp_server *s)
 {
-    return s->rest.len && !smtp_server_offers(s, SMTP_SERVER_PIPELINING) &&
+    return s->rest.len && !(smtp_server_offered(s) & SMTP_EXTENSION_PIPELINING) &&
            !bytes_equal_nocase(s->rest, BYTES("QUIT\r\n"));
 }
 
@@ -289,7 +289,7 @@ static bool chunk_welcome(struct smtp_server *s)
         drop_chunk(s, &MAIL_STATUS(503, 5, 5, 2, "Send hello first"), true);
     } else if (s->settings.require_tls && !s->facts.tls) {
         drop_chunk(s, &MAIL_STATUS(530, 5, 7, 0, "Must issue a STARTTLS command first"), true);
-    } else if (!smtp_server_offers(s, SMTP_SERVER_CHUNKING)) {
+    } else if (!(smtp_server_offered(s) & SMTP_EXTENSION_CHUNKING)) {
         drop_chunk(s, &MAIL_STATUS(502, 5, 5, 1, "Command not implemented"), true);
     } else if (s->state == SERVER_CHUNKS_FAILED) {
         /* RFC 3030 2: what was in the pipe is no further error, unless there is no end to it */

@@ -119,8 +119,8 @@ void smtp_server_refuse_close(struct smtp_server *s, const struct mail_status *s
 void smtp_server_close(struct smtp_server *s, const struct mail_status *status);
 /* Ends the transaction, if any: RSET, EHLO, the end of a message. */
 void smtp_server_forget(struct smtp_server *s);
-/* Is EXTENSION offered in this session? After HELO none is. */
-bool smtp_server_offers(const struct smtp_server *s, enum smtp_server_extension extension);
+/* What is offered in this session (enum smtp_extension). After HELO nothing is. */
+unsigned smtp_server_offered(const struct smtp_server *s);
 /* What was asked has been answered: at once, or by smtp_server_answer(). */
 void smtp_server_answered(struct smtp_server *s, const struct mail_status *status);
 /* A message is being made durable: its answer is near, replies may wait for it. */

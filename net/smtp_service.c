@@ -194,7 +194,7 @@ struct smtp_service *smtp_service_start(
     struct smtp_service *s = MEM_NEW(struct smtp_service);
     struct smtp_server_settings own = *settings;
     if (!tls)
-        own.extensions &= ~(unsigned)SMTP_SERVER_STARTTLS;
+        own.extensions &= ~(unsigned)SMTP_EXTENSION_STARTTLS;
     s->loop = loop;
     s->owner = owner;
     s->on_closed = closed;

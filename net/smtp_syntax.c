@@ -282,8 +282,3 @@ enum err smtp_syntax_local_path(struct bytes argument, enum smtp_path_kind kind,
     *rest = bytes_from(argument, end);
     return ERR_OK;
 }
-
-enum err smtp_syntax_mailbox(struct bytes text, bool allow_utf8, struct smtp_path *out)
-{
-    return scan_mailbox(text, 0, allow_utf8, out) == text.len ? ERR_OK : ERR_SYNTAX;
-}

@@ -39,9 +39,6 @@ MUST_USE enum err smtp_syntax_path(struct bytes argument, enum smtp_path_kind ki
 MUST_USE enum err smtp_syntax_local_path(struct bytes argument, enum smtp_path_kind kind,
                                          bool allow_utf8, struct smtp_path *out,
                                          struct bytes *rest);
-/* A bare mailbox, as in a configuration file. */
-MUST_USE enum err smtp_syntax_mailbox(struct bytes text, bool allow_utf8, struct smtp_path *out);
-
 /* esmtp-param = keyword ["=" value]; takes the next one off REST. ERR_NOTFOUND at the end. */
 struct smtp_param {
     struct bytes keyword;
@@ -50,8 +47,7 @@ struct smtp_param {
 };
 MUST_USE enum err smtp_syntax_param(struct bytes *rest, struct smtp_param *out);
 
-/* Parameter values. ERR_SYNTAX when malformed (501). */
-MUST_USE enum err smtp_syntax_notify(struct bytes value, uint8_t *notify); /* RFC 3461 4.1 */
+/* What texts of parameters may be. */
 bool smtp_syntax_xtext_valid(struct bytes value); /* RFC 3461 4; +00 +0A +0D refused */
 bool smtp_syntax_orcpt_valid(struct bytes value); /* RFC 3461 4.2: addr-type ";" xtext, <= 500 */
 

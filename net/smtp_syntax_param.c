@@ -52,42 +52,6 @@ enum err smtp_syntax_param(struct bytes *rest, struct smtp_param *out)
     return ERR_OK;
 }
 
-/* notify-esmtp-value = "NEVER" / 1#("SUCCESS" / "FAILURE" / "DELAY"); none twice. */
-enum err smtp_syntax_notify(struct bytes value, uint8_t *notify)
-{
-    static const struct {
-        struct bytes word;
-        uint8_t bit;
-    } words[] = {
-        {{"NEVER", 5}, MAIL_NOTIFY_NEVER},
-        {{"SUCCESS", 7}, MAIL_NOTIFY_SUCCESS},
-        {{"FAILURE", 7}, MAIL_NOTIFY_FAILURE},
-        {{"DELAY", 5}, MAIL_NOTIFY_DELAY},
-    };
-    unsigned seen = 0;
-    struct bytes rest = value;
-    bool more = true;
-    while (more) {
-        struct bytes word;
-        more = bytes_split(rest, ',', &word, &rest);
-        unsigned bit = 0;
-        for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-            if (bytes_equal_nocase(word, words[i].word)) {
-                bit = words[i].bit;
-            }
-        }
-        if (bit == 0 || (seen & bit) != 0) {
-            return ERR_SYNTAX;
-        }
-        seen |= bit;
-    }
-    if ((seen & MAIL_NOTIFY_NEVER) != 0 && seen != MAIL_NOTIFY_NEVER) {
-        return ERR_SYNTAX;
-    }
-    *notify = (uint8_t)seen;
-    return ERR_OK;
-}
-
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9') {

@@ -223,10 +223,10 @@ static void serve(struct sink_session *s, int fd, const struct mail_status *refu
     struct sink_thread *t = s->thread;
     struct smtp_server_settings settings = {
         .fqdn = {"sink.example", sizeof "sink.example" - 1},
-        .extensions = SMTP_SERVER_SIZE | SMTP_SERVER_PIPELINING | SMTP_SERVER_DSN |
-                      SMTP_SERVER_ENHANCEDSTATUSCODES | SMTP_SERVER_8BITMIME |
-                      SMTP_SERVER_SMTPUTF8 | SMTP_SERVER_STARTTLS |
-                      (t->chunking ? SMTP_SERVER_CHUNKING | SMTP_SERVER_BINARYMIME : 0),
+        .extensions = SMTP_EXTENSION_SIZE | SMTP_EXTENSION_PIPELINING | SMTP_EXTENSION_DSN |
+                      SMTP_EXTENSION_ENHANCEDSTATUSCODES | SMTP_EXTENSION_8BITMIME |
+                      SMTP_EXTENSION_SMTPUTF8 | SMTP_EXTENSION_STARTTLS |
+                      (t->chunking ? SMTP_EXTENSION_CHUNKING | SMTP_EXTENSION_BINARYMIME : 0),
         .message_size_max = 1ull << 40,
         .rcpts_max = 100000,
         .protocol_errors_max = 100,

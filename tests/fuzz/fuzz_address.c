@@ -2,6 +2,8 @@
  */
 #include "fuzz_split.h"
 
+#include <stdio.h>
+
 #include "net/smtp_syntax.h"
 
 #define ADDRESS_MAX 571
@@ -17,12 +19,24 @@ static void domain_check(const struct smtp_path *p, bool allow_utf8)
     MUST_HOLD(bytes_find(p->domain, ':', 0) == BYTES_NOT_FOUND);
 }
 
+/* ADDRESS, with nothing around it. */
+static bool mailbox_parse(struct bytes address, bool allow_utf8, struct smtp_path *out)
+{
+    static char line[2 * ADDRESS_MAX + 32];
+    struct bytes rest;
+    MUST_HOLD(address.len + 8 < sizeof line);
+    int len = snprintf(line, sizeof line, "TO:<" BYTES_FMT ">", BYTES_ARG(address));
+    return smtp_syntax_path(bytes_make(line, (size_t)len), SMTP_PATH_RECIPIENT, allow_utf8,
+                            sizeof line, out, &rest) == ERR_OK &&
+           rest.len == 0;
+}
+
 /* An address that was taken is taken again as it stands: it can be sent on. */
 static void again_check(const struct smtp_path *p, bool allow_utf8)
 {
     struct smtp_path again;
 
-    MUST_HOLD(smtp_syntax_mailbox(p->address, allow_utf8, &again) == ERR_OK);
+    MUST_HOLD(mailbox_parse(p->address, allow_utf8, &again));
     MUST_HOLD(bytes_equal(again.address, p->address));
     MUST_HOLD(bytes_equal(again.local_part, p->local_part));
     MUST_HOLD(bytes_equal(again.domain, p->domain));
@@ -88,8 +102,10 @@ static void local_check(struct bytes in, enum smtp_path_kind kind, bool allow_ut
     memcpy(text, local.address.ptr, local.address.len);
     memcpy(text + local.address.len, domain, sizeof domain - 1);
     struct bytes completed = bytes_make(text, local.address.len + sizeof domain - 1);
-    MUST_HOLD(smtp_syntax_mailbox(completed, allow_utf8, &whole) == ERR_OK);
-    MUST_HOLD(bytes_equal(whole.local_part, local.address));
+    if (completed.len <= 2 * ADDRESS_MAX) {
+        MUST_HOLD(mailbox_parse(completed, allow_utf8, &whole));
+        MUST_HOLD(bytes_equal(whole.local_part, local.address));
+    }
     free(text);
 }
 

@@ -1,6 +1,7 @@
 /* The whole server session: dialogues in any pieces, an owner that answers now or later and as it
  * likes, time that passes, shutdown, TLS. The first octet chooses settings, the second is the
  * seed of all chance, the rest is what the client says. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/buf.h"
@@ -86,15 +87,26 @@ static enum smtp_server_verdict on_mail(void *owner, const struct mail_envelope 
     return leave_op(o, QUESTION_MAIL, status);
 }
 
+/* It is what RCPT may name. */
+static bool address_valid(struct bytes address)
+{
+    char line[SMTP_SERVER_LONG_ADDRESS_MAX + 8];
+    struct smtp_path path;
+    struct bytes rest;
+    int len = snprintf(line, sizeof line, "TO:<" BYTES_FMT ">", BYTES_ARG(address));
+    return smtp_syntax_path(bytes_make(line, (size_t)len), SMTP_PATH_RECIPIENT, true,
+                            SMTP_SERVER_LONG_ADDRESS_MAX, &path, &rest) == ERR_OK &&
+           rest.len == 0 && bytes_equal(path.address, address);
+}
+
 static enum smtp_server_verdict on_rcpt(void *owner, const struct mail_rcpt *rcpt,
                                         struct bytes domain, struct mail_status *status)
 {
     struct owner *o = owner;
     enter_op(o);
-    struct smtp_path path;
     MUST(o->open && !o->begun && rcpt->address.len &&
          rcpt->address.len <= SMTP_SERVER_LONG_ADDRESS_MAX);
-    MUST(!domain.len || smtp_syntax_mailbox(rcpt->address, true, &path) == ERR_OK);
+    MUST(!domain.len || address_valid(rcpt->address));
     MUST(!domain.len || (domain.ptr >= rcpt->address.ptr &&
                          domain.ptr + domain.len <= rcpt->address.ptr + rcpt->address.len));
     return leave_op(o, QUESTION_RCPT, status);
@@ -283,11 +295,11 @@ static void run(struct owner *o, unsigned choice, struct bytes in, enum feed fee
         .fqdn = BYTES("relay.example"),
         .banner = choice & 1 ? BYTES("220 here") : BYTES_EMPTY,
         .default_domain = choice & 128 ? BYTES("ours.example") : BYTES_EMPTY,
-        .extensions = (choice & 2 ? 0xffu : 0xffu & ~(unsigned)SMTP_SERVER_PIPELINING) |
-                      SMTP_SERVER_AUTH_PLAIN | SMTP_SERVER_AUTH_LOGIN |
-                      (choice & 4 ? SMTP_SERVER_XLONGADDR : 0) |
-                      (choice & 2 ? SMTP_SERVER_XORAR : 0) |
-                      (choice & 4 ? SMTP_SERVER_BINARYMIME : 0),
+        .extensions = (choice & 2 ? 0xffu : 0xffu & ~(unsigned)SMTP_EXTENSION_PIPELINING) |
+                      SMTP_EXTENSION_AUTH_PLAIN | SMTP_EXTENSION_AUTH_LOGIN |
+                      (choice & 4 ? SMTP_EXTENSION_XLONGADDR : 0) |
+                      (choice & 2 ? SMTP_EXTENSION_XORAR : 0) |
+                      (choice & 4 ? SMTP_EXTENSION_BINARYMIME : 0),
         .message_size_max = choice & 4 ? 3000 : UINT64_MAX,
         .rcpts_max = 20,
         .protocol_errors_max = choice & 8 ? 5 : SIZE_MAX,

@@ -10,9 +10,9 @@
 #include "unit.h"
 
 #define RIG_EXTENSIONS                                                                             \
-    (SMTP_SERVER_SIZE | SMTP_SERVER_PIPELINING | SMTP_SERVER_DSN |                                 \
-     SMTP_SERVER_ENHANCEDSTATUSCODES | SMTP_SERVER_STARTTLS | SMTP_SERVER_8BITMIME |               \
-     SMTP_SERVER_CHUNKING | SMTP_SERVER_SMTPUTF8)
+    (SMTP_EXTENSION_SIZE | SMTP_EXTENSION_PIPELINING | SMTP_EXTENSION_DSN |                        \
+     SMTP_EXTENSION_ENHANCEDSTATUSCODES | SMTP_EXTENSION_STARTTLS | SMTP_EXTENSION_8BITMIME |      \
+     SMTP_EXTENSION_CHUNKING | SMTP_EXTENSION_SMTPUTF8)
 
 struct rig {
     char protocol[4096];

@@ -113,7 +113,7 @@ static void test_starttls(void)
 
     unit_row("not offered");
     r = rig_new();
-    r->settings.extensions &= ~(unsigned)SMTP_SERVER_STARTTLS;
+    r->settings.extensions &= ~(unsigned)SMTP_EXTENSION_STARTTLS;
     rig_start(r);
     rig_say(r, RIG_EHLO, "*");
     rig_say(r, "STARTTLS\r\n", "502 5.5.1");

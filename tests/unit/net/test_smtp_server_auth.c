@@ -2,7 +2,7 @@
 #include "net/smtp_auth.h"
 #include "smtp_server_rig.h"
 
-#define AUTH_BITS (SMTP_SERVER_AUTH_PLAIN | SMTP_SERVER_AUTH_LOGIN)
+#define AUTH_BITS (SMTP_EXTENSION_AUTH_PLAIN | SMTP_EXTENSION_AUTH_LOGIN)
 #define STEPS_MAX 14
 
 #define ANN_SECRET  "AGFubgBzZWNyZXQ=" /* NUL ann NUL secret */
@@ -584,7 +584,7 @@ static void test_unknown_mechanism_counts(void)
     enum { ERRORS_MAX = 3 };
     struct rig *r = rig_new();
     r->settings.protocol_errors_max = ERRORS_MAX;
-    r->settings.extensions |= SMTP_SERVER_AUTH_PLAIN;
+    r->settings.extensions |= SMTP_EXTENSION_AUTH_PLAIN;
     r->tarpit = true;
     rig_start(r);
     rig_say(r, RIG_EHLO, "*");

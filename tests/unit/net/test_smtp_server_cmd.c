@@ -174,7 +174,7 @@ static void test_parameters(void)
 
     unit_row("nothing that is not offered");
     r = rig_new();
-    r->settings.extensions = SMTP_SERVER_ENHANCEDSTATUSCODES;
+    r->settings.extensions = SMTP_EXTENSION_ENHANCEDSTATUSCODES;
     r->settings.protocol_errors_max = SIZE_MAX;
     rig_start(r);
     rig_say(r, RIG_EHLO, "*");

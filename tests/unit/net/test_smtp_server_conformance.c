@@ -358,7 +358,7 @@ static void lost_in_text(struct rig *r)
 
 static void high_octets(struct rig *r)
 {
-    r->settings.extensions &= ~(unsigned)SMTP_SERVER_SMTPUTF8;
+    r->settings.extensions &= ~(unsigned)SMTP_EXTENSION_SMTPUTF8;
     r->settings.protocol_errors_max = SIZE_MAX;
     rig_start(r);
     rig_say(r, "EHLO \xc3\xa4.example\r\n", "501 ");

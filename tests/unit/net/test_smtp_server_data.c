@@ -147,7 +147,7 @@ static void test_synchronisation(void)
     for (size_t i = 0; i < ARRAY_SIZE(unasked); i++) {
         unit_row("S-24 from one that was not");
         r = rig_new();
-        r->settings.extensions &= i ? ~0u : ~(unsigned)SMTP_SERVER_PIPELINING;
+        r->settings.extensions &= i ? ~0u : ~(unsigned)SMTP_EXTENSION_PIPELINING;
         rig_start(r);
         rig_say(r, unasked[i], "*");
         rig_say(r, RIG_MAIL, "250");
@@ -390,7 +390,7 @@ static void test_bdat_bare_lf(void)
 static void test_bdat_not_offered(void)
 {
     struct rig *r = rig_new();
-    r->settings.extensions &= ~(unsigned)SMTP_SERVER_CHUNKING;
+    r->settings.extensions &= ~(unsigned)SMTP_EXTENSION_CHUNKING;
     rig_start(r);
     rig_to_rcpt(r);
     rig_say(r, "BDAT 6\r\nQUIT\r\nNOOP\r\n", "502 5.5.1\n250");

@@ -53,7 +53,7 @@ static void long_addresses(struct rig *r)
         {false, 2048, "500 5.5.2"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        r->settings.extensions = RIG_EXTENSIONS | (rows[i].offered ? SMTP_SERVER_XLONGADDR : 0);
+        r->settings.extensions = RIG_EXTENSIONS | (rows[i].offered ? SMTP_EXTENSION_XLONGADDR : 0);
         r->settings.address_max =
             rows[i].offered ? SMTP_SERVER_LONG_ADDRESS_MAX : SMTP_SERVER_ADDRESS_MAX;
         smtp_server_free(&r->s);
@@ -68,7 +68,7 @@ static void long_addresses(struct rig *r)
 /* Exchange's ORAR=, for those who were offered XORAR: written like ORCPT. */
 static void alternate_recipient(struct rig *r)
 {
-    r->settings.extensions |= SMTP_SERVER_XORAR;
+    r->settings.extensions |= SMTP_EXTENSION_XORAR;
     rig_start(r);
     rig_send(r, BYTES(RIG_EHLO));
     CHECK(memmem(rig_output(r).ptr, rig_output(r).len, "XORAR\r\n", 7) != NULL);
@@ -183,7 +183,7 @@ static void binary_text(struct rig *r)
         all[256 + i] = (char)(i % 3 ? i : '\n');
         all[512 + i] = (char)(i % 2 ? '\n' : '\r');
     }
-    r->settings.extensions |= SMTP_SERVER_BINARYMIME;
+    r->settings.extensions |= SMTP_EXTENSION_BINARYMIME;
     for (int normalize = 0; normalize < 2; normalize++) {
         r->settings.normalize_bare_linefeed = normalize;
         smtp_server_free(&r->s);
@@ -222,8 +222,8 @@ static void binary_offered(struct rig *r)
     rig_send(r, BYTES(RIG_EHLO));
     CHECK(!was_said(r, "BINARYMIME"));
     smtp_server_free(&r->s);
-    r->settings.extensions |= SMTP_SERVER_BINARYMIME;
-    r->settings.extensions &= ~(unsigned)SMTP_SERVER_8BITMIME;
+    r->settings.extensions |= SMTP_EXTENSION_BINARYMIME;
+    r->settings.extensions &= ~(unsigned)SMTP_EXTENSION_8BITMIME;
     rig_start(r);
     rig_send(r, BYTES(RIG_EHLO));
     CHECK(was_said(r, "250-BINARYMIME\r\n250-CHUNKING\r\n"));
@@ -260,7 +260,7 @@ static void size_forms(struct rig *r)
     rig_send(r, BYTES(RIG_EHLO));
     CHECK(strstr(rig_output(r).ptr, "250-SIZE 1000000\r\n") != NULL);
     smtp_server_free(&r->s);
-    r->settings.extensions |= SMTP_SERVER_SIZE_WITHOUT_VALUE;
+    r->settings.size_without_value = true;
     rig_start(r);
     rig_send(r, BYTES(RIG_EHLO));
     CHECK(strstr(rig_output(r).ptr, "250-SIZE\r\n") != NULL);

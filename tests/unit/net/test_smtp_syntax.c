@@ -1,5 +1,7 @@
 #include "net/smtp_syntax.h"
 
+#include <stdio.h>
+
 #include "core/buf.h"
 
 #include "unit.h"
@@ -435,15 +437,20 @@ static void test_mailbox(void)
         {"<a@b>", ERR_SYNTAX, ""},
         {"a@b ", ERR_SYNTAX, ""},
         {"postmaster", ERR_SYNTAX, ""},
-        {"", ERR_SYNTAX, ""},
-        {"@a:b@c", ERR_SYNTAX, ""},
+        {"", ERR_OK, ""},
+        {"@a:b@c", ERR_OK, "c"},
+        {"@a:@b@c", ERR_SYNTAX, ""},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct smtp_path p;
+        struct bytes rest = BYTES_EMPTY;
+        char line[64];
         unit_row(rows[i].text);
-        enum err err = smtp_syntax_mailbox(bytes_of(rows[i].text), false, &p);
+        snprintf(line, sizeof line, "FROM:<%s>", rows[i].text);
+        enum err err = smtp_syntax_path(bytes_of(line), SMTP_PATH_SENDER, false, 571, &p, &rest);
         CHECK_U64(err, rows[i].err);
+        CHECK_U64(rest.len, 0);
         if (err == ERR_OK)
             CHECK_BYTES(p.domain, bytes_of(rows[i].domain));
     }

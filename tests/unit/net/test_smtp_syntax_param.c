@@ -84,39 +84,6 @@ static void test_thousand_params(void)
     buf_free(&b);
 }
 
-static void test_notify(void)
-{
-    static const struct {
-        const char *value;
-        enum err err;
-        uint8_t notify;
-    } rows[] = {
-        {"NEVER", ERR_OK, MAIL_NOTIFY_NEVER},
-        {"success", ERR_OK, MAIL_NOTIFY_SUCCESS},
-        {"SUCCESS,FAILURE,DELAY", ERR_OK,
-         MAIL_NOTIFY_SUCCESS | MAIL_NOTIFY_FAILURE | MAIL_NOTIFY_DELAY},
-        {"Delay,Failure", ERR_OK, MAIL_NOTIFY_FAILURE | MAIL_NOTIFY_DELAY},
-        {"NEVER,SUCCESS", ERR_SYNTAX, 0},
-        {"SUCCESS,NEVER", ERR_SYNTAX, 0},
-        {"NEVER,NEVER", ERR_SYNTAX, 0},
-        {"SUCCESS,SUCCESS", ERR_SYNTAX, 0},
-        {"", ERR_SYNTAX, 0},
-        {",", ERR_SYNTAX, 0},
-        {"SUCCESS,", ERR_SYNTAX, 0},
-        {",SUCCESS", ERR_SYNTAX, 0},
-        {"SUCCESS, DELAY", ERR_SYNTAX, 0},
-        {"SUCCES", ERR_SYNTAX, 0},
-        {"SUCCESSFUL", ERR_SYNTAX, 0},
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        uint8_t notify = 0;
-        unit_row(rows[i].value);
-        CHECK_U64(smtp_syntax_notify(bytes_of(rows[i].value), &notify), rows[i].err);
-        CHECK_U64(notify, rows[i].notify);
-    }
-}
-
 static void test_xtext_and_orcpt(void)
 {
     static const struct {
@@ -201,5 +168,5 @@ static void test_helo(void)
 }
 
 UNIT_MAIN("net/smtp_syntax_param", {"params", test_params},
-          {"thousand params", test_thousand_params}, {"notify", test_notify},
-          {"xtext and orcpt", test_xtext_and_orcpt}, {"helo", test_helo})
+          {"thousand params", test_thousand_params}, {"xtext and orcpt", test_xtext_and_orcpt},
+          {"helo", test_helo})
