@@ -122,14 +122,6 @@ static void share_connections(struct outbound *o, struct outbound_route *r)
     r->route.connections_max = (r->route.connections_max + threads - 1) / threads;
 }
 
-/* What is rewritten on the way to DOMAIN; empty: <postmaster>, who is ours. */
-static const struct rewrite_set *rewrites_to(const struct ruleset *rules, struct bytes domain)
-{
-    const struct rewrite_set *rewrites = ruleset_rewrites(rules);
-    bool ours = domain.len == 0 || (rewrites && domain_set_find(ruleset_domains(rules), domain));
-    return ours ? NULL : rewrites;
-}
-
 static bool on_route(void *owner, struct bytes domain, uint64_t octets, struct sched_route *route,
                      struct mail_status *status)
 {
@@ -146,7 +138,7 @@ static bool on_route(void *owner, struct bytes domain, uint64_t octets, struct s
         return false;
     }
     struct outbound_route *made =
-        route_new(rules->conf, found.connector, domain, rewrites_to(rules->rules, domain));
+        route_new(rules->conf, found.connector, domain, ruleset_rewrites_to(rules->rules, domain));
     made->rules = rules;
     share_connections(o, made);
     route->key = made->key;

@@ -234,15 +234,8 @@ static struct decide_verdict decide_rcpt(const struct decide_facts *facts,
 struct decide_verdict decide(enum decide_stage stage, const struct decide_facts *facts,
                              const struct ruleset *rules)
 {
-    switch (stage) {
-    case DECIDE_MAIL:
-        return decide_mail(facts, rules);
-    case DECIDE_RCPT:
-        return decide_rcpt(facts, rules);
-    case DECIDE_FROM:
-        return decide_from(facts, rules);
-    default:
-        return permit(MAIL_STATUS(220, 2, 0, 0, "Service ready"),
-                      "a connector's range holds this client");
-    }
+    ASSERT(stage <= DECIDE_FROM);
+    return stage == DECIDE_MAIL   ? decide_mail(facts, rules)
+           : stage == DECIDE_RCPT ? decide_rcpt(facts, rules)
+                                  : decide_from(facts, rules);
 }

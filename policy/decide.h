@@ -1,5 +1,5 @@
-/* policy/decide.h - may they? One pure function from facts and rules to a verdict with its reply
- * and its reason. `mailrace explain` prints this very path.
+/* policy/decide.h - may the client? One pure function from facts and rules to a verdict with its
+ * reply and its reason. `mailrace explain` prints this very path.
  */
 #ifndef POLICY_DECIDE_H
 #define POLICY_DECIDE_H
@@ -10,9 +10,9 @@
 #include "policy/ruleset.h"
 
 /* DECIDE_FROM: for each address in the message's header From. */
-enum decide_stage { DECIDE_CONNECT, DECIDE_MAIL, DECIDE_RCPT, DECIDE_FROM };
+enum decide_stage { DECIDE_MAIL, DECIDE_RCPT, DECIDE_FROM };
 
-/* Domains that a connector takes no recipients in, whoever asks: its reject_... switches. */
+/* Domains that a connector takes no recipients in, from any client: its reject_... switches. */
 enum decide_domains {
     DECIDE_RESERVED_TOP_LEVEL = 1,    /* RFC 2606 2 */
     DECIDE_RESERVED_SECOND_LEVEL = 2, /* RFC 2606 3 */
@@ -41,12 +41,10 @@ struct decide_verdict {
     bool tarpit;               /* delay the reply to unauthenticated clients */
 };
 
-/* DECIDE_CONNECT accepts whoever a connector was found for; without one there is nothing to decide
- * and the reply is 421 4.3.2. Any thread, inside a read section;
- * allocates nothing, takes no lock. */
-/* Is there anything that DECIDE_FROM could refuse to whoever has these? False: do not look. */
-bool decide_from_matters(rights_mask rights);
+/* Any thread, inside a read section; allocates nothing, takes no lock. */
 struct decide_verdict decide(enum decide_stage stage, const struct decide_facts *facts,
                              const struct ruleset *rules);
+/* Is there anything that DECIDE_FROM could refuse to a client with RIGHTS? False: do not look. */
+bool decide_from_matters(rights_mask rights);
 
 #endif

@@ -1,4 +1,7 @@
+/* The questions, asked in the order of a session of the very functions that answer it there. */
 #include "explain_private.h"
+
+#include "policy/ruleset_private.h"
 
 /* --- The query --- */
 
@@ -31,60 +34,54 @@ static struct endpoint default_local(const struct ruleset_settings *s, const str
 
 /* --- What the session would be --- */
 
-static void hinder(struct explanation *x, const char *note)
+static void refuse(struct explanation *x, const char *note)
 {
     ASSERT(x->note_count < EXPLAIN_NOTES_MAX);
     x->notes[x->note_count++] = note;
     x->accepted = false;
 }
 
-static bool auth_possible(const struct explanation *x)
-{
-    unsigned auth = x->match.connector->auth_mechanism;
-    return (auth & RECEIVE_AUTH_BASIC) &&
-           (!(auth & RECEIVE_AUTH_BASIC_REQUIRE_TLS) || x->query->tls);
-}
-
-/* As inbound does it once the password is right. */
+/* As inbound does it once the password is right; without a users file by the name alone. */
 static void log_on(struct explanation *x)
 {
     const struct account_set *accounts = ruleset_accounts(x->rules);
-    x->account = account_find(accounts, bytes_of(x->query->user));
-    if (x->account && !x->account->locked) {
-        x->who_count = account_identities(x->account, x->who);
-    } else if (accounts) {
-        hinder(x, x->account
+    struct bytes name = bytes_of(x->query->user);
+    struct account named = {.name = x->query->user};
+    x->account = account_trial_of(accounts, name).account;
+    if (x->account || !accounts)
+        x->who_count = account_identities(x->account ? x->account : &named, x->who);
+    else
+        refuse(x, account_find(accounts, name)
                       ? "535 5.7.3 Authentication unsuccessful: the users file locks this user"
-                      : "535 5.7.3 Authentication unsuccessful: no such user in the users "
-                        "file");
-        x->account = NULL;
-    } else {
-        struct account named = {.name = x->query->user};
-        x->who_count = account_identities(&named, x->who);
-    }
+                      : "535 5.7.3 Authentication unsuccessful: no such user in the users file");
 }
 
+/* A session in clear may be refused AUTH by require_tls alone: 530, which is told already. */
+static void refuse_auth(struct explanation *x)
+{
+    const struct receive_connector *c = x->match.connector;
+    if (!receive_connector_offer(c, true, true).auth)
+        refuse(x, "502 5.5.1 Command not implemented: auth_mechanism has no BasicAuth");
+    else if (c->auth_mechanism & RECEIVE_AUTH_BASIC_REQUIRE_TLS)
+        refuse(x, "504 5.7.4 Unrecognized authentication type: AUTH needs TLS first "
+                  "(BasicAuthRequireTLS)");
+}
+
+/* A certificate is taken for granted: that there is one is for check to say. */
 static void find_identity(struct explanation *x)
 {
     const struct receive_connector *c = x->match.connector;
     x->who[0] = (struct rights_identity){ruleset_first_principal(c), NULL};
     x->who_count = 1;
-    if (x->query->tls && !(c->auth_mechanism & RECEIVE_AUTH_TLS))
-        hinder(x, "STARTTLS is not offered: auth_mechanism lacks Tls");
+    if (x->query->tls && !receive_connector_offer(c, true, false).starttls)
+        refuse(x, "STARTTLS is not offered: auth_mechanism lacks Tls");
     if (c->require_tls && !x->query->tls)
-        hinder(x, "530 5.7.0 Must issue a STARTTLS command first: require_tls is true");
-    if (x->query->user && auth_possible(x)) {
+        refuse(x, "530 5.7.0 Must issue a STARTTLS command first: require_tls is true");
+    if (x->query->user && receive_connector_offer(c, true, x->query->tls).auth)
         log_on(x);
-    } else if (x->query->user) {
-        hinder(x, c->auth_mechanism & RECEIVE_AUTH_BASIC_REQUIRE_TLS
-                      ? "504 5.7.4 Unrecognized authentication type: AUTH needs TLS first "
-                        "(BasicAuthRequireTLS)"
-                      : "502 5.5.1 Command not implemented: auth_mechanism has no BasicAuth");
-    }
-    x->rights =
-        x->who_count == 1
-            ? ruleset_rights(x->rules, x->match.connector_index, x->who[0].principal)
-            : ruleset_identity_rights(x->rules, x->match.connector_index, x->who, x->who_count);
+    else if (x->query->user)
+        refuse_auth(x);
+    x->rights = ruleset_identity_rights(x->rules, x->match.connector_index, x->who, x->who_count);
 }
 
 static void ask(struct explanation *x, struct explain_verdict *v, enum decide_stage stage,
@@ -105,21 +102,18 @@ static void rewrite_rcpt(struct explanation *x, struct decide_facts *facts)
     if (!rewrites)
         return;
     struct rewrite_result new = rewrite_inbound(rewrites, facts->rcpt);
-    if (!new.entry || new.local.len + 1 + new.domain.len >= sizeof x->rcpt_text)
+    struct bytes address = rewrite_address(&new, x->rcpt_text, sizeof x->rcpt_text);
+    if (!address.len)
         return;
-    snprintf(x->rcpt_text, sizeof x->rcpt_text, BYTES_FMT "@" BYTES_FMT, BYTES_ARG(new.local),
-             BYTES_ARG(new.domain));
-    facts->rcpt = bytes_of(x->rcpt_text);
+    facts->rcpt = address;
     facts->rcpt_domain = mail_domain(facts->rcpt);
     x->rcpt.rewritten = new;
 }
 
 static void rewrite_sender(struct explanation *x, const struct decide_facts *facts)
 {
-    const struct rewrite_set *rewrites = ruleset_rewrites(x->rules);
-    bool ours = facts->rcpt_domain.len == 0 ||
-                domain_set_find(ruleset_domains(x->rules), facts->rcpt_domain);
-    if (rewrites && !ours)
+    const struct rewrite_set *rewrites = ruleset_rewrites_to(x->rules, facts->rcpt_domain);
+    if (rewrites)
         x->mail.rewritten = rewrite_outbound(rewrites, facts->sender);
 }
 
@@ -184,7 +178,7 @@ bool explain(const struct ruleset *rules, const struct explain_query *query, boo
         find_verdicts(&x);
         find_from_verdict(&x);
     } else {
-        hinder(&x, "421 4.3.2 Service not available: no enabled connector with this binding has a "
+        refuse(&x, "421 4.3.2 Service not available: no enabled connector with this binding has a "
                    "remote range that holds the client");
     }
     if (json)
@@ -196,14 +190,6 @@ bool explain(const struct ruleset *rules, const struct explain_query *query, boo
 
 /* --- Lists for the writers --- */
 
-static bool binds(const struct receive_connector *c, const struct endpoint *at)
-{
-    for (size_t i = 0; i < c->binding_count && c->enabled; i++)
-        if (endpoint_equal(&c->bindings[i], at))
-            return true;
-    return false;
-}
-
 void explain_each_holder(const struct explanation *x,
                          void (*each)(void *owner, const struct explain_holder *holder),
                          void *owner)
@@ -214,7 +200,8 @@ void explain_each_holder(const struct explanation *x,
     for (size_t b = 0; b < count; b++) {
         for (size_t i = 0; i < s->receive_count; i++) {
             const struct receive_connector *c = &s->receive[i];
-            for (size_t j = 0; j < c->range_count && binds(c, &bindings[b]); j++) {
+            for (size_t j = 0; j < c->range_count && ruleset_connector_binds(c, &bindings[b]);
+                 j++) {
                 struct explain_holder holder = {&bindings[b], c, &c->ranges[j]};
                 if (&c->ranges[j] != x->match.range &&
                     iprange_contains(&c->ranges[j].range, &x->query->from))
@@ -224,39 +211,48 @@ void explain_each_holder(const struct explanation *x,
     }
 }
 
+/* Those of the walk that say something about RIGHT. */
+struct source_filter {
+    rights_mask right;
+    bool denial, inherited;
+    void (*each)(void *owner, const struct explain_source *source);
+    void *owner;
+};
+
+static void pass_source(void *owner, const struct rights_source *source)
+{
+    const struct source_filter *f = owner;
+    if ((f->denial ? source->deny : source->allow) & f->right)
+        f->each(f->owner, &(struct explain_source){source, f->inherited});
+}
+
 void explain_each_source(const struct explanation *x, rights_mask right, bool denial,
                          void (*each)(void *owner, const struct explain_source *source),
                          void *owner)
 {
     const struct receive_connector *c = x->match.connector;
     const struct ruleset_settings *s = ruleset_settings(x->rules);
+    struct rights_acl own = {c->permission_groups, c->permissions, c->permission_count};
+    struct rights_acl inherited = {0, s->server_permissions, s->server_permission_count};
+    struct source_filter f = {right, denial, false, each, owner};
     for (size_t w = 0; w < x->who_count; w++) {
-        for (unsigned group = 1; group < RIGHTS_GROUP_CUSTOM && !denial; group <<= 1) {
-            struct explain_source source = {.group = (enum rights_group)group};
-            if (rights_of_groups(c->permission_groups & group, x->who[w].principal) & right)
-                each(owner, &source);
-        }
-        for (size_t i = 0; i < c->permission_count + s->server_permission_count; i++) {
-            bool inherited = i >= c->permission_count;
-            const struct rights_entry *e =
-                inherited ? &s->server_permissions[i - c->permission_count] : &c->permissions[i];
-            struct explain_source source = {.entry = e, .inherited = inherited};
-            if (rights_identity_matches(&x->who[w], e) && ((denial ? e->deny : e->allow) & right))
-                each(owner, &source);
-        }
+        f.inherited = false;
+        rights_each_source(&own, &x->who[w], 1, pass_source, &f);
+        f.inherited = true;
+        rights_each_source(&inherited, &x->who[w], 1, pass_source, &f);
     }
 }
 
-static void add_entry_rights(void *owner, const struct explain_source *source)
+static void add_denial(void *owner, const struct explain_source *source)
 {
     rights_mask *mask = owner;
-    *mask |= source->entry->deny;
+    *mask |= source->source->deny;
 }
 
 rights_mask explain_denied(const struct explanation *x)
 {
     rights_mask denied = 0;
-    explain_each_source(x, ~(rights_mask)0, true, add_entry_rights, &denied);
+    explain_each_source(x, ~(rights_mask)0, true, add_denial, &denied);
     return denied & ~x->rights;
 }
 

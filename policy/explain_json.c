@@ -123,12 +123,12 @@ static void write_source(void *owner, const struct explain_source *source)
     struct list *list = owner;
     char text[256];
     fprintf(list->out, "%s{%s", list->before, source->inherited ? "\"inherited\":true," : "");
-    if (source->entry)
-        write_member(
-            list->out, "entry",
-            explain_principal(source->entry->principal, source->entry->name, text, sizeof text));
+    if (source->source->entry)
+        write_member(list->out, "entry",
+                     explain_principal(source->source->entry->principal,
+                                       source->source->entry->name, text, sizeof text));
     else
-        write_member(list->out, "group", rights_group_name(source->group));
+        write_member(list->out, "group", rights_group_name(source->source->group));
     fputc('}', list->out);
     list->before = ",";
 }
@@ -166,13 +166,11 @@ static void write_identity(const struct explanation *x, FILE *out)
 
 static void write_rewritten(const struct rewrite_result *r, FILE *out)
 {
-    char address[1024];
+    char address[EXPLAIN_ADDRESS_MAX];
     if (!r->entry)
         return;
-    snprintf(address, sizeof address, BYTES_FMT "@" BYTES_FMT, BYTES_ARG(r->local),
-             BYTES_ARG(r->domain));
     fputs(",\"rewritten\":{\"address\":", out);
-    write_text(out, address);
+    write_bytes(out, rewrite_address(r, address, sizeof address));
     fputc(',', out);
     write_member(out, "by", r->entry->name);
     fputc('}', out);

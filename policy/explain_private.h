@@ -13,7 +13,7 @@ struct explain_verdict {
     bool implied; /* MAIL with the null sender, because only a recipient was given */
     const char *command;
     struct bytes address;
-    /* A sender leaves as another, a recipient is decided about as another; no entry: he stays. */
+    /* A sender leaves as another, a recipient is decided about as another; no entry: it stays. */
     struct rewrite_result rewritten;
     struct decide_verdict verdict;
 };
@@ -25,7 +25,7 @@ struct explanation {
     struct ruleset_match match;
     struct rights_identity who[ACCOUNT_IDENTITIES_MAX];
     size_t who_count;
-    const struct account *account; /* NULL: nobody logs on, or there is no users file */
+    const struct account *account; /* NULL: no logon, or there is no users file */
     rights_mask rights;
     struct explain_verdict mail, rcpt, from;
     bool route_asked;
@@ -51,9 +51,8 @@ void explain_each_holder(const struct explanation *x,
 
 /* Where a right comes from, or by what it is denied. */
 struct explain_source {
-    enum rights_group group;          /* 0: the entry */
-    const struct rights_entry *entry; /* NULL: the group */
-    bool inherited;                   /* of server_permissions */
+    const struct rights_source *source;
+    bool inherited; /* of server_permissions */
 };
 void explain_each_source(const struct explanation *x, rights_mask right, bool denial,
                          void (*each)(void *owner, const struct explain_source *source),

@@ -48,13 +48,13 @@ static void write_source(void *owner, const struct explain_source *source)
 {
     struct source_writer *w = owner;
     char text[256];
-    if (source->entry)
-        fprintf(
-            w->out, "%sthe %s entry for %s", w->before,
-            source->inherited ? "inherited server_permissions" : "permissions",
-            explain_principal(source->entry->principal, source->entry->name, text, sizeof text));
+    if (source->source->entry)
+        fprintf(w->out, "%sthe %s entry for %s", w->before,
+                source->inherited ? "inherited server_permissions" : "permissions",
+                explain_principal(source->source->entry->principal, source->source->entry->name,
+                                  text, sizeof text));
     else
-        fprintf(w->out, "%sgroup %s", w->before, rights_group_name(source->group));
+        fprintf(w->out, "%sgroup %s", w->before, rights_group_name(source->source->group));
     w->before = " and ";
 }
 

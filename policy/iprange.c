@@ -175,13 +175,6 @@ bool iprange_contains(const struct iprange *r, const struct ipaddr *a)
            ipaddr_is_v4(&r->first) == ipaddr_is_v4(a);
 }
 
-int iprange_compare_size(const struct iprange *a, const struct iprange *b)
-{
-    iprange_number x = to_number(&a->last) - to_number(&a->first);
-    iprange_number y = to_number(&b->last) - to_number(&b->first);
-    return x < y ? -1 : x > y;
-}
-
 bool iprange_is_all(const struct iprange *r)
 {
     bool v4 = ipaddr_is_v4(&r->first);

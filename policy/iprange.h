@@ -15,7 +15,7 @@ struct iprange {
     struct ipaddr first, last;
 };
 
-/* Whoever copies a range as it was written needs no more room than this. */
+/* The longest text of a range as it is written. */
 #define IPRANGE_WRITTEN_MAX 128
 
 /* "192.0.2.1", "10.0.0.0/8" (host bits set: masked), "10.2.0.0(255.255.0.0)", "a-b", IPv6 alike.
@@ -26,8 +26,6 @@ MUST_USE enum err iprange_parse(struct bytes text, bool classful, struct iprange
 char *iprange_format(const struct iprange *r, char to[IPRANGE_TEXT_SIZE]);
 
 bool iprange_contains(const struct iprange *r, const struct ipaddr *a);
-/* Fewer addresses than OTHER. */
-int iprange_compare_size(const struct iprange *a, const struct iprange *b);
 bool iprange_is_all(const struct iprange *r); /* every address of its family */
 /* A bare address whose host part is zero ("192.168.1.0"): check warns. */
 bool iprange_looks_like_network(struct bytes text);

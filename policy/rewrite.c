@@ -255,3 +255,14 @@ struct rewrite_result rewrite_inbound(const struct rewrite_set *set, struct byte
 {
     return look_up(&set->inbound, address, false);
 }
+
+struct bytes rewrite_address(const struct rewrite_result *result, char *to, size_t size)
+{
+    size_t local = result->local.len, domain = result->domain.len;
+    if (!result->entry || local + 1 + domain > size)
+        return BYTES_EMPTY;
+    memcpy(to, result->local.ptr, local);
+    to[local] = '@';
+    memcpy(to + local + 1, result->domain.ptr, domain);
+    return bytes_make(to, local + 1 + domain);
+}

@@ -43,5 +43,7 @@ struct rewrite_result {
  * an entry does not name is kept to the octet. Any thread. */
 struct rewrite_result rewrite_outbound(const struct rewrite_set *set, struct bytes address);
 struct rewrite_result rewrite_inbound(const struct rewrite_set *set, struct bytes address);
+/* The new address in TO; empty where it stays or does not fit. */
+struct bytes rewrite_address(const struct rewrite_result *result, char *to, size_t size);
 
 #endif

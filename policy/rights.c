@@ -141,7 +141,8 @@ rights_mask rights_of_groups(unsigned groups, enum rights_principal principal)
     return mask;
 }
 
-bool rights_identity_matches(const struct rights_identity *who, const struct rights_entry *entry)
+/* Names compare as ASCII without case. */
+static bool identity_matches(const struct rights_identity *who, const struct rights_entry *entry)
 {
     if (who->principal != entry->principal)
         return false;
@@ -151,28 +152,46 @@ bool rights_identity_matches(const struct rights_identity *who, const struct rig
            bytes_equal_nocase(bytes_of(who->name), bytes_of(entry->name));
 }
 
-static void collect(const struct rights_acl *acl, const struct rights_identity *who, size_t count,
-                    rights_mask *allow, rights_mask *deny)
+void rights_each_source(const struct rights_acl *acl, const struct rights_identity *who,
+                        size_t count, void (*each)(void *owner, const struct rights_source *source),
+                        void *owner)
 {
     for (size_t i = 0; i < count; i++) {
-        *allow |= rights_of_groups(acl->groups, who[i].principal);
-        for (size_t j = 0; j < acl->entry_count; j++) {
-            if (!rights_identity_matches(&who[i], &acl->entries[j]))
+        for (size_t g = 0; g < ARRAY_SIZE(preset_table); g++) {
+            if (!(acl->groups & preset_table[g].group) ||
+                preset_table[g].principal != who[i].principal)
                 continue;
-            *allow |= acl->entries[j].allow;
-            *deny |= acl->entries[j].deny;
+            each(owner, &(struct rights_source){.group = preset_table[g].group,
+                                                .allow = preset_table[g].rights});
+        }
+        for (size_t j = 0; j < acl->entry_count; j++) {
+            const struct rights_entry *e = &acl->entries[j];
+            if (identity_matches(&who[i], e))
+                each(owner,
+                     &(struct rights_source){.entry = e, .allow = e->allow, .deny = e->deny});
         }
     }
+}
+
+struct sum {
+    rights_mask allow, deny;
+};
+
+static void add_source(void *owner, const struct rights_source *source)
+{
+    struct sum *sum = owner;
+    sum->allow |= source->allow;
+    sum->deny |= source->deny;
 }
 
 rights_mask rights_evaluate(const struct rights_acl *own, const struct rights_acl *inherited,
                             const struct rights_identity *who, size_t count)
 {
-    rights_mask allow = 0, deny = 0, inherited_allow = 0, inherited_deny = 0;
-    collect(own, who, count, &allow, &deny);
+    struct sum said = {0}, before = {0};
+    rights_each_source(own, who, count, add_source, &said);
     if (inherited)
-        collect(inherited, who, count, &inherited_allow, &inherited_deny);
-    return (allow | (inherited_allow & ~inherited_deny)) & ~deny;
+        rights_each_source(inherited, who, count, add_source, &before);
+    return (said.allow | (before.allow & ~before.deny)) & ~said.deny;
 }
 
 rights_mask rights_compile(unsigned groups, const struct rights_entry *entries, size_t count,

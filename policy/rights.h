@@ -90,8 +90,16 @@ struct rights_identity {
     enum rights_principal principal;
     const char *name;
 };
-/* Names compare as ASCII without case. */
-bool rights_identity_matches(const struct rights_identity *who, const struct rights_entry *entry);
+/* What gives a principal rights, or takes them: a group, or an entry. */
+struct rights_source {
+    enum rights_group group;          /* 0: the entry */
+    const struct rights_entry *entry; /* NULL: the group */
+    rights_mask allow, deny;
+};
+/* Each that counts for one of the session's COUNT identities, identity by identity. */
+void rights_each_source(const struct rights_acl *acl, const struct rights_identity *who,
+                        size_t count, void (*each)(void *owner, const struct rights_source *source),
+                        void *owner);
 /* Explicit deny over explicit allow over inherited deny over inherited allow, whichever of the
  * session's COUNT identities they name. INHERITED may be NULL. */
 rights_mask rights_evaluate(const struct rights_acl *own, const struct rights_acl *inherited,

@@ -324,6 +324,12 @@ const struct rewrite_set *ruleset_rewrites(const struct ruleset *rules)
     return rules->rewrites;
 }
 
+const struct rewrite_set *ruleset_rewrites_to(const struct ruleset *rules, struct bytes domain)
+{
+    bool ours = domain.len == 0 || domain_set_find(rules->domains, domain);
+    return ours ? NULL : rules->rewrites;
+}
+
 const struct ruleset_settings *ruleset_settings(const struct ruleset *rules)
 {
     return &rules->settings;

@@ -85,6 +85,9 @@ size_t ruleset_candidates(const struct ruleset *rules, const struct endpoint *lo
 enum rights_principal ruleset_first_principal(const struct receive_connector *connector);
 const struct domain_set *ruleset_domains(const struct ruleset *rules);
 const struct rewrite_set *ruleset_rewrites(const struct ruleset *rules); /* NULL: no entries */
+/* What is rewritten in mail that leaves for DOMAIN (empty: <postmaster>). NULL: nothing, as in our
+ * own domains. */
+const struct rewrite_set *ruleset_rewrites_to(const struct ruleset *rules, struct bytes domain);
 const struct ruleset_settings *ruleset_settings(const struct ruleset *rules);
 /* DOMAIN empty (<postmaster>): that of the default accepted domain. */
 struct send_choice ruleset_route(const struct ruleset *rules, struct bytes domain, uint64_t octets);

@@ -248,15 +248,6 @@ static void test_domain_apart_from_address(void)
     ruleset_free(&rules);
 }
 
-static void test_connect(void)
-{
-    struct ruleset *rules = rules_of_domains();
-    struct decide_facts facts = {.principal = ANONYMOUS};
-    struct decide_verdict v = decide(DECIDE_CONNECT, &facts, rules);
-    CHECK(v.accepted && v.missing == 0 && v.status.code == 220);
-    ruleset_free(&rules);
-}
-
 /* Exchange: RejectReserved...RecipientDomains, RejectSingleLabelRecipientDomains. */
 static void test_rejected_domains(void)
 {
@@ -304,4 +295,4 @@ static void test_rejected_domains(void)
 
 UNIT_MAIN("policy/decide", {"rejected domains", test_rejected_domains}, {"mail", test_mail},
           {"rcpt", test_rcpt}, {"open relay battery", test_open_relay_battery},
-          {"domain apart from address", test_domain_apart_from_address}, {"connect", test_connect})
+          {"domain apart from address", test_domain_apart_from_address})

@@ -30,6 +30,12 @@ static const struct rules_connector connectors[] = {
      .auth = TLS | RECEIVE_AUTH_BASIC | RECEIVE_AUTH_BASIC_REQUIRE_TLS,
      .permissions = {{RIGHTS_USER, "bob", RIGHTS_ACCEPT_ANY_SENDER, 0}},
      .require_tls = true},
+    {.name = "TLS alone",
+     .bindings = {"0.0.0.0:588"},
+     .ranges = {"0.0.0.0/0"},
+     .groups = RIGHTS_GROUP_EXCHANGE_USERS,
+     .auth = TLS | RECEIVE_AUTH_BASIC,
+     .require_tls = true},
 };
 
 static const struct address_space everything[] = {{"*", 10}};
@@ -194,6 +200,11 @@ static void test_text_says(void)
           "504 5.7.4 Unrecognized authentication type: AUTH needs TLS first",
           "identity    Anonymous", "right       none"},
          NULL},
+        {"AUTH is refused with all else before TLS",
+         {.from = "172.16.0.1", .to = "192.0.2.1:588", .user = "bob"},
+         false,
+         {"530 5.7.0 Must issue a STARTTLS command first", "identity    Anonymous"},
+         "504 5.7.4"},
         {"anonymous where users belong",
          {.from = "172.16.0.1", .to = "192.0.2.1:587", .tls = true, .sender = "a@x.example"},
          false,

@@ -121,6 +121,15 @@ struct model {
     size_t count;
 };
 
+/* How many addresses it has, less one. */
+static unsigned __int128 size_of_range(const struct iprange *r)
+{
+    unsigned __int128 size = 0;
+    for (size_t i = 0; i < sizeof r->first.octets; i++)
+        size = (size << 8) + r->last.octets[i] - r->first.octets[i];
+    return size;
+}
+
 /* The rule as it is written: among all prefixes that hold the address the longest wins, and of two
  * equal ones that of the smaller range, and of two equal ranges the first. */
 static uint32_t model_by_prefixes(const struct model *m, const struct ipaddr *a)
@@ -137,7 +146,7 @@ static uint32_t model_by_prefixes(const struct model *m, const struct ipaddr *a)
             p--;
         unsigned bits = prefixes[p - 1].bits;
         if (!best || bits > best_bits ||
-            (bits == best_bits && iprange_compare_size(&e->range, &best->range) < 0)) {
+            (bits == best_bits && size_of_range(&e->range) < size_of_range(&best->range))) {
             best = e;
             best_bits = bits;
         }
@@ -150,7 +159,7 @@ static uint32_t model_by_size(const struct model *m, const struct ipaddr *a)
     const struct iptree_entry *best = NULL;
     for (size_t i = 0; i < m->count; i++)
         if (iprange_contains(&m->entries[i].range, a) &&
-            (!best || iprange_compare_size(&m->entries[i].range, &best->range) < 0))
+            (!best || size_of_range(&m->entries[i].range) < size_of_range(&best->range)))
             best = &m->entries[i];
     return best ? best->value : IPTREE_NONE;
 }
