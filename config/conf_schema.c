@@ -67,6 +67,15 @@ static void take_durability(struct conf_reading *r, const struct conf_option *op
                    "after it is on durable storage, and the only one there is");
 }
 
+static void take_writers(struct conf_reading *r, const struct conf_option *option,
+                         const struct conf_value *value, const char *path, void *target)
+{
+    (void)option, (void)target;
+    conf_warn(r, value->where, path,
+              "is not used any more: one writer takes all messages in, and what several logs hold "
+              "from before is delivered");
+}
+
 static void take_servers(struct conf_reading *r, const struct conf_option *option,
                          const struct conf_value *value, const char *path, void *target)
 {
@@ -130,9 +139,10 @@ static const struct conf_option SPOOL_OPTIONS[] = {
                 "larger messages get a file of their own"),
     RESTART_ROW(conf, "min_free", CONF_SIZE, spool.min_free_bytes, 0, 1ull << 50, "256MB",
                 "with less free space on the spool's disk, MAIL is answered 452"),
-    RESTART_ROW(
-        conf, "writers", CONF_UINT, spool.writers, 1, 16, "1",
-        "logs side by side, each with a thread that writes and syncs for its share of workers"),
+    {.key = "writers",
+     .type = CONF_CUSTOM,
+     .custom = take_writers,
+     .help = "removed: one writer takes all messages in"},
     {.key = "durability",
      .type = CONF_CUSTOM,
      .custom = take_durability,

@@ -1,5 +1,5 @@
-/* The spool as others see it: one log or several, and which of them is meant. Log 0 lives in the
- * spool's directory itself, log n in log-n/ with directories of its own.
+/* The spool as others see it: log 0, which lives in the spool's directory itself and takes messages
+ * in, and logs that 0.1.0 made, log n in log-n/ with directories of its own. Which is meant?
  */
 #include "queue/spool.h"
 
@@ -19,7 +19,6 @@ void spool_settings_defaults(struct spool_settings *s)
         .segment_size_bytes = 32 * 1024 * 1024,
         .inline_max_bytes = 128 * 1024,
         .min_free_bytes = 256 * 1024 * 1024,
-        .writers = 1,
     };
 }
 
@@ -37,81 +36,54 @@ static enum err check_settings(const struct spool_settings *s, struct err_detail
         return err_set(why, ERR_LIMIT,
                        "%s: inline limit %" PRIu64 " is more than a quarter of the segment size",
                        s->path, s->inline_max_bytes);
-    if (s->writers > SPOOL_LOGS)
-        return err_set(why, ERR_LIMIT, "%s: %u writers are more than %u", s->path, s->writers,
-                       (unsigned)SPOOL_LOGS);
     return ERR_OK;
 }
 
-/* What earlier starts left behind, with more writers perhaps. */
-struct found_logs {
-    bool there[SPOOL_LOGS];
-    uint64_t floors[SPOOL_LOGS]; /* of those that ended: where their ids go on */
-};
-
-static enum err logs_find(const struct spool_log *first, char **names, struct found_logs *found,
-                          struct err_detail *why)
-{
-    unsigned number;
-    uint64_t next_id;
-    for (char **name = names; *name; name++) {
-        if (spool_ended_name_parse(*name, &next_id)) {
-            uint64_t *floor = &found->floors[spool_log_of(next_id)];
-            *floor = next_id > *floor ? next_id : *floor;
-        }
-        if (!spool_log_name_parse(*name, &number))
-            continue;
-        if (number == 0 || number >= SPOOL_LOGS)
-            return err_set(why, ERR_LIMIT, "%s/%s: logs have numbers from 1 to %u", first->path,
-                           *name, (unsigned)SPOOL_LOGS - 1);
-        found->there[number] = true;
-    }
-    return ERR_OK;
-}
-
-/* The name of one that has ended is needed until a segment's header says as much. */
-static void ended_clean(const struct spool *spool, char **names, const struct found_logs *found)
-{
-    uint64_t next_id;
-    for (char **name = names; *name; name++) {
-        if (!spool_ended_name_parse(*name, &next_id))
-            continue;
-        unsigned number = spool_log_of(next_id);
-        const struct spool_log *log = spool->logs[number];
-        bool needed = next_id == found->floors[number] && !(log && log->active);
-        spool_ended_clean(spool->logs[0], next_id, needed);
-    }
-}
-
-static enum err others_open(struct spool *spool, const struct spool_settings *settings,
-                            const struct found_logs *found, struct err_detail *why)
+static enum err log_open(struct spool *spool, const struct spool_settings *settings, struct io *io,
+                         unsigned number, struct err_detail *why)
 {
     struct spool_log *first = spool->logs[0];
-    enum err err = ERR_OK;
-    for (unsigned i = 1; i < SPOOL_LOGS && err == ERR_OK; i++) {
-        struct spool_log_place place = {first, i, i >= spool->writers, found->floors[i]};
-        if (found->there[i] || !place.surplus)
-            err = spool_log_open(settings, first->io, &place, &spool->logs[i], why);
+    struct spool_log **log = &spool->logs[number];
+    enum err err = spool_log_open(settings, io, first, number, log, why);
+    if (err != ERR_OK)
+        return err;
+    if (first && spool_ended_try(*log)) {
+        spool_log_free(log);
+        return ERR_OK;
     }
-    return err;
+    return spool_log_prepare(*log, why);
+}
+
+/* One that 0.1.0 made takes no messages in any more; those in it are delivered. */
+static enum err older_open(struct spool *spool, const struct spool_settings *settings,
+                           const char *name, struct err_detail *why)
+{
+    struct spool_log *first = spool->logs[0];
+    unsigned number;
+    if (!spool_log_name_parse(name, &number))
+        return ERR_OK;
+    if (number == 0 || number >= SPOOL_LOGS)
+        return err_set(why, ERR_LIMIT, "%s/%s: logs have numbers from 1 to %u", first->path, name,
+                       (unsigned)SPOOL_LOGS - 1);
+    return log_open(spool, settings, first->io, number, why);
 }
 
 static enum err logs_open(struct spool *spool, const struct spool_settings *settings, struct io *io,
                           struct err_detail *why)
 {
-    struct found_logs found = {0};
-    struct spool_log_place place = {0};
-    enum err err = spool_log_open(settings, io, &place, &spool->logs[0], why);
+    uint64_t next_id;
+    enum err err = log_open(spool, settings, io, 0, why);
     if (err != ERR_OK)
         return err;
     char **names = io->list(io, spool->logs[0]->root_fd);
     if (!names)
         return err_set_errno(why, errno, "%s cannot be listed", spool->logs[0]->path);
-    err = logs_find(spool->logs[0], names, &found, why);
-    if (err == ERR_OK)
-        err = others_open(spool, settings, &found, why);
-    if (err == ERR_OK)
-        ended_clean(spool, names, &found);
+    for (char **name = names; *name && err == ERR_OK; name++) {
+        if (spool_ended_name_parse(*name, &next_id))
+            spool_ended_clean(spool->logs[0], *name);
+        else
+            err = older_open(spool, settings, *name, why);
+    }
     io_list_free(&names);
     return err;
 }
@@ -124,7 +96,6 @@ enum err spool_open(const struct spool_settings *settings, struct io *io, struct
     if (err != ERR_OK)
         return err;
     struct spool *spool = MEM_NEW(struct spool);
-    spool->writers = settings->writers > 0 ? settings->writers : 1;
     err = logs_open(spool, settings, io, why);
     if (err != ERR_OK) {
         spool_free(&spool);
@@ -205,25 +176,9 @@ void spool_stop(struct spool *spool)
 
 /* --- Which log --- */
 
-/* The place of HOME in the order of arrival; when there are too many, any, but always the same. */
-static size_t place_of(struct spool *spool, struct mailbox *home)
-{
-    for (size_t i = 0; i < SPOOL_HOMES; i++) {
-        struct mailbox *there = atomic_load_explicit(&spool->homes[i], memory_order_relaxed);
-        if (!there &&
-            atomic_compare_exchange_strong_explicit(&spool->homes[i], &there, home,
-                                                    memory_order_relaxed, memory_order_relaxed))
-            return i;
-        if (there == home)
-            return i;
-    }
-    return (size_t)((uintptr_t)home / 64);
-}
-
 struct spool_txn *spool_begin(struct spool *spool, struct mailbox *home)
 {
-    size_t number = spool->writers > 1 ? place_of(spool, home) % spool->writers : 0;
-    return spool_log_begin(spool->logs[number], home);
+    return spool_log_begin(spool->logs[0], home);
 }
 
 /* NULL: the id names a log that is not there. */
@@ -276,44 +231,22 @@ void spool_message_quarantine(struct spool *spool, const struct spool_ref *ref, 
 
 /* --- Asking --- */
 
-/* All that take messages in must be well: whose the next one is nobody knows here. */
-static enum err health_of(const struct spool *spool)
-{
-    enum err err = ERR_OK;
-    for (unsigned i = 0; i < spool->writers; i++) {
-        int one = atomic_load_explicit(&spool->logs[i]->health, memory_order_relaxed);
-        if (one != ERR_OK && (err == ERR_OK || err == ERR_NOSPACE))
-            err = (enum err)one;
-    }
-    return err;
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 bool spool_accepts(const struct spool *spool, uint64_t want, struct mail_status *status)
 {
-    enum err health = health_of(spool);
+    const struct spool_log *log = spool->logs[0];
+    int health = atomic_load_explicit(&log->health, memory_order_relaxed);
     if (health != ERR_OK && health != ERR_NOSPACE) {
         *status = MAIL_STATUS(451, 4, 3, 0, "Local error in processing, try again later");
         return false;
     }
-    uint64_t room = UINT64_MAX, ready = UINT64_MAX, promised = 0, need;
-    for (unsigned i = 0; i < spool->writers; i++) {
-        const struct spool_log *log = spool->logs[i];
-        room = least(room, atomic_load_explicit(&log->disk_free_bytes, memory_order_relaxed));
-        ready = least(ready, atomic_load_explicit(&log->ready_bytes, memory_order_relaxed));
-        promised += atomic_load_explicit(&log->promised_bytes, memory_order_relaxed);
-    }
-    const struct spool_settings *s = &spool->logs[0]->settings;
+    uint64_t room = atomic_load_explicit(&log->disk_free_bytes, memory_order_relaxed);
+    uint64_t promised = atomic_load_explicit(&log->promised_bytes, memory_order_relaxed), need;
     /* A big body needs a file: what is ready in segments is of no use to it. */
-    if (want <= s->inline_max_bytes)
-        room += ready;
+    if (want <= log->settings.inline_max_bytes)
+        room += atomic_load_explicit(&log->ready_bytes, memory_order_relaxed);
     if (health == ERR_OK && !__builtin_add_overflow(want, promised, &want) &&
         !__builtin_add_overflow(want, want / 2, &need) &&
-        !__builtin_add_overflow(need, s->min_free_bytes, &need) && need <= room)
+        !__builtin_add_overflow(need, log->settings.min_free_bytes, &need) && need <= room)
         return true;
     *status = MAIL_STATUS(452, 4, 3, 1, "Insufficient system storage, try again later");
     return false;

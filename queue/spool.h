@@ -1,11 +1,10 @@
-/* queue/spool.h - the only door to the disk: a message is committed here before anyone says 250,
- * read back for delivery, and let go when every recipient is settled.
+/* queue/spool.h - the only door to the disk: a message is committed here before 250 is said, read
+ * back for delivery, and forgotten when every recipient is settled.
  *
- * Append-only segments, preallocated and recycled (queue/spool_format.h has the bytes). A
- * spool is one log or several side by side; the writer thread of each gathers everything handed
- * over to it, writes once, syncs once and then completes the whole group. A failed write or sync
- * poisons its segment for ever and fails the whole group: the same sync is never tried twice. Every
- * file operation goes through core/io.h.
+ * Append-only segments, preallocated and recycled (queue/spool_format.h has the bytes). The
+ * writer thread gathers everything handed over to it, writes once, syncs once and then completes
+ * the whole group. A failed write or sync poisons its segment for ever and fails the whole group:
+ * the same sync is never tried twice. Every file operation goes through core/io.h.
  *
  * Promises: durable before ERR_OK; an aborted or failed transaction leaves nothing that recovery
  * could take for a message; when in doubt nothing is taken in.
@@ -30,7 +29,6 @@ struct spool_settings { /* copied */
     uint64_t segment_size_bytes; /* 32 MiB */
     uint64_t inline_max_bytes;   /* 128 KiB: larger bodies get a file of their own */
     uint64_t min_free_bytes;     /* below: intake stops (452 4.3.1) */
-    unsigned writers;            /* logs that take messages in, 1 to 16; 0 is 1 */
 };
 void spool_settings_defaults(struct spool_settings *s);
 
@@ -77,8 +75,8 @@ struct spool_log;
 /* Opens or creates, takes the lock, and recovers: reads footers, and of segments without one every
  * record; sets malformed records aside (spool_quarantined). Refuses a directory that is not ours,
  * world-writable, a symbolic link, or locked; names it in WHY. Bodies in big files without a record
- * are removed. A log beyond settings->writers that is there is opened too: it takes no new messages
- * and drains, and a start that finds it empty ends it. */
+ * are removed. Further logs, which 0.1.0 could make, are opened too: they take no new messages and
+ * drain, and a start that finds one empty ends it. */
 MUST_USE enum err spool_open(const struct spool_settings *settings, struct io *io,
                              struct spool **out, struct err_detail *why);
 /* Live messages found by spool_open(), log by log about in the order they came; OUTCOME has the
@@ -106,7 +104,7 @@ void spool_free(struct spool **spool);
 /* --- In: one transaction, on one thread (a worker, or the scheduler for a DSN) --- */
 
 struct spool_txn;
-/* HOME: where the completion runs. What comes from one home goes to one log. */
+/* HOME: where the completion runs. */
 struct spool_txn *spool_begin(struct spool *spool, struct mailbox *home);
 uint64_t spool_txn_id(const struct spool_txn *txn);
 /* OCTETS are announced (SIZE=): spool_accepts() keeps room for them. */

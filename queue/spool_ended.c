@@ -1,11 +1,10 @@
-/* A log that takes no messages in any more and has none left: it is ended, at a start.
+/* A log beyond the first that has no message left: it is ended, at a start.
  *
  * Its directory gets the name ended-<next id>: that is one step, before which the log is there as
  * a whole and after which it is no log, and the name keeps the ids that were handed out from being
  * used again. Only when the new name is on the disk is anything in it removed: of a log whose
  * segments vanish one by one some might come back without those that say what was done in them.
- * The empty directory stays until the log is wanted again and has a segment whose header says
- * where its ids go on.
+ * The empty directory stays.
  */
 #include "queue/spool_private.h"
 
@@ -130,14 +129,7 @@ bool spool_ended_try(struct spool_log *spool)
     return true;
 }
 
-void spool_ended_clean(const struct spool_log *first, uint64_t next_id, bool needed)
+void spool_ended_clean(const struct spool_log *first, const char *name)
 {
-    char name[SPOOL_NAME_SIZE];
-    struct io *io = first->io;
-    spool_ended_name(next_id, name);
-    content_remove(io, first->root_fd, name);
-    if (needed)
-        return;
-    KILL_POINT("spool_ended_forgotten");
-    (void)io->unlinkat(io, first->root_fd, name, AT_REMOVEDIR);
+    content_remove(first->io, first->root_fd, name);
 }

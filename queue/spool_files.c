@@ -53,8 +53,8 @@ static void segment_adopt(struct spool_files *r, uint32_t slot, int fd, const st
     if (spool->version < header->version)
         spool->version = header->version;
     s->state = SPOOL_SEGMENT_SEALED;
-    s->discard =
-        (uint64_t)st->st_size < header->size || header->size != spool->settings.segment_size_bytes;
+    s->discard = (uint64_t)st->st_size < header->size;
+    s->odd_size = header->size != spool->settings.segment_size_bytes;
     atomic_store(&s->generation, header->generation);
     r->order[r->count++] = slot;
     if (spool->slots_used <= slot)

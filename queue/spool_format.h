@@ -11,11 +11,12 @@
  *   big/<id>           a body beyond the inline limit, 16 lower-case hex digits, the text and
  *                      nothing else
  *   quarantine/        damaged bytes and unreadable messages, set aside for a human
- *   log-<n>/           another log, 1 to 15 in decimal, with all of the above in it. This
- *                      directory itself is log 0. The top 8 bits of a message id are the number
- *                      of its log, those of next id too; logs say nothing of each other.
+ *   log-<n>/           another log, 1 to 15 in decimal, with all of the above in it, as version
+ *                      0.1.0 could make it. This directory itself is log 0. The top 8 bits of a
+ *                      message id are the number of its log, those of next id too; logs say
+ *                      nothing of each other.
  *   ended-<next id>/   a log that has ended, 16 lower-case hex digits. It holds nothing that
- *                      counts; ids of its log go on from there, should there be one again.
+ *                      counts; the ids of its log below that one were used.
  *
  * Segment file: a header of 4096 bytes, then records, each at a multiple of 8; once it is sealed
  * a footer, which ends where the file ends.

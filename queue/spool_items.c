@@ -134,7 +134,7 @@ static enum err footer_write(struct spool_log *spool, struct spool_segment *s)
 
 static bool footer_possible(const struct spool_segment *s)
 {
-    return s->state == SPOOL_SEGMENT_SEALED && !s->discard && s->items_len > 0 &&
+    return s->state == SPOOL_SEGMENT_SEALED && !s->discard && !s->odd_size && s->items_len > 0 &&
            s->items_len <= s->size - SPOOL_TRAILER_BYTES - s->end &&
            spool_items_valid(s->items, s->items_len, s->end);
 }

@@ -28,14 +28,13 @@ static char *path_of(const struct spool_log *first, unsigned number, const char 
 }
 
 static struct spool_log *log_new(const struct spool_settings *settings, struct io *io,
-                                 const struct spool_log_place *place)
+                                 const struct spool_log *first, unsigned number)
 {
     struct spool_log *spool = MEM_NEW(struct spool_log);
-    spool->number = place->number;
-    spool->first = place->first;
-    spool->id_floor = place->id_floor;
+    spool->number = number;
+    spool->first = first;
     spool->settings = *settings;
-    spool->path = path_of(place->first, place->number, settings->path);
+    spool->path = path_of(first, number, settings->path);
     spool->settings.path = spool->path;
     spool->io = io;
     spool->root_fd = spool->segments_fd = spool->big_fd = -1;
@@ -64,24 +63,26 @@ static enum err first_segment(struct spool_log *spool, struct err_detail *why)
 }
 
 enum err spool_log_open(const struct spool_settings *settings, struct io *io,
-                        const struct spool_log_place *place, struct spool_log **out,
+                        const struct spool_log *first, unsigned number, struct spool_log **out,
                         struct err_detail *why)
 {
-    struct spool_log *spool = log_new(settings, io, place);
-    *out = NULL;
+    struct spool_log *spool = log_new(settings, io, first, number);
     enum err err = spool_directories_open(spool, why);
     if (err == ERR_OK)
         err = spool_recover(spool, why);
-    bool ended = err == ERR_OK && place->surplus && spool_ended_try(spool);
-    if (err == ERR_OK && !ended)
-        err = first_segment(spool, why);
-    if (err != ERR_OK || ended) {
+    if (err != ERR_OK)
         spool_log_free(&spool);
+    *out = spool;
+    return err;
+}
+
+enum err spool_log_prepare(struct spool_log *spool, struct err_detail *why)
+{
+    enum err err = first_segment(spool, why);
+    if (err != ERR_OK)
         return err;
-    }
     spool_segments_count(spool);
     spool_space_refresh(spool);
-    *out = spool;
     return ERR_OK;
 }
 

@@ -1,8 +1,7 @@
 /* queue/spool_private.h - what the files of the spool share.
  *
- * A spool is one log or several; each has a writer, directories and ids of its own and knows
- * nothing of the others. Below spool.c, which picks the log, what is called the spool is one of
- * them.
+ * A spool is one log that takes messages in, and further ones if 0.1.0 made them: those are only
+ * emptied. Each has a writer, directories and ids of its own and knows nothing of the others.
  *
  * Who owns what: a transaction belongs to its thread until spool_commit(), then to the writer,
  * then to its thread again. All of struct spool_log is the writer's but for what is marked atomic
@@ -30,7 +29,6 @@
 #define SPOOL_READ_BYTES     (16 * 1024)   /* one pread brings envelope and small bodies */
 #define SPOOL_SLOTS_SPARE    16            /* with fewer free slots segments are emptied sooner */
 #define SPOOL_PROMISE_MAX    (1ULL << 40)
-#define SPOOL_HOMES          512 /* that are told apart */
 
 /* --- Segments --- */
 
@@ -58,7 +56,8 @@ struct spool_segment {
     /* The writer's. */
     enum spool_segment_state state;
     bool poisoned;       /* a write or a sync failed here */
-    bool discard;        /* never written again: poisoned, damaged, or of another size */
+    bool discard;        /* never written again: poisoned or damaged */
+    bool odd_size;       /* nor this: segments have another size now */
     bool stuck;          /* emptying it failed or is not worth it: until a generation vanishes */
     bool unlinked;       /* DOOMED: its name may or may not be gone after a power cut */
     bool footer_due;     /* its items are complete and not yet on the disk */
@@ -222,7 +221,6 @@ struct spool_done_id {
 struct spool_log {
     unsigned number;
     const struct spool_log *first; /* NULL: this is it */
-    uint64_t id_floor;             /* ids below have been handed out */
     struct spool_settings settings;
     char *path;
     struct io *io;
@@ -276,23 +274,17 @@ struct spool_log {
 /* --- The logs of a spool --- */
 
 struct spool {
-    struct spool_log *logs[SPOOL_LOGS]; /* by number; NULL: there is none */
-    unsigned writers;                   /* the first so many take messages in */
+    struct spool_log *logs[SPOOL_LOGS]; /* by number; 0 takes messages in. NULL: there is none */
     unsigned recovered;                 /* the log that hands over what it found */
-    /* In the order they came, and their logs in turn. NULL: free, and so are all behind it. */
-    struct mailbox *_Atomic homes[SPOOL_HOMES];
 };
 
 /* --- spool_log.c, and what one log does of spool.h --- */
-struct spool_log_place {
-    const struct spool_log *first; /* log 0, in whose directory the others live; NULL for itself */
-    unsigned number;
-    bool surplus;      /* takes no messages in: if it has none it is ended, and OUT is NULL */
-    uint64_t id_floor; /* ids below were handed out before it ended; 0: it never did */
-};
+/* FIRST: log 0, in whose directory the others live; NULL for itself. */
 MUST_USE enum err spool_log_open(const struct spool_settings *settings, struct io *io,
-                                 const struct spool_log_place *place, struct spool_log **out,
-                                 struct err_detail *why);
+                                 const struct spool_log *first, unsigned number,
+                                 struct spool_log **out, struct err_detail *why);
+/* It is to be written to. */
+MUST_USE enum err spool_log_prepare(struct spool_log *log, struct err_detail *why);
 void spool_log_free(struct spool_log **spool);
 bool spool_log_recovered_next(struct spool_log *spool, size_t max, spool_each each, void *owner);
 void spool_log_each_recovered(struct spool_log *spool, spool_each each, void *owner);
@@ -313,9 +305,9 @@ void spool_log_quarantine(struct spool_log *spool, const struct spool_ref *ref, 
 /* --- spool_ended.c --- */
 /* True: the log has been ended, and is to be closed. */
 bool spool_ended_try(struct spool_log *spool);
-/* A log that ended before, in the directory of FIRST, whose names have been synced. NEEDED: its
- * name still says what nothing else does. */
-void spool_ended_clean(const struct spool_log *first, uint64_t next_id, bool needed);
+/* Removes what is left in a log that ended before, in the directory of FIRST, whose names have been
+ * synced. */
+void spool_ended_clean(const struct spool_log *first, const char *name);
 
 /* --- spool_directory.c --- */
 /* Opens or makes them, checks them, takes the lock. */

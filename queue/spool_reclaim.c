@@ -91,7 +91,7 @@ static void retired(struct spool_log *spool, struct spool_segment *s)
 {
     if (atomic_load(&s->readers) != 0)
         return;
-    if (s->discard)
+    if (s->discard || s->odd_size)
         spool_segment_remove(spool, s);
     else if (spool_segment_renew(spool, s) != ERR_OK)
         spool->something_died = true;
@@ -118,7 +118,7 @@ bool spool_reclaim_quick(struct spool_log *spool)
         struct spool_segment *s = &spool->slots[i];
         bool empty =
             s->state == SPOOL_SEGMENT_SEALED && s->live == 0 && carried_bytes(spool, s) == 0;
-        if ((!empty && s->state != SPOOL_SEGMENT_RETIRING) || s->discard ||
+        if ((!empty && s->state != SPOOL_SEGMENT_RETIRING) || s->discard || s->odd_size ||
             atomic_load(&s->readers) != 0)
             continue;
         if (spool->emptying.from == s)

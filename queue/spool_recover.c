@@ -418,8 +418,6 @@ enum err spool_recover(struct spool_log *spool, struct err_detail *why)
     enum err err = spool_files_find(files, why);
     uint64_t id_first = (uint64_t)spool->number << SPOOL_LOG_SHIFT | 1;
     r->id_max = files->id_max > id_first ? files->id_max : id_first;
-    if (r->id_max < spool->id_floor)
-        r->id_max = spool->id_floor;
     KILL_POINT("spool_recover_found");
     if (err == ERR_OK) {
         for (size_t i = 0; i < files->count; i++)

@@ -206,7 +206,7 @@ void spool_segment_remove(struct spool_log *spool, struct spool_segment *segment
         spool_items_clear(segment);
         segment->fd = -1;
         segment->disk_generation = 0;
-        segment->poisoned = segment->discard = segment->unlinked = false;
+        segment->poisoned = segment->discard = segment->odd_size = segment->unlinked = false;
         segment->state = SPOOL_SEGMENT_NONE;
         generation_vanished(spool);
     }
@@ -328,7 +328,7 @@ static enum err creation_finish(struct spool_log *spool)
     KILL_POINT("spool_segment_created");
     struct spool_segment *s = &spool->slots[c->slot];
     s->fd = c->fd;
-    s->poisoned = s->discard = s->stuck = false;
+    s->poisoned = s->discard = s->odd_size = s->stuck = false;
     segment_ready(s, &header);
     if (spool->slots_used <= c->slot)
         spool->slots_used = c->slot + 1;

@@ -21,6 +21,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 
 from harness import LOAD, MAILRACE, Process, wait_until  # noqa: E402
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 TIME_S = float(os.environ.get("TIME") or 60)
 SEED = int(os.environ.get("SEED") or random.SystemRandom().getrandbits(32))
 
@@ -45,8 +46,7 @@ def config_text(spool, port, next_hop, segment_size="1MB", more_send=""):
     return f"""
 hostname = "relay.test";
 runtime = {{ workers = 2; }};
-spool = {{ path = "{spool}"; min_free = "1MB"; segment_size = "{segment_size}"; inline_max = "64KB";
-          writers = 1; }};
+spool = {{ path = "{spool}"; min_free = "1MB"; segment_size = "{segment_size}"; inline_max = "64KB"; }};
 log = {{ level = "warning"; }};
 queue = {{ glitch_retry_interval = "1s"; message_retry_interval = "1s";
           transient_failure_retry_interval = "1s"; outbound_connection_failure_retry_interval = "1s"; }};
@@ -63,6 +63,11 @@ send_connectors = (
 """
 
 
+def spool_of_four_logs(to):
+    """A copy of the spool that 0.1.0 wrote with four logs, 56 messages in it."""
+    shutil.copytree(os.path.join(HERE, "..", "data", "spool-v1-four-logs"), to, copy_function=shutil.copy)
+
+
 class Relay:
     """A relay that can be started and killed often; it says little, and that into a file."""
 
@@ -72,11 +77,6 @@ class Relay:
         self.log = os.path.join(folder, "relay.log")
         self.process = None
         self.write(text)
-
-    def set_writers(self, count):
-        """Logs that take messages in, from the next start on; with fewer than before one drains, ends
-        when it is empty, and may begin again."""
-        self.write(re.sub(r"writers = \d+;", f"writers = {count};", self.text))
 
     def write(self, text):
         self.text = text

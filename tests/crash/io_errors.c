@@ -220,7 +220,7 @@ static struct trial *trial_new(bool two_logs)
     struct trial *t = MEM_NEW(struct trial);
     t->bed = bed_new();
     if (two_logs)
-        bed_two_logs(t->bed);
+        t->bed->logs = 2;
     t->disk = faulty_io_new(t->bed->path);
     t->bed->io = faulty_io_of(t->disk);
     return t;

@@ -27,7 +27,7 @@ SOURCES = [  # name, octets, sessions: inline bodies, and bodies with a file of 
 class Kills:
     def __init__(self):
         self.campaign = Campaign("kill")
-        self.kills = self.young = self.reloads = self.two_logs = 0
+        self.kills = self.young = self.reloads = 0
         c = self.campaign
         self.journals = [c.path(f"{name}.journal") for name, _, _ in SOURCES]
         self.arrivals = c.path("sink.journal")
@@ -53,8 +53,6 @@ class Kills:
         young = dice.random() < YOUNG_SHARE
         life = dice.uniform(0, YOUNG_S) if young else dice.expovariate(1 / MEAN_S)
         reload_at = dice.uniform(0, life) if dice.random() < RELOAD_SHARE else None
-        writers = dice.choice((1, 2))
-        self.relay.set_writers(writers)
         self.relay.start()
         if reload_at is not None:
             time.sleep(reload_at)
@@ -67,7 +65,6 @@ class Kills:
         self.relay.kill()
         self.kills += 1
         self.young += young
-        self.two_logs += writers == 2
         return True
 
     def drain(self):
@@ -99,8 +96,8 @@ class Kills:
     def judge(self, counts, named):
         c = self.campaign
         per_kill = counts["duplicated"] / self.kills if self.kills else 0
-        print(f"kill: {self.kills} kills ({self.young} while starting, {self.two_logs} with two "
-              f"logs), {self.reloads} reloads, "
+        print(f"kill: {self.kills} kills ({self.young} while starting), "
+              f"{self.reloads} reloads, "
               f"{counts['acknowledged']} acknowledged, {counts['delivered']} delivered, "
               f"{counts['unknown']} unanswered, {counts['duplicated']} duplicates "
               f"({per_kill:.2f} a kill)", flush=True)

@@ -39,7 +39,7 @@ os.environ["MAILRACE_BUILD"] = next((b for b in BUILDS if b and names_of(b)), BU
 
 # The harness looks for the programs when it is imported.
 from campaign import LOAD, MAILRACE, TIME_S, Campaign, Process, Relay, audit, config_text, \
-    port_for_restarts, wait_until  # noqa: E402
+    port_for_restarts, spool_of_four_logs, wait_until  # noqa: E402
 from harness import Sink, free_port  # noqa: E402
 
 KILLED = 137       # core/kill_point.h
@@ -56,7 +56,8 @@ WHEN_WRITES_FAIL = {"spool_group_failed", "spool_segment_poisoned", "spool_unhea
 WHEN_DAMAGED = ["spool_aside_written", "spool_aside_big_moved", "spool_aside_message"]
 WHEN_NEW = ["spool_root_made", "spool_segment_begun", "spool_segment_prewritten",
             "spool_segment_created", "spool_segment_named"]  # later segments are used again instead
-WHEN_FEWER = ["spool_log_renamed", "spool_ended_file_removed", "spool_ended_forgotten"]
+WHEN_OLD = ["spool_log_renamed", "spool_ended_file_removed"]
+OLD_MESSAGES = 56  # in spool_of_four_logs()
 
 
 class MortalRelay(Relay):
@@ -187,20 +188,25 @@ class KillPoints:
             self.campaign.check(wait_until(relay.answers, "the relay's banner"), point)
             self.campaign.check(relay.stop() == 0, f"after {point} it did not end well", relay.tail())
 
-    def fewer_writers(self):
-        """A log that is wanted no more ends, and begins again when it is wanted."""
-        for point in WHEN_FEWER:
+    def older_logs(self):
+        """Logs that 0.1.0 made are delivered, and end at the next start."""
+        for point in WHEN_OLD:
             if point not in self.hits:
                 continue
-            relay = self.relay(f"fewer-{point}", port_for_restarts(), self.hop)
-            dies_at = 2 if point == "spool_ended_forgotten" else 1
-            for turn, writers in enumerate((2, 1, 2)):
-                relay.set_writers(writers)
-                if turn == dies_at:
-                    self.live(relay, f"1/1::{point}", point, 10)
-                relay.start()
-                self.campaign.check(wait_until(relay.answers, "the relay's banner"), point)
-                self.campaign.check(relay.stop() == 0, f"after {point} it did not end well", relay.tail())
+            sink = Sink()
+            relay = self.relay(f"old-{point}", port_for_restarts(), sink.host)
+            spool = os.path.join(relay.folder, "spool")
+            spool_of_four_logs(spool)
+            relay.start()
+            wait_until(lambda s=sink: len(s.messages) >= OLD_MESSAGES, "what is in the logs")
+            self.campaign.check(relay.stop() == 0, f"before {point} it did not end well", relay.tail())
+            self.live(relay, f"1/1::{point}", point, 10)
+            relay.start()
+            self.campaign.check(wait_until(relay.answers, "the relay's banner"), point)
+            self.campaign.check(relay.stop() == 0, f"after {point} it did not end well", relay.tail())
+            self.campaign.check(not glob.glob(f"{spool}/log-*"), f"after {point} a log is left")
+            self.campaign.check(len(sink.messages) == OLD_MESSAGES, f"{len(sink.messages)} deliveries")
+            sink.close()
 
     def damaged_spool(self):
         """One message in a segment and one in a file are damaged: its folder and its journal."""
@@ -253,7 +259,7 @@ class KillPoints:
     def choose(self):
         """The point that was hit least, and odds that let it be passed a few times first."""
         dice = self.campaign.random
-        apart = set(WHEN_DAMAGED + WHEN_NEW + WHEN_FEWER)
+        apart = set(WHEN_DAMAGED + WHEN_NEW + WHEN_OLD)
         names = [n for n in self.hits if n not in apart and self.tries[n] < TRIES_MAX + self.hits[n]]
         fresh = [n for n in names if not self.hits[n] and not self.tries[n]]
         if fresh:
@@ -287,7 +293,6 @@ class KillPoints:
             if point == "spool_segment_unlinked":  # segments of another size are not used again
                 relay.write(config_text(os.path.join(relay.folder, "spool"), port, self.hop,
                                         c.random.choice(["1MB", "2MB", "3MB"]), more))
-            relay.set_writers(c.random.choice((1, 1, 2)))
             kill = f"1/{odds}:{c.random.getrandbits(32)}" + (f":{point}" if point else "")
             fresh = point and not self.hits[point] and not self.tries[point]
             hit = self.live(relay, kill, point, FIRST_LIFE_S if fresh else LIFE_S)
@@ -354,7 +359,7 @@ def main():
     kills = KillPoints(campaign, names)
     try:
         kills.new_spools()
-        kills.fewer_writers()
+        kills.older_logs()
         kills.damaged()
         kills.under_load(deadline)
         kills.report()

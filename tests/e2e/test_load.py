@@ -11,15 +11,13 @@ from harness import LOAD, MAILRACE, Case, config, free_port, main, smart_host, w
 
 
 class Load(Case):
-    def start(self, writers=1):
+    def start(self):
         self.taker = self.program([LOAD, "sink", "--listen", "127.0.0.1:0"])
         at = self.taker.wait_line(r"listening on (\S+)").group(1)
         host, _, port = at.rpartition(":")
         text = config(self.spool, send=smart_host(f"[{host}]:{port}"),
                       extra="runtime = { workers = 4; };")
-        self.assertIn('min_free = "1MB";', text)
-        self.running = self.relay(
-            text.replace('min_free = "1MB";', f'min_free = "1MB"; writers = {writers};'))
+        self.running = self.relay(text)
 
     def totals(self):
         """What the sink has taken, once it is told to end."""
@@ -41,17 +39,6 @@ class Load(Case):
         messages, octets = self.totals()
         self.assertEqual(messages, 2000)
         self.assertGreater(octets, 2000 * 2000)
-
-    def test_several_writers(self):
-        self.start(writers=2)
-        result = self.send("--messages", "1000", "--sessions", "40", "--length", "2000", "--reconnect")
-        self.assertEqual(result["accepted"], 1000)
-        self.assertEqual((result["refused"], result["failed"]), (0, 0))
-        wait_until(lambda: len(self.running.events("message_delivered")) >= 1000, "1000 deliveries")
-        self.assertEqual(self.totals()[0], 1000)
-        logs = {int(re.search(r" id=(\d+)", line).group(1)) >> 56
-                for line in self.running.events("message_delivered")}
-        self.assertEqual(logs, {0, 1})
 
     def test_a_connection_a_message(self):
         self.start()

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "core/log.h"
+#include "queue/spool_private.h"
 
 struct bed *bed_new(void)
 {
@@ -33,24 +34,14 @@ void bed_free(struct bed **bed)
     struct bed *b = *bed;
     spool_free(&b->spool);
     mailbox_free(&b->home);
-    mailbox_free(&b->second);
     temp_dir_remove(b->dir);
     mem_free(b);
     *bed = NULL;
 }
 
-void bed_two_logs(struct bed *b)
-{
-    b->settings.writers = 2;
-    if (!b->second)
-        b->second = mailbox_new();
-}
-
 void bed_answers(struct bed *b)
 {
     (void)mailbox_run(b->home);
-    if (b->second)
-        (void)mailbox_run(b->second);
 }
 
 void bed_work(struct bed *b)
@@ -95,6 +86,12 @@ bool bed_has_orar(unsigned number)
     return number >= 100 && number % 7 == 3;
 }
 
+static struct spool_txn *begin(struct bed *b, unsigned number)
+{
+    struct spool_log *log = b->logs > 1 ? b->spool->logs[number % b->logs] : NULL;
+    return log ? spool_log_begin(log, b->home) : spool_begin(b->spool, b->home);
+}
+
 void bed_send(struct bed *b, unsigned number, size_t octets)
 {
     char sender[32];
@@ -113,7 +110,7 @@ void bed_send(struct bed *b, unsigned number, size_t octets)
                                      .options = b->options};
     struct spool_meta meta = {.received_at_ms = 1000 + number, .connector = BYTES("in")};
     b->messages[number] = (struct bed_message){.options = b->options};
-    struct spool_txn *txn = spool_begin(b->spool, b->second && number % 2 ? b->second : b->home);
+    struct spool_txn *txn = begin(b, number);
     bed_append(txn, number, octets);
     spool_commit(txn, &envelope, &meta, bed_on_done, &b->messages[number]);
 }
@@ -167,9 +164,23 @@ void bed_on_recovered(void *owner, const struct spool_message *m,
     b->messages[number].attempts = outcome->attempts;
 }
 
+static enum err log_open(struct bed *b, unsigned number, struct err_detail *why)
+{
+    struct spool_log **log = &b->spool->logs[number];
+    enum err err = spool_log_open(&b->settings, b->io, b->spool->logs[0], number, log, why);
+    return err == ERR_OK ? spool_log_prepare(*log, why) : err;
+}
+
 enum err bed_open(struct bed *b, struct err_detail *why)
 {
-    return spool_open(&b->settings, b->io, &b->spool, why);
+    enum err err = spool_open(&b->settings, b->io, &b->spool, why);
+    for (unsigned i = 1; i < b->logs && !b->logs_made && err == ERR_OK; i++)
+        err = log_open(b, i, why);
+    if (err == ERR_OK)
+        b->logs_made = true;
+    else
+        spool_free(&b->spool);
+    return err;
 }
 
 void bed_recover(struct bed *b)

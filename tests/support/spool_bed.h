@@ -31,7 +31,10 @@ struct bed {
     struct io *io;
     unsigned options; /* of messages sent from now on */
     struct mailbox *home;
-    struct mailbox *second; /* if there is one, the home of odd numbers */
+    /* As 0.1.0 with so many writers: from the first bed_open() on message NUMBER goes to log
+     * NUMBER % LOGS, if it is there. 0 and 1: one log. */
+    unsigned logs;
+    bool logs_made;
     struct spool *spool;
     struct bed_message messages[BED_MESSAGES_MAX];
     size_t damaged; /* found by the last bed_recover() with anything but what was put in */
@@ -41,9 +44,6 @@ struct bed {
 struct bed *bed_new(void);
 
 void bed_free(struct bed **bed);
-
-/* Two logs, and a home for each. */
-void bed_two_logs(struct bed *b);
 
 void bed_answers(struct bed *b);
 

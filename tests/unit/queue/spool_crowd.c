@@ -3,10 +3,10 @@
 
 #include <sys/stat.h>
 
-struct crowd crowd_new(unsigned writers)
+struct crowd crowd_new(unsigned logs)
 {
     struct crowd c = {.bed = bed_new()};
-    c.bed->settings.writers = writers;
+    c.bed->logs = logs;
     c.disk = faulty_io_new(c.bed->path);
     c.bed->io = faulty_io_of(c.disk);
     CHECK(bed_open(c.bed, NULL) == ERR_OK);

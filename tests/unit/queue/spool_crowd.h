@@ -1,4 +1,4 @@
-/* A spool with several logs, and as many homes as a machine has workers. */
+/* A spool with several logs, as 0.1.0 made it, and as many homes as a machine has workers. */
 #ifndef TESTS_SPOOL_CROWD_H
 #define TESTS_SPOOL_CROWD_H
 
@@ -14,7 +14,7 @@ struct crowd {
     struct mailbox *homes[HOMES];
 };
 
-struct crowd crowd_new(unsigned writers);
+struct crowd crowd_new(unsigned logs);
 
 void crowd_free(struct crowd *c);
 

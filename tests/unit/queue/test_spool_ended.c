@@ -5,9 +5,7 @@
 #include "op_log.h"
 #include "spool_crowd.h"
 
-/* --- Fewer writers than before: a log that has none left ends --- */
-
-enum { IDS_ROUNDS = 5 };
+/* --- A log of 0.1.0 that has no message left ends --- */
 
 /* The name of what log 1 has ended as, or empty; how many there are. */
 static size_t ended_names(const struct bed *b, char last[SPOOL_NAME_SIZE])
@@ -36,39 +34,32 @@ static void settle_all(struct crowd *c)
     bed_work(c->bed);
 }
 
-static bool reopen_with(struct crowd *c, unsigned writers)
+static bool reopen(struct crowd *c)
 {
-    c->bed->settings.writers = writers;
+    c->bed->logs = 1;
     return bed_restart(c->bed);
 }
 
-/* Lowered and raised again and again: ids only ever grow. */
+/* For good: its name says which ids it had. */
 static void test_ended(void)
 {
-    char name[SPOOL_NAME_SIZE], below[SPOOL_NAME_SIZE + 16];
+    char name[SPOOL_NAME_SIZE], again[SPOOL_NAME_SIZE], below[SPOOL_NAME_SIZE + 16];
     struct crowd c = crowd_new(2);
-    uint64_t last[2] = {0};
-    for (unsigned round = 0; round < IDS_ROUNDS; round++) {
-        send_all(&c);
-        for (unsigned i = 0; i < MESSAGES; i++) {
-            uint64_t id = c.bed->messages[i].ref.id;
-            CHECK(id > last[i % 2]);
-            last[i % 2] = id;
-        }
-        settle_all(&c);
-        CHECK(reopen_with(&c, 1));
-        CHECK(!there(c.bed, "log-1"));
-        CHECK_U64(ended_names(c.bed, name), 1);
-        snprintf(below, sizeof below, "%s/segments", name);
-        CHECK(!there(c.bed, below));
-        if (round % 2) /* it stays ended */
-            CHECK(reopen_with(&c, 1));
-        CHECK_U64(ended_names(c.bed, name), 1);
-        CHECK(reopen_with(&c, 2));
-        CHECK_U64(c.bed->found, 0);
-        CHECK(there(c.bed, "log-1"));
-        CHECK_U64(ended_names(c.bed, name), 0);
-    }
+    uint64_t last = 0, next_id = 0;
+    send_all(&c);
+    for (unsigned i = 1; i < MESSAGES; i += 2)
+        last = c.bed->messages[i].ref.id > last ? c.bed->messages[i].ref.id : last;
+    settle_all(&c);
+    CHECK(reopen(&c));
+    CHECK_U64(c.bed->found, 0);
+    CHECK(!there(c.bed, "log-1"));
+    CHECK_U64(ended_names(c.bed, name), 1);
+    CHECK(spool_ended_name_parse(name, &next_id) && next_id > last && spool_log_of(next_id) == 1);
+    snprintf(below, sizeof below, "%s/segments", name);
+    CHECK(!there(c.bed, below));
+    CHECK(reopen(&c));
+    CHECK_U64(ended_names(c.bed, again), 1);
+    CHECK_STR(again, name);
     crowd_free(&c);
 }
 
@@ -77,14 +68,12 @@ static void test_not_ended(void)
     static const struct {
         const char *name, *file;
         bool settled;
-        unsigned writers;
     } rows[] = {
-        {"a message lives in it", NULL, false, 1},
-        {"it takes messages in", NULL, true, 2},
-        {"something is set aside in it", "log-1/quarantine/x", true, 1},
-        {"a strange file", "log-1/x", true, 1},
-        {"a strange file among segments", "log-1/segments/x", true, 1},
-        {"a strange file among texts", "log-1/big/x", true, 1},
+        {"a message lives in it", NULL, false},
+        {"something is set aside in it", "log-1/quarantine/x", true},
+        {"a strange file", "log-1/x", true},
+        {"a strange file among segments", "log-1/segments/x", true},
+        {"a strange file among texts", "log-1/big/x", true},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         char name[SPOOL_NAME_SIZE], path[TEMP_DIR_SIZE * 2];
@@ -97,7 +86,7 @@ static void test_not_ended(void)
         snprintf(path, sizeof path, "%s/%s", c.bed->path, rows[i].file ? rows[i].file : "x");
         int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         CHECK(fd >= 0 && close(fd) == 0);
-        CHECK(reopen_with(&c, rows[i].writers));
+        CHECK(reopen(&c));
         CHECK(there(c.bed, "log-1"));
         CHECK_U64(ended_names(c.bed, name), 0);
         CHECK(!rows[i].file || there(c.bed, rows[i].file));
@@ -106,38 +95,33 @@ static void test_not_ended(void)
     }
 }
 
-/* Messages in log 0, none in log 1, and what the ids in it were; then it is opened for one. */
-static uint64_t surplus_made(struct crowd *c)
+/* Messages in log 0, none in log 1. */
+static void surplus_made(struct crowd *c)
 {
-    uint64_t last = 0;
     send_all(c);
-    for (unsigned i = 0; i < MESSAGES; i++) {
-        const struct spool_ref *ref = &c->bed->messages[i].ref;
-        if (log_of(c, i) == 0)
-            continue;
-        last = ref->id > last ? ref->id : last;
-        spool_message_done(c->bed->spool, ref);
-    }
+    for (unsigned i = 1; i < MESSAGES; i += 2)
+        spool_message_done(c->bed->spool, &c->bed->messages[i].ref);
     bed_work(c->bed);
     spool_free(&c->bed->spool);
-    return last;
+    c->bed->logs = 1;
 }
 
-static void check_surplus(struct crowd *c, uint64_t last)
+/* Whatever came of the ending, it is complete now, and log 0 has not noticed. */
+static void check_surplus(struct crowd *c)
 {
-    char name[SPOOL_NAME_SIZE];
-    c->bed->settings.writers = 2;
+    char name[SPOOL_NAME_SIZE], below[SPOOL_NAME_SIZE + 16];
     CHECK(bed_restart(c->bed));
     for (unsigned i = 0; i < MESSAGES; i++)
         CHECK(c->bed->messages[i].found == (i % 2 == 0));
     CHECK_U64(c->bed->damaged, 0);
-    CHECK_U64(ended_names(c->bed, name), 0);
+    CHECK(!there(c->bed, "log-1"));
+    CHECK_U64(ended_names(c->bed, name), 1);
+    snprintf(below, sizeof below, "%s/segments", name);
+    CHECK(!there(c->bed, below));
     send_from(c, MESSAGES, 700);
-    send_from(c, MESSAGES + 1, 700);
     bed_work(c->bed);
     answers_take(c);
-    /* Homes are dealt out anew: the first is log 0's. */
-    CHECK(log_of(c, MESSAGES + 1) == 1 && c->bed->messages[MESSAGES + 1].ref.id > last);
+    CHECK_U64(c->bed->messages[MESSAGES].err, ERR_OK);
 }
 
 /* Every call of a start that ends a log fails, once or from there on. */
@@ -152,8 +136,7 @@ static void test_ending_fails(void)
             snprintf(row, sizeof row, "call %u%s", (unsigned)n, mode ? " and on" : "");
             unit_row(row);
             struct crowd c = crowd_new(2);
-            uint64_t last = surplus_made(&c);
-            c.bed->settings.writers = 1;
+            surplus_made(&c);
             faulty_io_fail(c.disk, n, EIO, MODES[mode]);
             (void)!bed_open(c.bed, NULL);
             reached = faulty_io_has_failed(c.disk);
@@ -162,7 +145,7 @@ static void test_ending_fails(void)
             faulty_io_heal(c.disk);
             faulty_io_new_process(c.disk);
             if (CHECK(bed_open(c.bed, NULL) == ERR_OK))
-                check_surplus(&c, last);
+                check_surplus(&c);
             crowd_free(&c);
         }
         CHECK(n > 60 && n < 1000);
@@ -175,7 +158,6 @@ static void test_ending_fails(void)
 struct ending {
     struct crowd *crowd;
     struct op_log *log;
-    uint64_t last;
     unsigned states, as_log, as_ended;
 };
 
@@ -190,7 +172,7 @@ static void check_ending(struct ending *e, size_t at, const bool *kept)
     e->as_ended += ended_names(b, name) > 0;
     struct faulty_io *f = faulty_io_new(b->path);
     b->io = faulty_io_of(f);
-    check_surplus(e->crowd, e->last);
+    check_surplus(e->crowd);
     spool_free(&b->spool);
     faulty_io_free(&f);
     temp_dir_remove(b->path);
@@ -224,10 +206,10 @@ static void test_power_cut_while_ending(void)
     temp_dir_remove(c.bed->path);
     e.log = op_log_new(c.bed->path);
     c.bed->io = op_log_io(e.log);
+    c.bed->logs_made = false;
     CHECK(bed_open(c.bed, NULL) == ERR_OK);
-    e.last = surplus_made(&c);
+    surplus_made(&c);
     size_t from = op_log_length(e.log);
-    c.bed->settings.writers = 1;
     CHECK(bed_open(c.bed, NULL) == ERR_OK);
     CHECK(!there(c.bed, "log-1"));
     bed_work(c.bed);

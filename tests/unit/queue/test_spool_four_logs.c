@@ -140,9 +140,10 @@ static void settle_turn(struct bed *b, unsigned turn)
 }
 
 /* Delivered turn by turn, killed after each, while new messages come in; until nothing is left. */
-static void test_emptied(void)
+static void check_emptied(uint64_t segment_size_bytes)
 {
     struct bed *b = bed_of_four();
+    b->settings.segment_size_bytes = segment_size_bytes;
     open_four(b);
     bed_recover(b);
     for (unsigned turn = 0; turn < COUNT / LOGS; turn++) {
@@ -165,6 +166,17 @@ static void test_emptied(void)
         CHECK(!there(b, name));
     }
     bed_free(&b);
+}
+
+static void test_emptied(void)
+{
+    check_emptied((uint64_t)64 * 1024);
+}
+
+/* Segments of another size are not written to again. */
+static void test_emptied_with_other_segments(void)
+{
+    check_emptied((uint64_t)256 * 1024);
 }
 
 /* Outcomes and what is set aside stay with the log of the message. */
@@ -195,4 +207,5 @@ static void test_settled_in_its_log(void)
 
 UNIT_MAIN("queue/spool four logs", {"every message", test_every_message},
           {"every outcome", test_every_outcome}, {"emptied", test_emptied},
+          {"emptied with other segments", test_emptied_with_other_segments},
           {"settled in its log", test_settled_in_its_log})
