@@ -123,127 +123,125 @@ static void test_protocol_logs(void)
     }
 }
 
+static const struct {
+    const char *name, *text;
+    const char *wanted; /* in one of the lines */
+} fault_rows[] = {
+    {"syntax", "hostname = ;\n", "x.conf:1: "},
+    {"unknown key", "hostnam = \"x\";\n", "x.conf:1: hostnam: unknown key; is \"hostname\" meant?"},
+    {"unknown key in a section", "spool = {\n  pat = \"/x\";\n};\n",
+     "x.conf:2: spool.pat: unknown key"},
+    {"wrong type", "spool = { path = 5; };\n", "x.conf:1: spool.path: a text of"},
+    {"section that is none", "spool = 5;\n", "x.conf:1: spool: a group is wanted"},
+    {"size without sense", "spool = { segment_size = \"big\"; };\n", "segment_size: a size like"},
+    {"size out of range", "spool = { segment_size = \"1KB\"; };\n", "from 1048576 to"},
+    {"duration without unit", "queue = { message_retry_interval = 5; };\n", "a duration like"},
+    {"negative number", "runtime = { workers = -1; };\n", "a whole number from 0 to 256"},
+    {"level", "log = { level = \"loud\"; };\n", "one of \"error\""},
+    {"resolver", "dns = { servers = [ \"nowhere\" ]; };\n", "IP or IP:PORT"},
+    {"only one durability", "spool = { durability = \"none\"; };\n", "the only one there is"},
+    {"key without certificate", "tls = { key = \"/x\"; };\n", "only useful together"},
+    {"domain type", "accepted_domains = ( { name = \"a.b\"; type = \"Odd\"; } );\n",
+     "accepted_domains[0].type: one of"},
+    {"binding", "receive_connectors = ( { name = \"A\"; bindings = [ \"25\" ]; } );\n",
+     "receive_connectors[0].bindings: \"25\": IPv4:PORT"},
+    {"range", CONNECTOR("") "", ""},
+    {"permission without user", CONNECTOR("permissions = ( { allow = [ \"Submit\" ]; } );"),
+     "permissions[0]: `user` is missing"},
+    {"no such right",
+     CONNECTOR("permissions = ( { user = \"Anonymous\"; allow = [ \"Fly\" ]; } );"),
+     "\"Fly\" is no right"},
+    {"require_tls without certificate", CONNECTOR("require_tls = true;"), "STARTTLS is impossible"},
+    {"timeouts",
+     CONNECTOR("connection_timeout = \"10s\"; connection_inactivity_timeout = \"20s\";"),
+     "must be less than connection_timeout"},
+    {"usage", CONNECTOR("usage = \"Relay\";"), "usage: one of \"Internet\""},
+    {"usage that needs bindings",
+     HEAD "receive_connectors = ( { name = \"A\"; usage = \"Internet\"; } );\n",
+     "bindings: at least one is needed"},
+    {"inherited open relay",
+     HEAD "server_permissions = ( { user = \"Anonymous\"; allow = [ "
+          "\"Accept-Any-Recipient\" ]; } );\n"
+          "receive_connectors = ( { name = \"A\"; usage = \"Internet\";"
+          " bindings = [ \"0.0.0.0:25\" ]; } );\n",
+     "an open relay"},
+    {"server permission without user",
+     HEAD "server_permissions = ( { allow = [ \"Submit\" ]; } );\n",
+     "server_permissions[0]: `user` is missing"},
+    {"protocol log without a place", CONNECTOR("protocol_logging_level = \"verbose\";"),
+     "protocol_logging_level: Verbose needs a place"},
+    {"protocol logging level", CONNECTOR("protocol_logging_level = \"All\";"),
+     "one of \"None\", \"Verbose\" is allowed"},
+    {"send protocol log without a place",
+     "send_connectors = (\n { name = \"A\"; address_spaces = [ \"*\" ];\n"
+     " protocol_logging_level = \"Verbose\"; } );\n",
+     "x.conf:2: protocol_logging_level: Verbose needs a place"},
+    {"send protocol logging level",
+     "send_connectors = ( { name = \"A\"; address_spaces = [ \"*\" ];\n"
+     " protocol_logging_level = \"All\"; } );\n",
+     "x.conf:2: send_connectors[0].protocol_logging_level: one of \"None\", \"Verbose\""},
+    {"protocol log without room for a file",
+     "log = { protocol_max_file_size = \"2MB\"; protocol_max_directory_size = \"1MB\"; };\n",
+     "protocol_max_file_size is beyond protocol_max_directory_size"},
+    {"protocol log of an instant", "log = { protocol_max_age = \"1s\"; };\n",
+     "protocol_max_age: a duration like"},
+    {"rate source", CONNECTOR("message_rate_source = \"Host\";"),
+     "message_rate_source: one of \"None\""},
+    {"default domain that is not ours", CONNECTOR("default_domain = \"a.test\";"),
+     "default_domain: \"a.test\" is no accepted domain"},
+    {"default domain among other faults",
+     "accepted_domains = ( { name = \"a.test\"; } );\n" CONNECTOR(
+         "default_domain = \"b.test\"; fqdn = \"a b\";"),
+     "default_domain: \"b.test\" is no accepted domain"},
+    {"a wildcard as default domain",
+     "accepted_domains = ( { name = \"*.a.test\"; } );\n" CONNECTOR(
+         "default_domain = \"*.a.test\";"),
+     "default_domain: \"*.a.test\" is no host name"},
+    {"fqdn", CONNECTOR("fqdn = \"mail server\";"), "fqdn: \"mail server\" is no host name"},
+    {"hostname", "hostname = \"a..b\";\n", "hostname: \"a..b\" is no host name"},
+    {"a banner of several lines", CONNECTOR("banner = \"220-mail\";"), "begins with \"220 \""},
+    {"XORAR", CONNECTOR("orar_enabled = true;"), ""},
+    {"channel binding", CONNECTOR("extended_protection_policy = \"Require\";"),
+     "extended_protection_policy: only None is allowed: "},
+    {"delayed acknowledgement", CONNECTOR("max_acknowledgement_delay = \"30s\";"),
+     "max_acknowledgement_delay: an acknowledgement that waits for delivery is not available"},
+    {"what is not to be had, switched off",
+     CONNECTOR("orar_enabled = false; domain_secure_enabled = false; enable_auth_gssapi = false;"
+               "extended_protection_policy = \"none\"; suppress_x_anonymous_tls = false;"
+               "advertise_client_settings = false; binary_mime_enabled = false;"
+               "size_enabled = \"disabled\";"),
+     ""},
+    {"BINARYMIME", CONNECTOR("binary_mime_enabled = true;"), ""},
+    {"BINARYMIME", CONNECTOR("binary_mime_enabled = 1;"), "true or false is allowed"},
+    {"no CHUNKING, so no BINARYMIME", CONNECTOR("chunking_enabled = false;"), ""},
+    {"BINARYMIME without CHUNKING",
+     CONNECTOR("binary_mime_enabled = true; chunking_enabled = false;"),
+     "binary_mime_enabled: needs chunking_enabled: RFC 3030"},
+    {"neither", CONNECTOR("binary_mime_enabled = false; chunking_enabled = false;"), ""},
+    {"a key that waits for certificates", CONNECTOR("domain_secure_enabled = true;"),
+     "domain_secure_enabled: only false is allowed: mutual TLS is not available in this "
+     "version"},
+    {"a key for a farm of servers", CONNECTOR("transport_role = \"HubTransport\";"),
+     "transport_role: does not apply to a stand-alone relay"},
+    {"banner", CONNECTOR("banner = \"hello\";"), "begins with \"220 \""},
+    {"smart host",
+     "send_connectors = ( { name = \"A\"; address_spaces = [ \"*\" ];\n"
+     "dns_routing_enabled = false; smart_hosts = [ \"a b\" ]; } );\n",
+     "x.conf:2: send_connectors[0].smart_hosts: \"a b\""},
+    {"what this version cannot do", "admin = { listen = \"127.0.0.1:1\"; };\n",
+     "not available in this version"},
+};
+
 static void test_faults(void)
 {
-    static const struct {
-        const char *name, *text;
-        const char *wanted; /* in one of the lines */
-    } rows[] = {
-        {"syntax", "hostname = ;\n", "x.conf:1: "},
-        {"unknown key", "hostnam = \"x\";\n",
-         "x.conf:1: hostnam: unknown key; is \"hostname\" meant?"},
-        {"unknown key in a section", "spool = {\n  pat = \"/x\";\n};\n",
-         "x.conf:2: spool.pat: unknown key"},
-        {"wrong type", "spool = { path = 5; };\n", "x.conf:1: spool.path: a text of"},
-        {"section that is none", "spool = 5;\n", "x.conf:1: spool: a group is wanted"},
-        {"size without sense", "spool = { segment_size = \"big\"; };\n",
-         "segment_size: a size like"},
-        {"size out of range", "spool = { segment_size = \"1KB\"; };\n", "from 1048576 to"},
-        {"duration without unit", "queue = { message_retry_interval = 5; };\n", "a duration like"},
-        {"negative number", "runtime = { workers = -1; };\n", "a whole number from 0 to 256"},
-        {"level", "log = { level = \"loud\"; };\n", "one of \"error\""},
-        {"resolver", "dns = { servers = [ \"nowhere\" ]; };\n", "IP or IP:PORT"},
-        {"only one durability", "spool = { durability = \"none\"; };\n", "the only one there is"},
-        {"key without certificate", "tls = { key = \"/x\"; };\n", "only useful together"},
-        {"domain type", "accepted_domains = ( { name = \"a.b\"; type = \"Odd\"; } );\n",
-         "accepted_domains[0].type: one of"},
-        {"binding", "receive_connectors = ( { name = \"A\"; bindings = [ \"25\" ]; } );\n",
-         "receive_connectors[0].bindings: \"25\": IPv4:PORT"},
-        {"range", CONNECTOR("") "", ""},
-        {"permission without user", CONNECTOR("permissions = ( { allow = [ \"Submit\" ]; } );"),
-         "permissions[0]: `user` is missing"},
-        {"no such right",
-         CONNECTOR("permissions = ( { user = \"Anonymous\"; allow = [ \"Fly\" ]; } );"),
-         "\"Fly\" is no right"},
-        {"require_tls without certificate", CONNECTOR("require_tls = true;"),
-         "STARTTLS is impossible"},
-        {"timeouts",
-         CONNECTOR("connection_timeout = \"10s\"; connection_inactivity_timeout = \"20s\";"),
-         "must be less than connection_timeout"},
-        {"usage", CONNECTOR("usage = \"Relay\";"), "usage: one of \"Internet\""},
-        {"usage that needs bindings",
-         HEAD "receive_connectors = ( { name = \"A\"; usage = \"Internet\"; } );\n",
-         "bindings: at least one is needed"},
-        {"inherited open relay",
-         HEAD "server_permissions = ( { user = \"Anonymous\"; allow = [ "
-              "\"Accept-Any-Recipient\" ]; } );\n"
-              "receive_connectors = ( { name = \"A\"; usage = \"Internet\";"
-              " bindings = [ \"0.0.0.0:25\" ]; } );\n",
-         "an open relay"},
-        {"server permission without user",
-         HEAD "server_permissions = ( { allow = [ \"Submit\" ]; } );\n",
-         "server_permissions[0]: `user` is missing"},
-        {"protocol log without a place", CONNECTOR("protocol_logging_level = \"verbose\";"),
-         "protocol_logging_level: Verbose needs a place"},
-        {"protocol logging level", CONNECTOR("protocol_logging_level = \"All\";"),
-         "one of \"None\", \"Verbose\" is allowed"},
-        {"send protocol log without a place",
-         "send_connectors = (\n { name = \"A\"; address_spaces = [ \"*\" ];\n"
-         " protocol_logging_level = \"Verbose\"; } );\n",
-         "x.conf:2: protocol_logging_level: Verbose needs a place"},
-        {"send protocol logging level",
-         "send_connectors = ( { name = \"A\"; address_spaces = [ \"*\" ];\n"
-         " protocol_logging_level = \"All\"; } );\n",
-         "x.conf:2: send_connectors[0].protocol_logging_level: one of \"None\", \"Verbose\""},
-        {"protocol log without room for a file",
-         "log = { protocol_max_file_size = \"2MB\"; protocol_max_directory_size = \"1MB\"; };\n",
-         "protocol_max_file_size is beyond protocol_max_directory_size"},
-        {"protocol log of an instant", "log = { protocol_max_age = \"1s\"; };\n",
-         "protocol_max_age: a duration like"},
-        {"rate source", CONNECTOR("message_rate_source = \"Host\";"),
-         "message_rate_source: one of \"None\""},
-        {"default domain that is not ours", CONNECTOR("default_domain = \"a.test\";"),
-         "default_domain: \"a.test\" is no accepted domain"},
-        {"default domain among other faults",
-         "accepted_domains = ( { name = \"a.test\"; } );\n" CONNECTOR(
-             "default_domain = \"b.test\"; fqdn = \"a b\";"),
-         "default_domain: \"b.test\" is no accepted domain"},
-        {"a wildcard as default domain",
-         "accepted_domains = ( { name = \"*.a.test\"; } );\n" CONNECTOR(
-             "default_domain = \"*.a.test\";"),
-         "default_domain: \"*.a.test\" is no host name"},
-        {"fqdn", CONNECTOR("fqdn = \"mail server\";"), "fqdn: \"mail server\" is no host name"},
-        {"hostname", "hostname = \"a..b\";\n", "hostname: \"a..b\" is no host name"},
-        {"a banner of several lines", CONNECTOR("banner = \"220-mail\";"), "begins with \"220 \""},
-        {"XORAR", CONNECTOR("orar_enabled = true;"), ""},
-        {"channel binding", CONNECTOR("extended_protection_policy = \"Require\";"),
-         "extended_protection_policy: only None is allowed: "},
-        {"delayed acknowledgement", CONNECTOR("max_acknowledgement_delay = \"30s\";"),
-         "max_acknowledgement_delay: an acknowledgement that waits for delivery is not available"},
-        {"what is not to be had, switched off",
-         CONNECTOR(
-             "orar_enabled = false; domain_secure_enabled = false; enable_auth_gssapi = false;"
-             "extended_protection_policy = \"none\"; suppress_x_anonymous_tls = false;"
-             "advertise_client_settings = false; binary_mime_enabled = false;"
-             "size_enabled = \"disabled\";"),
-         ""},
-        {"BINARYMIME", CONNECTOR("binary_mime_enabled = true;"), ""},
-        {"BINARYMIME", CONNECTOR("binary_mime_enabled = 1;"), "true or false is allowed"},
-        {"no CHUNKING, so no BINARYMIME", CONNECTOR("chunking_enabled = false;"), ""},
-        {"BINARYMIME without CHUNKING",
-         CONNECTOR("binary_mime_enabled = true; chunking_enabled = false;"),
-         "binary_mime_enabled: needs chunking_enabled: RFC 3030"},
-        {"neither", CONNECTOR("binary_mime_enabled = false; chunking_enabled = false;"), ""},
-        {"a key that waits for certificates", CONNECTOR("domain_secure_enabled = true;"),
-         "domain_secure_enabled: only false is allowed: mutual TLS is not available in this "
-         "version"},
-        {"a key for a farm of servers", CONNECTOR("transport_role = \"HubTransport\";"),
-         "transport_role: does not apply to a stand-alone relay"},
-        {"banner", CONNECTOR("banner = \"hello\";"), "begins with \"220 \""},
-        {"smart host",
-         "send_connectors = ( { name = \"A\"; address_spaces = [ \"*\" ];\n"
-         "dns_routing_enabled = false; smart_hosts = [ \"a b\" ]; } );\n",
-         "x.conf:2: send_connectors[0].smart_hosts: \"a b\""},
-        {"what this version cannot do", "admin = { listen = \"127.0.0.1:1\"; };\n",
-         "not available in this version"},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(fault_rows); i++) {
         struct reports reports = {0};
         struct conf *conf = NULL;
         struct ruleset *rules = NULL;
-        unit_row(rows[i].name);
-        enum err e = conf_load_text(rows[i].text, "x.conf", take_report, &reports, &conf, &rules);
-        if (!*rows[i].wanted) {
+        unit_row(fault_rows[i].name);
+        enum err e =
+            conf_load_text(fault_rows[i].text, "x.conf", take_report, &reports, &conf, &rules);
+        if (!*fault_rows[i].wanted) {
             CHECK(e == ERR_OK);
             ruleset_free(&rules);
             conf_free(&conf);
@@ -251,8 +249,8 @@ static void test_faults(void)
         }
         CHECK(e != ERR_OK);
         CHECK(reports.faults > 0);
-        if (!CHECK(strstr(reports.text, rows[i].wanted) != NULL))
-            fprintf(stderr, "wanted \"%s\" in:\n%s", rows[i].wanted, reports.text);
+        if (!CHECK(strstr(reports.text, fault_rows[i].wanted) != NULL))
+            fprintf(stderr, "wanted \"%s\" in:\n%s", fault_rows[i].wanted, reports.text);
     }
 }
 

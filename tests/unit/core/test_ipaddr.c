@@ -68,70 +68,71 @@ static void test_order(void)
     }
 }
 
+static const struct {
+    const char *text;
+    bool v4, loopback, special;
+} kind_rows[] = {
+    {"192.0.2.1", true, false, false},
+    {"8.8.8.8", true, false, false},
+    {"0.0.0.0", true, false, true},
+    {"0.255.255.255", true, false, true},
+    {"1.0.0.0", true, false, false},
+    {"9.255.255.255", true, false, false},
+    {"10.0.0.0", true, false, true},
+    {"10.255.255.255", true, false, true},
+    {"11.0.0.0", true, false, false},
+    {"100.63.255.255", true, false, false},
+    {"100.64.0.0", true, false, true},
+    {"100.127.255.255", true, false, true},
+    {"100.128.0.0", true, false, false},
+    {"126.255.255.255", true, false, false},
+    {"127.0.0.1", true, true, true},
+    {"127.255.255.255", true, true, true},
+    {"128.0.0.0", true, false, false},
+    {"169.253.255.255", true, false, false},
+    {"169.254.169.254", true, false, true},
+    {"169.255.0.0", true, false, false},
+    {"172.15.255.255", true, false, false},
+    {"172.16.0.0", true, false, true},
+    {"172.31.255.255", true, false, true},
+    {"172.32.0.0", true, false, false},
+    {"192.167.255.255", true, false, false},
+    {"192.168.0.0", true, false, true},
+    {"192.169.0.0", true, false, false},
+    {"223.255.255.255", true, false, false},
+    {"224.0.0.1", true, false, true},
+    {"240.0.0.1", true, false, true},
+    {"255.255.255.255", true, false, true},
+    {"::ffff:127.0.0.1", true, true, true},
+    {"::ffff:10.1.2.3", true, false, true},
+    {"::", false, false, true},
+    {"::1", false, true, true},
+    {"::7f00:1", false, false, true},
+    {"2001:db8::1", false, false, false},
+    {"2600::1", false, false, false},
+    {"fbff::1", false, false, false},
+    {"fc00::1", false, false, true},
+    {"fdff::1", false, false, true},
+    {"fe00::1", false, false, false},
+    {"fe80::1", false, false, true},
+    {"febf::1", false, false, true},
+    {"fec0::1", false, false, true},
+    {"ff02::1", false, false, true},
+    {"64:ff9b::127.0.0.1", false, false, true},
+    {"64:ff9b::8.8.8.8", false, false, false},
+    {"2002:7f00:1::", false, false, true},
+    {"2002:a00:1::1", false, false, true},
+    {"2002:808:808::1", false, false, false},
+};
+
 static void test_kinds(void)
 {
-    static const struct {
-        const char *text;
-        bool v4, loopback, special;
-    } rows[] = {
-        {"192.0.2.1", true, false, false},
-        {"8.8.8.8", true, false, false},
-        {"0.0.0.0", true, false, true},
-        {"0.255.255.255", true, false, true},
-        {"1.0.0.0", true, false, false},
-        {"9.255.255.255", true, false, false},
-        {"10.0.0.0", true, false, true},
-        {"10.255.255.255", true, false, true},
-        {"11.0.0.0", true, false, false},
-        {"100.63.255.255", true, false, false},
-        {"100.64.0.0", true, false, true},
-        {"100.127.255.255", true, false, true},
-        {"100.128.0.0", true, false, false},
-        {"126.255.255.255", true, false, false},
-        {"127.0.0.1", true, true, true},
-        {"127.255.255.255", true, true, true},
-        {"128.0.0.0", true, false, false},
-        {"169.253.255.255", true, false, false},
-        {"169.254.169.254", true, false, true},
-        {"169.255.0.0", true, false, false},
-        {"172.15.255.255", true, false, false},
-        {"172.16.0.0", true, false, true},
-        {"172.31.255.255", true, false, true},
-        {"172.32.0.0", true, false, false},
-        {"192.167.255.255", true, false, false},
-        {"192.168.0.0", true, false, true},
-        {"192.169.0.0", true, false, false},
-        {"223.255.255.255", true, false, false},
-        {"224.0.0.1", true, false, true},
-        {"240.0.0.1", true, false, true},
-        {"255.255.255.255", true, false, true},
-        {"::ffff:127.0.0.1", true, true, true},
-        {"::ffff:10.1.2.3", true, false, true},
-        {"::", false, false, true},
-        {"::1", false, true, true},
-        {"::7f00:1", false, false, true},
-        {"2001:db8::1", false, false, false},
-        {"2600::1", false, false, false},
-        {"fbff::1", false, false, false},
-        {"fc00::1", false, false, true},
-        {"fdff::1", false, false, true},
-        {"fe00::1", false, false, false},
-        {"fe80::1", false, false, true},
-        {"febf::1", false, false, true},
-        {"fec0::1", false, false, true},
-        {"ff02::1", false, false, true},
-        {"64:ff9b::127.0.0.1", false, false, true},
-        {"64:ff9b::8.8.8.8", false, false, false},
-        {"2002:7f00:1::", false, false, true},
-        {"2002:a00:1::1", false, false, true},
-        {"2002:808:808::1", false, false, false},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        unit_row(rows[i].text);
-        struct ipaddr a = addr_of(rows[i].text);
-        CHECK(ipaddr_is_v4(&a) == rows[i].v4);
-        CHECK(ipaddr_is_loopback(&a) == rows[i].loopback);
-        CHECK(ipaddr_is_special(&a) == rows[i].special);
+    for (size_t i = 0; i < ARRAY_SIZE(kind_rows); i++) {
+        unit_row(kind_rows[i].text);
+        struct ipaddr a = addr_of(kind_rows[i].text);
+        CHECK(ipaddr_is_v4(&a) == kind_rows[i].v4);
+        CHECK(ipaddr_is_loopback(&a) == kind_rows[i].loopback);
+        CHECK(ipaddr_is_special(&a) == kind_rows[i].special);
     }
     CHECK(ipaddr_is_v4(&IPADDR_V4_ANY) && !ipaddr_is_v4(&IPADDR_V6_ANY));
 }

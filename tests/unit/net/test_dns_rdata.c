@@ -4,13 +4,43 @@
 #include "core/rand.h"
 #include "unit.h"
 
-static void test_parse_mx(void)
+/* Three labels of 63 and one of 61 are 255 octets with their lengths and the root. */
+static char longest[300], too_long[300], label64[80];
+
+static const struct mx_row {
+    const char *name;
+    struct bytes rdata;
+    enum err e;
+    unsigned preference;
+    const char *host; /* NULL: only the length matters */
+} mx_rows[] = {
+    {"plain", BYTES("\0\x0a\2mx\4test\0"), ERR_OK, 10, "mx.test"},
+    {"high preference", BYTES("\xff\xff\1a\0"), ERR_OK, 65535, "a"},
+    {"the root", BYTES("\0\0\0"), ERR_OK, 0, ""},
+    {"underscore and digits", BYTES("\0\1\3_a9\0"), ERR_OK, 1, "_a9"},
+    {"255 octets", {longest, 2 + 255}, ERR_OK, 1, NULL},
+    {"256 octets", {too_long, 2 + 256}, ERR_CORRUPT, 0, NULL},
+    {"nothing", BYTES(""), ERR_CORRUPT, 0, NULL},
+    {"one octet", BYTES("\0"), ERR_CORRUPT, 0, NULL},
+    {"two octets", BYTES("\0\x0a"), ERR_CORRUPT, 0, NULL},
+    {"no end", BYTES("\0\x0a\2mx"), ERR_CORRUPT, 0, NULL},
+    {"label beyond the end", BYTES("\0\x0a\5mx\0"), ERR_CORRUPT, 0, NULL},
+    {"label to the very end", BYTES("\0\x0a\3mx\0"), ERR_CORRUPT, 0, NULL},
+    {"octets after the name", BYTES("\0\x0a\2mx\0x"), ERR_CORRUPT, 0, NULL},
+    {"pointer", BYTES("\0\x0a\xc0\x02"), ERR_CORRUPT, 0, NULL},
+    {"pointer after a label", BYTES("\0\x0a\2mx\xc0\x02"), ERR_CORRUPT, 0, NULL},
+    {"label type 0x40", {label64, 68}, ERR_CORRUPT, 0, NULL},
+    {"label type 0x80", BYTES("\0\x0a\x80xx\0"), ERR_CORRUPT, 0, NULL},
+    {"dot in a label", BYTES("\0\x0a\3a.b\0"), ERR_CORRUPT, 0, NULL},
+    {"NUL in a label", BYTES("\0\x0a\3a\0b\0"), ERR_CORRUPT, 0, NULL},
+    {"line feed in a label", BYTES("\0\x0a\3a\nb\0"), ERR_CORRUPT, 0, NULL},
+    {"8-bit in a label", BYTES("\0\x0a\3a\xe4z\0"), ERR_CORRUPT, 0, NULL},
+};
+
+static void make_long_names(void)
 {
-    char longest[300], too_long[300], label64[80];
     static const char label63[] = "\x3f"
                                   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-    /* Three labels of 63 and one of 61 are 255 octets with their lengths and the root. */
-    struct bytes longest_rdata = {longest, 2 + 255}, too_long_rdata = {too_long, 2 + 256};
     memset(longest, 'a', sizeof longest);
     memcpy(longest, "\0\1", 2);
     for (size_t i = 0; i < 3; i++)
@@ -23,51 +53,31 @@ static void test_parse_mx(void)
     memset(label64, 'a', sizeof label64);
     memcpy(label64, "\0\1\x40", 3);
     label64[67] = 0;
+}
 
-    const struct {
-        const char *name;
-        struct bytes rdata;
-        enum err e;
-        unsigned preference;
-        const char *host; /* NULL: only the length matters */
-    } rows[] = {
-        {"plain", BYTES("\0\x0a\2mx\4test\0"), ERR_OK, 10, "mx.test"},
-        {"high preference", BYTES("\xff\xff\1a\0"), ERR_OK, 65535, "a"},
-        {"the root", BYTES("\0\0\0"), ERR_OK, 0, ""},
-        {"underscore and digits", BYTES("\0\1\3_a9\0"), ERR_OK, 1, "_a9"},
-        {"255 octets", longest_rdata, ERR_OK, 1, NULL},
-        {"256 octets", too_long_rdata, ERR_CORRUPT, 0, NULL},
-        {"nothing", BYTES(""), ERR_CORRUPT, 0, NULL},
-        {"one octet", BYTES("\0"), ERR_CORRUPT, 0, NULL},
-        {"two octets", BYTES("\0\x0a"), ERR_CORRUPT, 0, NULL},
-        {"no end", BYTES("\0\x0a\2mx"), ERR_CORRUPT, 0, NULL},
-        {"label beyond the end", BYTES("\0\x0a\5mx\0"), ERR_CORRUPT, 0, NULL},
-        {"label to the very end", BYTES("\0\x0a\3mx\0"), ERR_CORRUPT, 0, NULL},
-        {"octets after the name", BYTES("\0\x0a\2mx\0x"), ERR_CORRUPT, 0, NULL},
-        {"pointer", BYTES("\0\x0a\xc0\x02"), ERR_CORRUPT, 0, NULL},
-        {"pointer after a label", BYTES("\0\x0a\2mx\xc0\x02"), ERR_CORRUPT, 0, NULL},
-        {"label type 0x40", {label64, 68}, ERR_CORRUPT, 0, NULL},
-        {"label type 0x80", BYTES("\0\x0a\x80xx\0"), ERR_CORRUPT, 0, NULL},
-        {"dot in a label", BYTES("\0\x0a\3a.b\0"), ERR_CORRUPT, 0, NULL},
-        {"NUL in a label", BYTES("\0\x0a\3a\0b\0"), ERR_CORRUPT, 0, NULL},
-        {"line feed in a label", BYTES("\0\x0a\3a\nb\0"), ERR_CORRUPT, 0, NULL},
-        {"8-bit in a label", BYTES("\0\x0a\3a\xe4z\0"), ERR_CORRUPT, 0, NULL},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        unit_row(rows[i].name);
-        /* From the heap, to the byte: the sanitizer sees a read beyond. */
-        char *copy = mem_alloc(rows[i].rdata.len);
-        memcpy(copy, rows[i].rdata.ptr, rows[i].rdata.len);
-        struct dns_mx mx;
-        enum err e = dns_parse_mx(bytes_make(copy, rows[i].rdata.len), &mx);
-        CHECK_U64(e, rows[i].e);
-        if (e == ERR_OK)
-            CHECK_U64(mx.preference, rows[i].preference);
-        if (e == ERR_OK && rows[i].host)
-            CHECK_STR(mx.host, rows[i].host);
-        else if (e == ERR_OK)
-            CHECK_U64(strlen(mx.host), 253);
-        mem_free(copy);
+static void check_mx(const struct mx_row *row)
+{
+    /* From the heap, to the byte: the sanitizer sees a read beyond. */
+    char *copy = mem_alloc(row->rdata.len);
+    memcpy(copy, row->rdata.ptr, row->rdata.len);
+    struct dns_mx mx;
+    enum err e = dns_parse_mx(bytes_make(copy, row->rdata.len), &mx);
+    CHECK_U64(e, row->e);
+    if (e == ERR_OK)
+        CHECK_U64(mx.preference, row->preference);
+    if (e == ERR_OK && row->host)
+        CHECK_STR(mx.host, row->host);
+    else if (e == ERR_OK)
+        CHECK_U64(strlen(mx.host), 253);
+    mem_free(copy);
+}
+
+static void test_parse_mx(void)
+{
+    make_long_names();
+    for (size_t i = 0; i < ARRAY_SIZE(mx_rows); i++) {
+        unit_row(mx_rows[i].name);
+        check_mx(&mx_rows[i]);
     }
 }
 

@@ -290,72 +290,70 @@ static void test_own_name_is_implicit_mx(void)
     tear_down(&f);
 }
 
+static const struct {
+    const char *name;
+    const char *hosts[4];
+    size_t first;
+    const char *status, *targets;
+} smart_host_rows[] = {
+    {"name", {"b.test"}, 0, "250 2.0.0", "b.test 198.51.100.2:25"},
+    {"name and port", {"b.test:587"}, 0, "250 2.0.0", "b.test 198.51.100.2:587"},
+    {"literal", {"[10.1.2.3]"}, 0, "250 2.0.0", "[10.1.2.3] 10.1.2.3:25"},
+    {"literal and port", {"[10.1.2.3]:26"}, 0, "250 2.0.0", "[10.1.2.3] 10.1.2.3:26"},
+    {"IPv6 and port", {"[2001:db8::7]:26"}, 0, "250 2.0.0", "[2001:db8::7] [2001:db8::7]:26"},
+    {"IPv6 tagged", {"[IPv6:::1]"}, 0, "250 2.0.0", "[::1] [::1]:25"},
+    {"bare addresses",
+     {"10.1.2.3", "10.1.2.4:26", "2001:db8::7"},
+     0,
+     "250 2.0.0",
+     "[10.1.2.3] 10.1.2.3:25, [10.1.2.4] 10.1.2.4:26, [2001:db8::7] [2001:db8::7]:25"},
+    {"in order",
+     {"b.test", "[10.1.2.3]", "implicit.test"},
+     0,
+     "250 2.0.0",
+     "b.test 198.51.100.2:25, [10.1.2.3] 10.1.2.3:25, implicit.test 198.51.100.3:25"},
+    {"from the second",
+     {"b.test", "[10.1.2.3]", "implicit.test"},
+     1,
+     "250 2.0.0",
+     "[10.1.2.3] 10.1.2.3:25, implicit.test 198.51.100.3:25, b.test 198.51.100.2:25"},
+    {"round and round",
+     {"b.test", "[10.1.2.3]", "implicit.test"},
+     3000000002,
+     "250 2.0.0",
+     "implicit.test 198.51.100.3:25, b.test 198.51.100.2:25, [10.1.2.3] 10.1.2.3:25"},
+    {"its own MX is not asked", {"null.test"}, 0, "250 2.0.0", "null.test 198.51.100.9:25"},
+    {"MX without an address",
+     {"onlymx.test:26", "b.test"},
+     0,
+     "250 2.0.0",
+     "in3.test 10.0.0.3:26, b.test 198.51.100.2:26, b.test 198.51.100.2:25"},
+    {"one of two is gone", {"nowhere.test", "b.test"}, 0, "250 2.0.0", "b.test 198.51.100.2:25"},
+    {"gone", {"nowhere.test"}, 0, "451 4.4.4", ""},
+    {"nothing behind the name", {"empty.test"}, 0, "451 4.4.4", ""},
+    {"DNS fails", {"fails.test", "nowhere.test"}, 0, "451 4.4.3", ""},
+    {"bad port", {"b.test:0"}, 0, "451 4.4.4", ""},
+    {"port too large", {"b.test:65536"}, 0, "451 4.4.4", ""},
+    {"broken literal", {"[10.1.2.3"}, 0, "451 4.4.4", ""},
+    {"name in brackets", {"[b.test]"}, 0, "451 4.4.4", ""},
+    {"empty", {""}, 0, "451 4.4.4", ""},
+};
+
 static void test_smart_hosts(void)
 {
-    static const struct {
-        const char *name;
-        const char *hosts[4];
-        size_t first;
-        const char *status, *targets;
-    } rows[] = {
-        {"name", {"b.test"}, 0, "250 2.0.0", "b.test 198.51.100.2:25"},
-        {"name and port", {"b.test:587"}, 0, "250 2.0.0", "b.test 198.51.100.2:587"},
-        {"literal", {"[10.1.2.3]"}, 0, "250 2.0.0", "[10.1.2.3] 10.1.2.3:25"},
-        {"literal and port", {"[10.1.2.3]:26"}, 0, "250 2.0.0", "[10.1.2.3] 10.1.2.3:26"},
-        {"IPv6 and port", {"[2001:db8::7]:26"}, 0, "250 2.0.0", "[2001:db8::7] [2001:db8::7]:26"},
-        {"IPv6 tagged", {"[IPv6:::1]"}, 0, "250 2.0.0", "[::1] [::1]:25"},
-        {"bare addresses",
-         {"10.1.2.3", "10.1.2.4:26", "2001:db8::7"},
-         0,
-         "250 2.0.0",
-         "[10.1.2.3] 10.1.2.3:25, [10.1.2.4] 10.1.2.4:26, [2001:db8::7] [2001:db8::7]:25"},
-        {"in order",
-         {"b.test", "[10.1.2.3]", "implicit.test"},
-         0,
-         "250 2.0.0",
-         "b.test 198.51.100.2:25, [10.1.2.3] 10.1.2.3:25, implicit.test 198.51.100.3:25"},
-        {"from the second",
-         {"b.test", "[10.1.2.3]", "implicit.test"},
-         1,
-         "250 2.0.0",
-         "[10.1.2.3] 10.1.2.3:25, implicit.test 198.51.100.3:25, b.test 198.51.100.2:25"},
-        {"round and round",
-         {"b.test", "[10.1.2.3]", "implicit.test"},
-         3000000002,
-         "250 2.0.0",
-         "implicit.test 198.51.100.3:25, b.test 198.51.100.2:25, [10.1.2.3] 10.1.2.3:25"},
-        {"its own MX is not asked", {"null.test"}, 0, "250 2.0.0", "null.test 198.51.100.9:25"},
-        {"MX without an address",
-         {"onlymx.test:26", "b.test"},
-         0,
-         "250 2.0.0",
-         "in3.test 10.0.0.3:26, b.test 198.51.100.2:26, b.test 198.51.100.2:25"},
-        {"one of two is gone",
-         {"nowhere.test", "b.test"},
-         0,
-         "250 2.0.0",
-         "b.test 198.51.100.2:25"},
-        {"gone", {"nowhere.test"}, 0, "451 4.4.4", ""},
-        {"nothing behind the name", {"empty.test"}, 0, "451 4.4.4", ""},
-        {"DNS fails", {"fails.test", "nowhere.test"}, 0, "451 4.4.3", ""},
-        {"bad port", {"b.test:0"}, 0, "451 4.4.4", ""},
-        {"port too large", {"b.test:65536"}, 0, "451 4.4.4", ""},
-        {"broken literal", {"[10.1.2.3"}, 0, "451 4.4.4", ""},
-        {"name in brackets", {"[b.test]"}, 0, "451 4.4.4", ""},
-        {"empty", {""}, 0, "451 4.4.4", ""},
-    };
     struct fixture f;
     set_up(&f);
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        unit_row(rows[i].name);
+    for (size_t i = 0; i < ARRAY_SIZE(smart_host_rows); i++) {
+        unit_row(smart_host_rows[i].name);
         struct caught c = {0};
         size_t count = 0;
-        while (count < ARRAY_SIZE(rows[i].hosts) && rows[i].hosts[count])
+        while (count < ARRAY_SIZE(smart_host_rows[i].hosts) && smart_host_rows[i].hosts[count])
             count++;
-        mx_resolve_smart_hosts(f.dns, &plain, rows[i].hosts, count, rows[i].first, on_result, &c);
+        mx_resolve_smart_hosts(f.dns, &plain, smart_host_rows[i].hosts, count,
+                               smart_host_rows[i].first, on_result, &c);
         run_until_called(&f, &c);
-        check_status(&c, rows[i].status);
-        CHECK_STR(c.targets, rows[i].targets);
+        check_status(&c, smart_host_rows[i].status);
+        CHECK_STR(c.targets, smart_host_rows[i].targets);
     }
     tear_down(&f);
 }

@@ -48,72 +48,65 @@ static void check_verdict(const struct decide_verdict *v, const char *reply, rig
     CHECK(v->reason && v->reason[0]);
 }
 
+static const struct {
+    const char *name;
+    rights_mask rights;
+    enum rights_principal who;
+    const char *sender;
+    bool entitled;
+    const char *reply;
+    rights_mask missing;
+    bool tarpit;
+} mail_rows[] = {
+    {"anonymous without Submit", 0, ANONYMOUS, "a@ext.example", false, NOT_AUTHENTICATED, S, false},
+    {"all but Submit", AR | AS | AD, ANONYMOUS, "a@ext.example", false, NOT_AUTHENTICATED, S,
+     false},
+    {"null sender without Submit", 0, ANONYMOUS, "", false, NOT_AUTHENTICATED, S, false},
+    {"user without Submit", AR | AS | AD, USER, "a@ext.example", true, NOT_SUBMIT, S, false},
+    {"server without Submit", 0, SECURE, "", false, NOT_SUBMIT, S, false},
+    {"null sender", S, ANONYMOUS, "", false, SENDER_OK, 0, false},
+    {"null sender of a user", S, USER, "", false, SENDER_OK, 0, false},
+    {"anonymous, group rights", S | AS | AD, ANONYMOUS, "a@ext.example", false, SENDER_OK, 0,
+     false},
+    {"anonymous as us", S | AS | AD, ANONYMOUS, "boss@ours.example", false, SENDER_OK, 0, false},
+    {"anonymous as us without AD", S | AS, ANONYMOUS, "boss@ours.example", false, NOT_OURS, AD,
+     true},
+    {"in any case and with a final dot", S | AS, ANONYMOUS, "boss@OURS.Example.", false, NOT_OURS,
+     AD, true},
+    {"subdomain by wildcard", S | AS, ANONYMOUS, "boss@hq.ours.example", false, NOT_OURS, AD, true},
+    {"anonymous as us with neither", S, ANONYMOUS, "boss@ours.example", false, NOT_OURS, AD, true},
+    {"relay domains are not ours", S | AS, ANONYMOUS, "a@relay.example", false, SENDER_OK, 0,
+     false},
+    {"external relay neither", S | AS, ANONYMOUS, "a@outside.example", false, SENDER_OK, 0, false},
+    {"AD does not give AS", S | AD, ANONYMOUS, "boss@ours.example", false, NOT_SENDER, AS, true},
+    {"anonymous without AS", S | AD, ANONYMOUS, "a@ext.example", false, NOT_SENDER, AS, true},
+    {"anonymous is entitled to none", S | AD, ANONYMOUS, "a@ext.example", true, NOT_SENDER, AS,
+     true},
+    {"user entitled", S | AR, USER, "bob@ours.example", true, SENDER_OK, 0, false},
+    {"user not entitled", S | AR, USER, "boss@ours.example", false, NOT_SENDER, AS, false},
+    {"user not entitled elsewhere", S | AR, USER, "a@ext.example", false, NOT_SENDER, AS, false},
+    {"user with AS", S | AS, USER, "a@ext.example", false, SENDER_OK, 0, false},
+    {"user with AS only, as us", S | AS, USER, "boss@ours.example", false, NOT_SENDER, AD, false},
+    {"secured", S | AR | AS | AD, SECURE, "boss@ours.example", false, SENDER_OK, 0, false},
+    {"sender without a domain", S | AS, ANONYMOUS, "spamtest", false, SENDER_OK, 0, false},
+    {"our name as a local part", S | AS, ANONYMOUS, "\"boss@ours.example\"@ext.example", false,
+     SENDER_OK, 0, false},
+};
+
 static void test_mail(void)
 {
-    static const struct {
-        const char *name;
-        rights_mask rights;
-        enum rights_principal who;
-        const char *sender;
-        bool entitled;
-        const char *reply;
-        rights_mask missing;
-        bool tarpit;
-    } rows[] = {
-        {"anonymous without Submit", 0, ANONYMOUS, "a@ext.example", false, NOT_AUTHENTICATED, S,
-         false},
-        {"all but Submit", AR | AS | AD, ANONYMOUS, "a@ext.example", false, NOT_AUTHENTICATED, S,
-         false},
-        {"null sender without Submit", 0, ANONYMOUS, "", false, NOT_AUTHENTICATED, S, false},
-        {"user without Submit", AR | AS | AD, USER, "a@ext.example", true, NOT_SUBMIT, S, false},
-        {"server without Submit", 0, SECURE, "", false, NOT_SUBMIT, S, false},
-        {"null sender", S, ANONYMOUS, "", false, SENDER_OK, 0, false},
-        {"null sender of a user", S, USER, "", false, SENDER_OK, 0, false},
-        {"anonymous, group rights", S | AS | AD, ANONYMOUS, "a@ext.example", false, SENDER_OK, 0,
-         false},
-        {"anonymous as us", S | AS | AD, ANONYMOUS, "boss@ours.example", false, SENDER_OK, 0,
-         false},
-        {"anonymous as us without AD", S | AS, ANONYMOUS, "boss@ours.example", false, NOT_OURS, AD,
-         true},
-        {"in any case and with a final dot", S | AS, ANONYMOUS, "boss@OURS.Example.", false,
-         NOT_OURS, AD, true},
-        {"subdomain by wildcard", S | AS, ANONYMOUS, "boss@hq.ours.example", false, NOT_OURS, AD,
-         true},
-        {"anonymous as us with neither", S, ANONYMOUS, "boss@ours.example", false, NOT_OURS, AD,
-         true},
-        {"relay domains are not ours", S | AS, ANONYMOUS, "a@relay.example", false, SENDER_OK, 0,
-         false},
-        {"external relay neither", S | AS, ANONYMOUS, "a@outside.example", false, SENDER_OK, 0,
-         false},
-        {"AD does not give AS", S | AD, ANONYMOUS, "boss@ours.example", false, NOT_SENDER, AS,
-         true},
-        {"anonymous without AS", S | AD, ANONYMOUS, "a@ext.example", false, NOT_SENDER, AS, true},
-        {"anonymous is entitled to none", S | AD, ANONYMOUS, "a@ext.example", true, NOT_SENDER, AS,
-         true},
-        {"user entitled", S | AR, USER, "bob@ours.example", true, SENDER_OK, 0, false},
-        {"user not entitled", S | AR, USER, "boss@ours.example", false, NOT_SENDER, AS, false},
-        {"user not entitled elsewhere", S | AR, USER, "a@ext.example", false, NOT_SENDER, AS,
-         false},
-        {"user with AS", S | AS, USER, "a@ext.example", false, SENDER_OK, 0, false},
-        {"user with AS only, as us", S | AS, USER, "boss@ours.example", false, NOT_SENDER, AD,
-         false},
-        {"secured", S | AR | AS | AD, SECURE, "boss@ours.example", false, SENDER_OK, 0, false},
-        {"sender without a domain", S | AS, ANONYMOUS, "spamtest", false, SENDER_OK, 0, false},
-        {"our name as a local part", S | AS, ANONYMOUS, "\"boss@ours.example\"@ext.example", false,
-         SENDER_OK, 0, false},
-    };
     struct ruleset *rules = rules_of_domains();
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(mail_rows); i++) {
         struct decide_facts facts = {
-            .rights = rows[i].rights,
-            .principal = rows[i].who,
-            .sender = bytes_of(rows[i].sender),
-            .sender_domain = mail_domain(bytes_of(rows[i].sender)),
-            .sender_entitled = rows[i].entitled,
+            .rights = mail_rows[i].rights,
+            .principal = mail_rows[i].who,
+            .sender = bytes_of(mail_rows[i].sender),
+            .sender_domain = mail_domain(bytes_of(mail_rows[i].sender)),
+            .sender_entitled = mail_rows[i].entitled,
         };
-        unit_row(rows[i].name);
+        unit_row(mail_rows[i].name);
         struct decide_verdict v = decide(DECIDE_MAIL, &facts, rules);
-        check_verdict(&v, rows[i].reply, rows[i].missing, rows[i].tarpit);
+        check_verdict(&v, mail_rows[i].reply, mail_rows[i].missing, mail_rows[i].tarpit);
     }
     ruleset_free(&rules);
 }

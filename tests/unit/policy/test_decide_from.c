@@ -17,66 +17,62 @@ static const struct accepted_domain domains[] = {
     {.name = "branch.example", .type = DOMAIN_INTERNAL_RELAY},
 };
 
+static const struct {
+    const char *name;
+    rights_mask rights;
+    enum rights_principal principal;
+    const char *from;
+    bool entitled, hidden;
+    const char *reply; /* NULL: accepted */
+    rights_mask missing;
+} from_rows[] = {
+    {"anonymous, elsewhere", SU | AS, RIGHTS_ANONYMOUS, "a@x.example", 0, 0, NULL, 0},
+    {"anonymous, our domain", SU | AS, RIGHTS_ANONYMOUS, "a@ours.example", 0, 0, NOT_ANONYMOUS, AD},
+    {"anonymous, our domain, any case", SU | AS, RIGHTS_ANONYMOUS, "a@OURS.example.", 0, 0,
+     NOT_ANONYMOUS, AD},
+    {"anonymous with the right", SU | AS | AD, RIGHTS_ANONYMOUS, "a@ours.example", 0, 0, NULL, 0},
+    {"anonymous, a domain that is not ours to speak for", SU | AS, RIGHTS_ANONYMOUS,
+     "a@branch.example", 0, 0, NULL, 0},
+    {"anonymous without any sender: a report", SU, RIGHTS_ANONYMOUS, "a@x.example", 0, 0, NULL, 0},
+    {"anonymous, nothing readable", SU | AS, RIGHTS_ANONYMOUS, "", 0, 0, NULL, 0},
+    {"anonymous, too long to read", SU | AS, RIGHTS_ANONYMOUS, "", 0, true, NOT_THIS_SENDER, AS},
+    {"user, his own", SU, RIGHTS_AUTHENTICATED_USERS, "a@ours.example", true, 0, NULL, 0},
+    {"user, another's", SU, RIGHTS_AUTHENTICATED_USERS, "b@ours.example", 0, 0, NOT_THIS_SENDER,
+     AS},
+    {"user, elsewhere", SU, RIGHTS_AUTHENTICATED_USERS, "b@x.example", 0, 0, NOT_THIS_SENDER, AS},
+    {"user, nothing readable", SU, RIGHTS_AUTHENTICATED_USERS, "", 0, 0, NOT_THIS_SENDER, AS},
+    {"user with any sender", SU | AS | AD, RIGHTS_AUTHENTICATED_USERS, "b@ours.example", 0, 0, NULL,
+     0},
+    {"user with any sender but ours", SU | AS, RIGHTS_AUTHENTICATED_USERS, "b@ours.example", 0, 0,
+     NOT_THIS_SENDER, AD},
+    {"user with any sender but ours, and his own", SU | AS, RIGHTS_AUTHENTICATED_USERS,
+     "a@ours.example", true, 0, NULL, 0},
+};
+
 static void test_from(void)
 {
-    static const struct {
-        const char *name;
-        rights_mask rights;
-        enum rights_principal principal;
-        const char *from;
-        bool entitled, hidden;
-        const char *reply; /* NULL: accepted */
-        rights_mask missing;
-    } rows[] = {
-        {"anonymous, elsewhere", SU | AS, RIGHTS_ANONYMOUS, "a@x.example", 0, 0, NULL, 0},
-        {"anonymous, our domain", SU | AS, RIGHTS_ANONYMOUS, "a@ours.example", 0, 0, NOT_ANONYMOUS,
-         AD},
-        {"anonymous, our domain, any case", SU | AS, RIGHTS_ANONYMOUS, "a@OURS.example.", 0, 0,
-         NOT_ANONYMOUS, AD},
-        {"anonymous with the right", SU | AS | AD, RIGHTS_ANONYMOUS, "a@ours.example", 0, 0, NULL,
-         0},
-        {"anonymous, a domain that is not ours to speak for", SU | AS, RIGHTS_ANONYMOUS,
-         "a@branch.example", 0, 0, NULL, 0},
-        {"anonymous without any sender: a report", SU, RIGHTS_ANONYMOUS, "a@x.example", 0, 0, NULL,
-         0},
-        {"anonymous, nothing readable", SU | AS, RIGHTS_ANONYMOUS, "", 0, 0, NULL, 0},
-        {"anonymous, too long to read", SU | AS, RIGHTS_ANONYMOUS, "", 0, true, NOT_THIS_SENDER,
-         AS},
-        {"user, his own", SU, RIGHTS_AUTHENTICATED_USERS, "a@ours.example", true, 0, NULL, 0},
-        {"user, another's", SU, RIGHTS_AUTHENTICATED_USERS, "b@ours.example", 0, 0, NOT_THIS_SENDER,
-         AS},
-        {"user, elsewhere", SU, RIGHTS_AUTHENTICATED_USERS, "b@x.example", 0, 0, NOT_THIS_SENDER,
-         AS},
-        {"user, nothing readable", SU, RIGHTS_AUTHENTICATED_USERS, "", 0, 0, NOT_THIS_SENDER, AS},
-        {"user with any sender", SU | AS | AD, RIGHTS_AUTHENTICATED_USERS, "b@ours.example", 0, 0,
-         NULL, 0},
-        {"user with any sender but ours", SU | AS, RIGHTS_AUTHENTICATED_USERS, "b@ours.example", 0,
-         0, NOT_THIS_SENDER, AD},
-        {"user with any sender but ours, and his own", SU | AS, RIGHTS_AUTHENTICATED_USERS,
-         "a@ours.example", true, 0, NULL, 0},
-    };
     struct rules r;
     rules_start(&r, connectors, ARRAY_SIZE(connectors));
     r.settings.domains = domains;
     r.settings.domain_count = ARRAY_SIZE(domains);
     CHECK(rules_build(&r) == ERR_OK);
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(from_rows); i++) {
         char reply[200];
         struct decide_facts facts = {
-            .rights = rows[i].rights,
-            .principal = rows[i].principal,
-            .sender = bytes_of(rows[i].from),
-            .sender_domain = mail_domain(bytes_of(rows[i].from)),
-            .sender_entitled = rows[i].entitled,
-            .sender_hidden = rows[i].hidden,
+            .rights = from_rows[i].rights,
+            .principal = from_rows[i].principal,
+            .sender = bytes_of(from_rows[i].from),
+            .sender_domain = mail_domain(bytes_of(from_rows[i].from)),
+            .sender_entitled = from_rows[i].entitled,
+            .sender_hidden = from_rows[i].hidden,
         };
-        unit_row(rows[i].name);
+        unit_row(from_rows[i].name);
         struct decide_verdict v = decide(DECIDE_FROM, &facts, r.set);
-        CHECK(v.accepted == !rows[i].reply && v.reason);
+        CHECK(v.accepted == !from_rows[i].reply && v.reason);
         if (!v.accepted)
-            CHECK_STR(mail_status_format(&v.status, reply, sizeof reply), rows[i].reply);
-        CHECK_U64(v.missing, rows[i].missing);
-        CHECK(v.accepted || decide_from_matters(rows[i].rights));
+            CHECK_STR(mail_status_format(&v.status, reply, sizeof reply), from_rows[i].reply);
+        CHECK_U64(v.missing, from_rows[i].missing);
+        CHECK(v.accepted || decide_from_matters(from_rows[i].rights));
     }
     ruleset_free(&r.set);
 }

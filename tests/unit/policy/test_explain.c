@@ -132,142 +132,143 @@ static void test_whole_text(void)
     free(text);
 }
 
+static const struct {
+    const char *name;
+    struct question q;
+    bool accepted;
+    const char *says[5];
+    const char *not_says;
+} text_rows[] = {
+    {"relay by entry",
+     {.from = "192.168.1.100", .sender = "a@x.example", .rcpt = "u@y.example"},
+     true,
+     {"\"Application \"servers\"\" (t.conf:20)",
+      "ms-Exch-SMTP-Accept-Any-Recipient                 from the permissions entry for "
+      "Anonymous",
+      "denied      ms-Exch-SMTP-Accept-Authoritative-Domain-Sender   denied by the permissions "
+      "entry for Anonymous"},
+     "right       ms-Exch-SMTP-Accept-Authoritative"},
+    {"inherited",
+     {.from = "10.9.9.9", .to = "10.0.0.1:587", .user = "dora", .tls = true},
+     true,
+     {"ms-Exch-Bypass-Message-Size-Limit                 from the inherited "
+      "server_permissions entry for user:dora",
+      "denied      ms-Exch-Accept-Headers-Organization               denied by the inherited "
+      "server_permissions entry for user:dora"},
+     NULL},
+    {"no relay",
+     {.from = "172.16.0.1", .sender = "a@x.example", .rcpt = "u@y.example"},
+     false,
+     {"\"Default\"", "RCPT TO     <u@y.example>: REFUSED",
+      "550 5.7.1 Unable to relay (after tarpit_interval)",
+      "missing   ms-Exch-SMTP-Accept-Any-Recipient", "result      REFUSED"},
+     "also holds"},
+    {"recipient alone asks MAIL too",
+     {.from = "172.16.0.1", .rcpt = "u@ours.example"},
+     true,
+     {"MAIL FROM   <> (no sender given): accepted", "RCPT TO     <u@ours.example>: accepted",
+      "send connector \"Home\" (t.conf:95), address space ours.example, cost 1",
+      "smart host gw1.example.net, [192.0.2.7]:2526"},
+     "REFUSED"},
+    {"postmaster",
+     {.from = "172.16.0.1", .rcpt = "postmaster"},
+     true,
+     {"RFC 5321 4.5.1", "send connector \"Home\""},
+     NULL},
+    {"spoofed sender",
+     {.from = "192.168.1.100", .sender = "boss@ours.example"},
+     false,
+     {"Anonymous client does not have permissions to send as this sender",
+      "missing   ms-Exch-SMTP-Accept-Authoritative-Domain-Sender"},
+     "RCPT TO"},
+    {"only the connector",
+     {.from = "2001:db8::7"},
+     true,
+     {"connecting to [::]:25", "range       ::/0 (t.conf:12)"},
+     "MAIL FROM"},
+    {"no connector",
+     {.from = "2001:db8::7", .to = "[::1]:587"},
+     false,
+     {"connector   none", "421 4.3.2 Service not available", "result      REFUSED"},
+     "identity"},
+    {"user without TLS",
+     {.from = "172.16.0.1", .to = "192.0.2.1:587", .user = "bob"},
+     false,
+     {"530 5.7.0 Must issue a STARTTLS command first",
+      "504 5.7.4 Unrecognized authentication type: AUTH needs TLS first", "identity    Anonymous",
+      "right       none"},
+     NULL},
+    {"AUTH is refused with all else before TLS",
+     {.from = "172.16.0.1", .to = "192.0.2.1:588", .user = "bob"},
+     false,
+     {"530 5.7.0 Must issue a STARTTLS command first", "identity    Anonymous"},
+     "504 5.7.4"},
+    {"anonymous where users belong",
+     {.from = "172.16.0.1", .to = "192.0.2.1:587", .tls = true, .sender = "a@x.example"},
+     false,
+     {"530 5.7.1 Client was not authenticated", "missing   ms-Exch-SMTP-Submit"},
+     "STARTTLS"},
+    {"user by name",
+     {.from = "172.16.0.1",
+      .to = "192.0.2.1:587",
+      .user = "bob",
+      .tls = true,
+      .sender = "a@x.example",
+      .rcpt = "u@y.example"},
+     true,
+     {"identity    user:bob, AuthenticatedUsers", "from the permissions entry for user:bob",
+      "from group ExchangeUsers"},
+     "REFUSED"},
+    {"another user",
+     {.from = "172.16.0.1",
+      .to = "192.0.2.1:587",
+      .user = "eve",
+      .tls = true,
+      .sender = "a@x.example"},
+     false,
+     {"550 5.7.1 Client does not have permissions to send as this sender",
+      "missing   ms-Exch-SMTP-Accept-Any-Sender"},
+     "user:bob"},
+    {"AUTH where there is none",
+     {.from = "172.16.0.1", .user = "bob"},
+     false,
+     {"auth_mechanism has no BasicAuth"},
+     NULL},
+    {"source route is dropped",
+     {.from = "172.16.0.1", .rcpt = "<@x.example:u@ours.example>"},
+     true,
+     {"RCPT TO     <u@ours.example>: accepted"},
+     NULL},
+    {"the header's sender",
+     {.from = "10.2.0.1", .sender = "a@x.example", .header_from = "boss@ours.example"},
+     false,
+     {"MAIL FROM   <a@x.example>: accepted", "header From <boss@ours.example>: REFUSED",
+      "550 5.7.1 Anonymous client does not have permissions to send as this sender",
+      "missing   ms-Exch-SMTP-Accept-Authoritative-Domain-Sender"},
+     NULL},
+    {"the header's sender where nobody minds",
+     {.from = "172.16.0.1", .header_from = "boss@ours.example"},
+     true,
+     {"header From <boss@ours.example>: accepted"},
+     "MAIL FROM"},
+    {"control characters are escaped",
+     {.from = "172.16.0.1", .sender = "a\x1b[2J@x.example"},
+     true,
+     {"<a\\x1b[2J@x.example>"},
+     "\x1b"},
+};
+
 static void test_text_says(void)
 {
-    static const struct {
-        const char *name;
-        struct question q;
-        bool accepted;
-        const char *says[5];
-        const char *not_says;
-    } rows[] = {
-        {"relay by entry",
-         {.from = "192.168.1.100", .sender = "a@x.example", .rcpt = "u@y.example"},
-         true,
-         {"\"Application \"servers\"\" (t.conf:20)",
-          "ms-Exch-SMTP-Accept-Any-Recipient                 from the permissions entry for "
-          "Anonymous",
-          "denied      ms-Exch-SMTP-Accept-Authoritative-Domain-Sender   denied by the permissions "
-          "entry for Anonymous"},
-         "right       ms-Exch-SMTP-Accept-Authoritative"},
-        {"inherited",
-         {.from = "10.9.9.9", .to = "10.0.0.1:587", .user = "dora", .tls = true},
-         true,
-         {"ms-Exch-Bypass-Message-Size-Limit                 from the inherited "
-          "server_permissions entry for user:dora",
-          "denied      ms-Exch-Accept-Headers-Organization               denied by the inherited "
-          "server_permissions entry for user:dora"},
-         NULL},
-        {"no relay",
-         {.from = "172.16.0.1", .sender = "a@x.example", .rcpt = "u@y.example"},
-         false,
-         {"\"Default\"", "RCPT TO     <u@y.example>: REFUSED",
-          "550 5.7.1 Unable to relay (after tarpit_interval)",
-          "missing   ms-Exch-SMTP-Accept-Any-Recipient", "result      REFUSED"},
-         "also holds"},
-        {"recipient alone asks MAIL too",
-         {.from = "172.16.0.1", .rcpt = "u@ours.example"},
-         true,
-         {"MAIL FROM   <> (no sender given): accepted", "RCPT TO     <u@ours.example>: accepted",
-          "send connector \"Home\" (t.conf:95), address space ours.example, cost 1",
-          "smart host gw1.example.net, [192.0.2.7]:2526"},
-         "REFUSED"},
-        {"postmaster",
-         {.from = "172.16.0.1", .rcpt = "postmaster"},
-         true,
-         {"RFC 5321 4.5.1", "send connector \"Home\""},
-         NULL},
-        {"spoofed sender",
-         {.from = "192.168.1.100", .sender = "boss@ours.example"},
-         false,
-         {"Anonymous client does not have permissions to send as this sender",
-          "missing   ms-Exch-SMTP-Accept-Authoritative-Domain-Sender"},
-         "RCPT TO"},
-        {"only the connector",
-         {.from = "2001:db8::7"},
-         true,
-         {"connecting to [::]:25", "range       ::/0 (t.conf:12)"},
-         "MAIL FROM"},
-        {"no connector",
-         {.from = "2001:db8::7", .to = "[::1]:587"},
-         false,
-         {"connector   none", "421 4.3.2 Service not available", "result      REFUSED"},
-         "identity"},
-        {"user without TLS",
-         {.from = "172.16.0.1", .to = "192.0.2.1:587", .user = "bob"},
-         false,
-         {"530 5.7.0 Must issue a STARTTLS command first",
-          "504 5.7.4 Unrecognized authentication type: AUTH needs TLS first",
-          "identity    Anonymous", "right       none"},
-         NULL},
-        {"AUTH is refused with all else before TLS",
-         {.from = "172.16.0.1", .to = "192.0.2.1:588", .user = "bob"},
-         false,
-         {"530 5.7.0 Must issue a STARTTLS command first", "identity    Anonymous"},
-         "504 5.7.4"},
-        {"anonymous where users belong",
-         {.from = "172.16.0.1", .to = "192.0.2.1:587", .tls = true, .sender = "a@x.example"},
-         false,
-         {"530 5.7.1 Client was not authenticated", "missing   ms-Exch-SMTP-Submit"},
-         "STARTTLS"},
-        {"user by name",
-         {.from = "172.16.0.1",
-          .to = "192.0.2.1:587",
-          .user = "bob",
-          .tls = true,
-          .sender = "a@x.example",
-          .rcpt = "u@y.example"},
-         true,
-         {"identity    user:bob, AuthenticatedUsers", "from the permissions entry for user:bob",
-          "from group ExchangeUsers"},
-         "REFUSED"},
-        {"another user",
-         {.from = "172.16.0.1",
-          .to = "192.0.2.1:587",
-          .user = "eve",
-          .tls = true,
-          .sender = "a@x.example"},
-         false,
-         {"550 5.7.1 Client does not have permissions to send as this sender",
-          "missing   ms-Exch-SMTP-Accept-Any-Sender"},
-         "user:bob"},
-        {"AUTH where there is none",
-         {.from = "172.16.0.1", .user = "bob"},
-         false,
-         {"auth_mechanism has no BasicAuth"},
-         NULL},
-        {"source route is dropped",
-         {.from = "172.16.0.1", .rcpt = "<@x.example:u@ours.example>"},
-         true,
-         {"RCPT TO     <u@ours.example>: accepted"},
-         NULL},
-        {"the header's sender",
-         {.from = "10.2.0.1", .sender = "a@x.example", .header_from = "boss@ours.example"},
-         false,
-         {"MAIL FROM   <a@x.example>: accepted", "header From <boss@ours.example>: REFUSED",
-          "550 5.7.1 Anonymous client does not have permissions to send as this sender",
-          "missing   ms-Exch-SMTP-Accept-Authoritative-Domain-Sender"},
-         NULL},
-        {"the header's sender where nobody minds",
-         {.from = "172.16.0.1", .header_from = "boss@ours.example"},
-         true,
-         {"header From <boss@ours.example>: accepted"},
-         "MAIL FROM"},
-        {"control characters are escaped",
-         {.from = "172.16.0.1", .sender = "a\x1b[2J@x.example"},
-         true,
-         {"<a\\x1b[2J@x.example>"},
-         "\x1b"},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(text_rows); i++) {
         bool accepted, good = true;
-        unit_row(rows[i].name);
-        char *text = answer(&rows[i].q, false, &accepted);
-        CHECK(accepted == rows[i].accepted);
-        for (size_t k = 0; k < 5 && rows[i].says[k]; k++)
-            good = CHECK(strstr(text, rows[i].says[k]) != NULL) && good;
-        if (rows[i].not_says)
-            good = CHECK(strstr(text, rows[i].not_says) == NULL) && good;
+        unit_row(text_rows[i].name);
+        char *text = answer(&text_rows[i].q, false, &accepted);
+        CHECK(accepted == text_rows[i].accepted);
+        for (size_t k = 0; k < 5 && text_rows[i].says[k]; k++)
+            good = CHECK(strstr(text, text_rows[i].says[k]) != NULL) && good;
+        if (text_rows[i].not_says)
+            good = CHECK(strstr(text, text_rows[i].not_says) == NULL) && good;
         if (!good)
             printf("%s", text);
         free(text);
@@ -335,66 +336,66 @@ static const char *json_value(const char *p, int depth)
     return p > start ? p : NULL;
 }
 
+static const struct {
+    const char *name;
+    struct question q;
+    bool accepted;
+    const char *says[5];
+} json_rows[] = {
+    {"accepted",
+     {.from = "10.1.2.3", .sender = "boss@ours.example", .rcpt = "u@ext.example"},
+     true,
+     {"\"connector\":{\"name\":\"Branch\",\"origin\":\"t.conf:30\"}",
+      "\"range\":\"10.1.0.0/16\",\"text\":\"10.1.0.0(255.255.0.0)\",\"origin\":\"t.conf:31\"",
+      "\"name\":\"Application \\\"servers\\\"\"", "\"group\":\"ExchangeServers\"", "\"mx\":true"}},
+    {"refused",
+     {.from = "172.16.0.1", .sender = "a@x.example", .rcpt = "u@y.example"},
+     false,
+     {"\"reply\":\"550 5.7.1 Unable to relay\"", "\"tarpit\":true",
+      "\"missing\":[\"ms-Exch-SMTP-Accept-Any-Recipient\"]", "\"also\":[]"}},
+    {"inherited",
+     {.from = "10.9.9.9", .to = "10.0.0.1:587", .user = "dora", .tls = true},
+     true,
+     {"{\"inherited\":true,\"entry\":\"user:dora\"}"}},
+    {"denied",
+     {.from = "192.168.1.100"},
+     true,
+     {"\"denied\":[{\"name\":\"ms-Exch-SMTP-Accept-Authoritative-Domain-Sender\",\"by\":[{"
+      "\"entry\":\"Anonymous\"}]}]"}},
+    {"smart hosts",
+     {.from = "172.16.0.1", .rcpt = "u@ours.example"},
+     true,
+     {"\"smart_hosts\":[\"gw1.example.net\",\"[192.0.2.7]:2526\"]"}},
+    {"no connector",
+     {.from = "2001:db8::7", .to = "[::1]:587", .rcpt = "u@ours.example"},
+     false,
+     {"\"connector\":null,\"range\":null", "\"notes\":[\"421 4.3.2"}},
+    {"hostile text",
+     {.from = "172.16.0.1",
+      .user = "a\"b\\",
+      .sender = "\x01\"\\\x7f\n@x.example",
+      .rcpt = "b\xC3\xBC\xC3\xFF\xE2\x82@ours.example"},
+     false,
+     {"\\u0001\\\"\\\\\\u007f\\u000a@x.example",
+      "b\xC3\xBC\\ufffd\\ufffd\\ufffd\\ufffd@ours.example"}},
+    {"user",
+     {.from = "172.16.0.1", .to = "192.0.2.1:587", .user = "bob", .tls = true},
+     true,
+     {"\"identity\":[\"AuthenticatedUsers\",\"user:bob\"]", "\"tls\":true"}},
+};
+
 static void test_json(void)
 {
-    static const struct {
-        const char *name;
-        struct question q;
-        bool accepted;
-        const char *says[5];
-    } rows[] = {
-        {"accepted",
-         {.from = "10.1.2.3", .sender = "boss@ours.example", .rcpt = "u@ext.example"},
-         true,
-         {"\"connector\":{\"name\":\"Branch\",\"origin\":\"t.conf:30\"}",
-          "\"range\":\"10.1.0.0/16\",\"text\":\"10.1.0.0(255.255.0.0)\",\"origin\":\"t.conf:31\"",
-          "\"name\":\"Application \\\"servers\\\"\"", "\"group\":\"ExchangeServers\"",
-          "\"mx\":true"}},
-        {"refused",
-         {.from = "172.16.0.1", .sender = "a@x.example", .rcpt = "u@y.example"},
-         false,
-         {"\"reply\":\"550 5.7.1 Unable to relay\"", "\"tarpit\":true",
-          "\"missing\":[\"ms-Exch-SMTP-Accept-Any-Recipient\"]", "\"also\":[]"}},
-        {"inherited",
-         {.from = "10.9.9.9", .to = "10.0.0.1:587", .user = "dora", .tls = true},
-         true,
-         {"{\"inherited\":true,\"entry\":\"user:dora\"}"}},
-        {"denied",
-         {.from = "192.168.1.100"},
-         true,
-         {"\"denied\":[{\"name\":\"ms-Exch-SMTP-Accept-Authoritative-Domain-Sender\",\"by\":[{"
-          "\"entry\":\"Anonymous\"}]}]"}},
-        {"smart hosts",
-         {.from = "172.16.0.1", .rcpt = "u@ours.example"},
-         true,
-         {"\"smart_hosts\":[\"gw1.example.net\",\"[192.0.2.7]:2526\"]"}},
-        {"no connector",
-         {.from = "2001:db8::7", .to = "[::1]:587", .rcpt = "u@ours.example"},
-         false,
-         {"\"connector\":null,\"range\":null", "\"notes\":[\"421 4.3.2"}},
-        {"hostile text",
-         {.from = "172.16.0.1",
-          .user = "a\"b\\",
-          .sender = "\x01\"\\\x7f\n@x.example",
-          .rcpt = "b\xC3\xBC\xC3\xFF\xE2\x82@ours.example"},
-         false,
-         {"\\u0001\\\"\\\\\\u007f\\u000a@x.example",
-          "b\xC3\xBC\\ufffd\\ufffd\\ufffd\\ufffd@ours.example"}},
-        {"user",
-         {.from = "172.16.0.1", .to = "192.0.2.1:587", .user = "bob", .tls = true},
-         true,
-         {"\"identity\":[\"AuthenticatedUsers\",\"user:bob\"]", "\"tls\":true"}},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(json_rows); i++) {
         bool accepted, good = true;
-        unit_row(rows[i].name);
-        char *text = answer(&rows[i].q, true, &accepted);
-        CHECK(accepted == rows[i].accepted);
+        unit_row(json_rows[i].name);
+        char *text = answer(&json_rows[i].q, true, &accepted);
+        CHECK(accepted == json_rows[i].accepted);
         CHECK(strstr(text, accepted ? "\"accepted\":true}\n" : "\"accepted\":false}\n") != NULL);
         const char *end = json_value(text, 10);
         good = CHECK(end && strcmp(end, "\n") == 0);
-        for (size_t k = 0; k < 5 && rows[i].says[k]; k++)
-            good = CHECK(strstr(text, rows[i].says[k]) != NULL) && good;
+        for (size_t k = 0; k < 5 && json_rows[i].says[k]; k++)
+            good = CHECK(strstr(text, json_rows[i].says[k]) != NULL) && good;
         if (!good)
             printf("%s", text);
         free(text);

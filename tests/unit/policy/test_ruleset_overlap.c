@@ -8,86 +8,82 @@
 
 /* --- Two connectors on one binding --- */
 
+static const struct {
+    const char *name;
+    const char *a[RULES_RANGES_MAX], *b[RULES_RANGES_MAX];
+    const char *b_binding;
+    size_t faults;
+    const char *common; /* in the report */
+} overlap_rows[] = {
+    {"apart", {"10.0.0.0/24"}, {"10.0.1.0/24"}, P25, 0, ""},
+    {"inside", {"10.0.0.0/8"}, {"10.1.0.0/16"}, P25, 0, ""},
+    {"inside, same start", {"10.0.0.0/8"}, {"10.0.0.0/16"}, P25, 0, ""},
+    {"inside, same end", {"10.0.0.0/8"}, {"10.255.0.0/16"}, P25, 0, ""},
+    {"around", {"10.1.0.0/16"}, {"10.0.0.0/8"}, P25, 0, ""},
+    {"equal", {"10.0.0.0/8"}, {"10.0.0.0-10.255.255.255"}, P25, 1, "both hold 10.0.0.0/8;"},
+    {"everybody twice", {ALL4}, {ALL4}, P25, 1, "both hold 0.0.0.0/0;"},
+    {"in part",
+     {"10.0.0.0-10.0.0.9"},
+     {"10.0.0.5-10.0.0.20"},
+     P25,
+     1,
+     "both hold 10.0.0.5-10.0.0.9;"},
+    {"in part, the other way",
+     {"10.0.0.5-10.0.0.20"},
+     {"10.0.0.0-10.0.0.9"},
+     P25,
+     1,
+     "both hold 10.0.0.5-10.0.0.9;"},
+    {"one address", {"10.0.0.0-10.0.0.9"}, {"10.0.0.9-10.0.0.20"}, P25, 1, "both hold 10.0.0.9;"},
+    {"side by side", {"10.0.0.0-10.0.0.9"}, {"10.0.0.10-10.0.0.20"}, P25, 0, ""},
+    {"every pair is named",
+     {"10.0.0.0-10.0.0.9", "10.1.0.0/24", "10.2.0.0/24"},
+     {"10.0.0.5-10.0.0.20", "10.1.0.128-10.1.1.0", "10.2.0.0/24", "10.9.0.0/16"},
+     P25,
+     3,
+     "both hold 10.1.0.128/25;"},
+    {"one against many",
+     {"10.0.0.0-10.0.0.100"},
+     {"10.0.0.50-10.0.0.200", "10.0.0.60-10.0.0.210", "10.0.0.70-10.0.0.80"},
+     P25,
+     2,
+     "both hold 10.0.0.60-10.0.0.100;"},
+    {"many against one",
+     {"10.0.0.0-10.0.0.50", "10.0.0.0-10.0.0.60", "10.0.0.0-10.0.0.255"},
+     {"10.0.0.40-10.0.0.90"},
+     P25,
+     2,
+     "both hold 10.0.0.40-10.0.0.60;"},
+    {"an own range in between",
+     {"10.0.0.0-10.0.0.50"},
+     {"10.0.0.0-10.0.0.255", "10.0.0.20-10.0.0.30", "10.0.0.25-10.0.0.60"},
+     P25,
+     1,
+     "both hold 10.0.0.25-10.0.0.50;"},
+    {"another port", {"10.0.0.0/8"}, {"10.0.0.0/8"}, "0.0.0.0:587", 0, ""},
+    {"an address of its own", {"10.0.0.0/8"}, {"10.0.0.0/8"}, "192.0.2.1:25", 0, ""},
+};
+
 static void test_overlaps(void)
 {
-    static const struct {
-        const char *name;
-        const char *a[RULES_RANGES_MAX], *b[RULES_RANGES_MAX];
-        const char *b_binding;
-        size_t faults;
-        const char *common; /* in the report */
-    } rows[] = {
-        {"apart", {"10.0.0.0/24"}, {"10.0.1.0/24"}, P25, 0, ""},
-        {"inside", {"10.0.0.0/8"}, {"10.1.0.0/16"}, P25, 0, ""},
-        {"inside, same start", {"10.0.0.0/8"}, {"10.0.0.0/16"}, P25, 0, ""},
-        {"inside, same end", {"10.0.0.0/8"}, {"10.255.0.0/16"}, P25, 0, ""},
-        {"around", {"10.1.0.0/16"}, {"10.0.0.0/8"}, P25, 0, ""},
-        {"equal", {"10.0.0.0/8"}, {"10.0.0.0-10.255.255.255"}, P25, 1, "both hold 10.0.0.0/8;"},
-        {"everybody twice", {ALL4}, {ALL4}, P25, 1, "both hold 0.0.0.0/0;"},
-        {"in part",
-         {"10.0.0.0-10.0.0.9"},
-         {"10.0.0.5-10.0.0.20"},
-         P25,
-         1,
-         "both hold 10.0.0.5-10.0.0.9;"},
-        {"in part, the other way",
-         {"10.0.0.5-10.0.0.20"},
-         {"10.0.0.0-10.0.0.9"},
-         P25,
-         1,
-         "both hold 10.0.0.5-10.0.0.9;"},
-        {"one address",
-         {"10.0.0.0-10.0.0.9"},
-         {"10.0.0.9-10.0.0.20"},
-         P25,
-         1,
-         "both hold 10.0.0.9;"},
-        {"side by side", {"10.0.0.0-10.0.0.9"}, {"10.0.0.10-10.0.0.20"}, P25, 0, ""},
-        {"every pair is named",
-         {"10.0.0.0-10.0.0.9", "10.1.0.0/24", "10.2.0.0/24"},
-         {"10.0.0.5-10.0.0.20", "10.1.0.128-10.1.1.0", "10.2.0.0/24", "10.9.0.0/16"},
-         P25,
-         3,
-         "both hold 10.1.0.128/25;"},
-        {"one against many",
-         {"10.0.0.0-10.0.0.100"},
-         {"10.0.0.50-10.0.0.200", "10.0.0.60-10.0.0.210", "10.0.0.70-10.0.0.80"},
-         P25,
-         2,
-         "both hold 10.0.0.60-10.0.0.100;"},
-        {"many against one",
-         {"10.0.0.0-10.0.0.50", "10.0.0.0-10.0.0.60", "10.0.0.0-10.0.0.255"},
-         {"10.0.0.40-10.0.0.90"},
-         P25,
-         2,
-         "both hold 10.0.0.40-10.0.0.60;"},
-        {"an own range in between",
-         {"10.0.0.0-10.0.0.50"},
-         {"10.0.0.0-10.0.0.255", "10.0.0.20-10.0.0.30", "10.0.0.25-10.0.0.60"},
-         P25,
-         1,
-         "both hold 10.0.0.25-10.0.0.50;"},
-        {"another port", {"10.0.0.0/8"}, {"10.0.0.0/8"}, "0.0.0.0:587", 0, ""},
-        {"an address of its own", {"10.0.0.0/8"}, {"10.0.0.0/8"}, "192.0.2.1:25", 0, ""},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(overlap_rows); i++) {
         struct rules_connector pair[2] = {
             {.name = "First", .bindings = {P25}, .ranges = {NULL}, .groups = ANON, .auth = TLS},
             {.name = "Second",
-             .bindings = {rows[i].b_binding},
+             .bindings = {overlap_rows[i].b_binding},
              .ranges = {NULL},
              .groups = ANON,
              .auth = TLS}};
         struct rules r;
-        unit_row(rows[i].name);
-        memcpy(pair[0].ranges, rows[i].a, sizeof pair[0].ranges);
-        memcpy(pair[1].ranges, rows[i].b, sizeof pair[1].ranges);
+        unit_row(overlap_rows[i].name);
+        memcpy(pair[0].ranges, overlap_rows[i].a, sizeof pair[0].ranges);
+        memcpy(pair[1].ranges, overlap_rows[i].b, sizeof pair[1].ranges);
         rules_start_routed(&r, pair, 2);
-        CHECK_U64(rules_build(&r), rows[i].faults ? ERR_SYNTAX : ERR_OK);
-        CHECK_U64(r.faults, rows[i].faults);
+        CHECK_U64(rules_build(&r), overlap_rows[i].faults ? ERR_SYNTAX : ERR_OK);
+        CHECK_U64(r.faults, overlap_rows[i].faults);
         CHECK_U64(r.warnings, 0);
-        CHECK(strstr(r.text, rows[i].common) != NULL);
-        if (rows[i].faults)
+        CHECK(strstr(r.text, overlap_rows[i].common) != NULL);
+        if (overlap_rows[i].faults)
             CHECK(strstr(r.text, "\"First\" (t.conf:10)") &&
                   strstr(r.text, "\"Second\" (t.conf:20)"));
         ruleset_free(&r.set);

@@ -368,44 +368,45 @@ static void test_room(void)
     }
 }
 
+static const struct {
+    const char *name;
+    int shape;
+    enum err err;
+    const char *text;
+} directory_rows[] = {
+    {"symbolic link", 0, ERR_DENIED, "symbolic link"},
+    {"link and slash", 1, ERR_DENIED, "symbolic link"},
+    {"world-writable", 2, ERR_DENIED, "chmod it to 0700"},
+    {"group-writable", 3, ERR_DENIED, "chmod it to 0700"},
+    {"no parent", 4, ERR_NOTFOUND, "must exist"},
+    {"a file", 5, ERR_DENIED, "no directory"},
+    {"segments is a link", 6, ERR_DENIED, "/segments"},
+    {"loose parent", 7, ERR_DENIED, "chmod o-w"},
+    {"somebody else's", 8, ERR_DENIED, "change its owner"},
+    {"lock is a link", 9, ERR_DENIED, "/lock"},
+};
+
 static void test_directories(void)
 {
-    static const struct {
-        const char *name;
-        int shape;
-        enum err err;
-        const char *text;
-    } rows[] = {
-        {"symbolic link", 0, ERR_DENIED, "symbolic link"},
-        {"link and slash", 1, ERR_DENIED, "symbolic link"},
-        {"world-writable", 2, ERR_DENIED, "chmod it to 0700"},
-        {"group-writable", 3, ERR_DENIED, "chmod it to 0700"},
-        {"no parent", 4, ERR_NOTFOUND, "must exist"},
-        {"a file", 5, ERR_DENIED, "no directory"},
-        {"segments is a link", 6, ERR_DENIED, "/segments"},
-        {"loose parent", 7, ERR_DENIED, "chmod o-w"},
-        {"somebody else's", 8, ERR_DENIED, "change its owner"},
-        {"lock is a link", 9, ERR_DENIED, "/lock"},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        unit_row(rows[i].name);
+    for (size_t i = 0; i < ARRAY_SIZE(directory_rows); i++) {
+        unit_row(directory_rows[i].name);
         struct bed *b = bed_new();
         struct err_detail why = {""};
         char real[TEMP_DIR_SIZE + 32], sub[TEMP_DIR_SIZE * 2];
         snprintf(real, sizeof real, "%s/real", b->dir);
         CHECK(mkdir(real, 0700) == 0);
         snprintf(sub, sizeof sub, "%s/segments", b->path);
-        switch (rows[i].shape) {
+        switch (directory_rows[i].shape) {
         case 0:
         case 1:
             CHECK(symlink(real, b->path) == 0);
-            if (rows[i].shape == 1)
+            if (directory_rows[i].shape == 1)
                 strncat(b->path, "/", 2);
             break;
         case 2:
         case 3:
             CHECK(mkdir(b->path, 0700) == 0);
-            CHECK(chmod(b->path, rows[i].shape == 2 ? 0707 : 0770) == 0);
+            CHECK(chmod(b->path, directory_rows[i].shape == 2 ? 0707 : 0770) == 0);
             break;
         case 4:
             snprintf(b->path, sizeof b->path, "%s/none/spool", b->dir);
@@ -434,8 +435,8 @@ static void test_directories(void)
             CHECK(symlink("/etc/passwd", sub) == 0);
             break;
         }
-        CHECK_U64(bed_open(b, &why), rows[i].err);
-        CHECK(strstr(why.text, rows[i].text) != NULL);
+        CHECK_U64(bed_open(b, &why), directory_rows[i].err);
+        CHECK(strstr(why.text, directory_rows[i].text) != NULL);
         CHECK(strstr(why.text, b->dir) != NULL);
         CHECK(b->spool == NULL);
         bed_free(&b);

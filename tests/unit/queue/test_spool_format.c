@@ -106,66 +106,67 @@ static void test_header_rules(void)
     }
 }
 
+static const struct {
+    const char *name;
+    enum spool_type type;
+    uint32_t head_len, body_len, offset, group;
+    uint64_t id, generation, at;
+    bool valid;
+} record_rows[] = {
+#define GOOD (5U << SPOOL_SLOT_BITS | 3)
+    {"message", SPOOL_MESSAGE, 9, 7, 8192, 8000, 1, GOOD, 8192, true},
+    {"no body", SPOOL_MESSAGE, 9, 0, 8192, 8192, 1, GOOD, 8192, true},
+    {"big", SPOOL_BIG, 9, 0, 8192, 8000, 1, GOOD, 8192, true},
+    {"done", SPOOL_DONE, 9, 0, 8192, 8000, 0, GOOD, 8192, true},
+    {"up to the end", SPOOL_MESSAGE, 64, 0, 65408, 4096, 1, GOOD, 65408, true},
+    {"beyond the end", SPOOL_MESSAGE, 65, 0, 65408, 4096, 1, GOOD, 65408, false},
+    {"lengths overflow", SPOOL_MESSAGE, UINT32_MAX, UINT32_MAX, 8192, 8000, 1, GOOD, 8192, false},
+    {"in the header", SPOOL_MESSAGE, 9, 0, 4088, 4096, 1, GOOD, 4088, false},
+    {"odd place", SPOOL_MESSAGE, 9, 0, 8196, 8000, 1, GOOD, 8196, false},
+    {"elsewhere", SPOOL_MESSAGE, 9, 0, 8200, 8000, 1, GOOD, 8192, false},
+    {"group behind it", SPOOL_MESSAGE, 9, 0, 8192, 8200, 1, GOOD, 8192, false},
+    {"group in the header", SPOOL_MESSAGE, 9, 0, 8192, 0, 1, GOOD, 8192, false},
+    {"earlier generation", SPOOL_MESSAGE, 9, 0, 8192, 8000, 1, GOOD - 4096, 8192, false},
+    {"message without id", SPOOL_MESSAGE, 9, 0, 8192, 8000, 0, GOOD, 8192, false},
+    {"big with a body", SPOOL_BIG, 9, 1, 8192, 8000, 1, GOOD, 8192, false},
+    {"outcome with a body", SPOOL_OUTCOME, 9, 1, 8192, 8000, 1, GOOD, 8192, false},
+    {"done with an id", SPOOL_DONE, 9, 0, 8192, 8000, 1, GOOD, 8192, false},
+    {"no head", SPOOL_DONE, 0, 0, 8192, 8000, 0, GOOD, 8192, false},
+    {"type 0", (enum spool_type)0, 9, 0, 8192, 8000, 1, GOOD, 8192, false},
+    {"type 6", (enum spool_type)6, 9, 0, 8192, 8000, 1, GOOD, 8192, false},
+};
+
 static void test_record_rules(void)
 {
-    static const struct {
-        const char *name;
-        enum spool_type type;
-        uint32_t head_len, body_len, offset, group;
-        uint64_t id, generation, at;
-        bool valid;
-    } rows[] = {
-#define GOOD (5U << SPOOL_SLOT_BITS | 3)
-        {"message", SPOOL_MESSAGE, 9, 7, 8192, 8000, 1, GOOD, 8192, true},
-        {"no body", SPOOL_MESSAGE, 9, 0, 8192, 8192, 1, GOOD, 8192, true},
-        {"big", SPOOL_BIG, 9, 0, 8192, 8000, 1, GOOD, 8192, true},
-        {"done", SPOOL_DONE, 9, 0, 8192, 8000, 0, GOOD, 8192, true},
-        {"up to the end", SPOOL_MESSAGE, 64, 0, 65408, 4096, 1, GOOD, 65408, true},
-        {"beyond the end", SPOOL_MESSAGE, 65, 0, 65408, 4096, 1, GOOD, 65408, false},
-        {"lengths overflow", SPOOL_MESSAGE, UINT32_MAX, UINT32_MAX, 8192, 8000, 1, GOOD, 8192,
-         false},
-        {"in the header", SPOOL_MESSAGE, 9, 0, 4088, 4096, 1, GOOD, 4088, false},
-        {"odd place", SPOOL_MESSAGE, 9, 0, 8196, 8000, 1, GOOD, 8196, false},
-        {"elsewhere", SPOOL_MESSAGE, 9, 0, 8200, 8000, 1, GOOD, 8192, false},
-        {"group behind it", SPOOL_MESSAGE, 9, 0, 8192, 8200, 1, GOOD, 8192, false},
-        {"group in the header", SPOOL_MESSAGE, 9, 0, 8192, 0, 1, GOOD, 8192, false},
-        {"earlier generation", SPOOL_MESSAGE, 9, 0, 8192, 8000, 1, GOOD - 4096, 8192, false},
-        {"message without id", SPOOL_MESSAGE, 9, 0, 8192, 8000, 0, GOOD, 8192, false},
-        {"big with a body", SPOOL_BIG, 9, 1, 8192, 8000, 1, GOOD, 8192, false},
-        {"outcome with a body", SPOOL_OUTCOME, 9, 1, 8192, 8000, 1, GOOD, 8192, false},
-        {"done with an id", SPOOL_DONE, 9, 0, 8192, 8000, 1, GOOD, 8192, false},
-        {"no head", SPOOL_DONE, 0, 0, 8192, 8000, 0, GOOD, 8192, false},
-        {"type 0", (enum spool_type)0, 9, 0, 8192, 8000, 1, GOOD, 8192, false},
-        {"type 6", (enum spool_type)6, 9, 0, 8192, 8000, 1, GOOD, 8192, false},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(record_rows); i++) {
         uint8_t data[SPOOL_RECORD_BYTES];
-        struct spool_record r = {.type = rows[i].type,
-                                 .head_len = rows[i].head_len,
-                                 .body_len = rows[i].body_len,
-                                 .generation = rows[i].generation,
-                                 .id = rows[i].id,
-                                 .offset = rows[i].offset,
-                                 .group = rows[i].group};
+        struct spool_record r = {.type = record_rows[i].type,
+                                 .head_len = record_rows[i].head_len,
+                                 .body_len = record_rows[i].body_len,
+                                 .generation = record_rows[i].generation,
+                                 .id = record_rows[i].id,
+                                 .offset = record_rows[i].offset,
+                                 .group = record_rows[i].group};
         struct spool_record out;
-        unit_row(rows[i].name);
+        unit_row(record_rows[i].name);
         spool_record_encode(&r, segment.salt, data);
-        CHECK(spool_record_decode(data, sizeof data, rows[i].at, segment.size, &segment, &out) ==
-              rows[i].valid);
-        if (!rows[i].valid)
+        CHECK(spool_record_decode(data, sizeof data, record_rows[i].at, segment.size, &segment,
+                                  &out) == record_rows[i].valid);
+        if (!record_rows[i].valid)
             continue;
         CHECK_U64(out.head_len, r.head_len);
         CHECK_U64(out.id, r.id);
-        CHECK(!spool_record_decode(data, 63, rows[i].at, segment.size, &segment, &out));
+        CHECK(!spool_record_decode(data, 63, record_rows[i].at, segment.size, &segment, &out));
         for (size_t at = 0; at < sizeof data; at++) {
             data[at] ^= 16;
-            CHECK(
-                !spool_record_decode(data, sizeof data, rows[i].at, segment.size, &segment, &out));
+            CHECK(!spool_record_decode(data, sizeof data, record_rows[i].at, segment.size, &segment,
+                                       &out));
             data[at] ^= 16;
         }
         struct spool_segment_header other = segment;
         other.salt++;
-        CHECK(!spool_record_decode(data, sizeof data, rows[i].at, segment.size, &other, &out));
+        CHECK(
+            !spool_record_decode(data, sizeof data, record_rows[i].at, segment.size, &other, &out));
     }
 }
 

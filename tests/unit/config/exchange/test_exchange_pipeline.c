@@ -136,139 +136,138 @@ static void test_not_understood(void)
     }
 }
 
-static void test_loops(void)
-{
-    static const struct row rows[] = {
-        {.name = "$_ is the connector",
-         .text = THREE "Get-ReceiveConnector R* | ForEach-Object { Set-ReceiveConnector $_ "
-                       "-Comment one }\nGet-ReceiveConnector Scan | % { Set-ReceiveConnector "
-                       "$_.Identity -Comment two }\nGet-ReceiveConnector Front | foreach { "
-                       "Set-ReceiveConnector -Identity $_.Name -Comment three }",
-         .wanted = {"comment = \"one\"", "comment = \"two\"", "comment = \"three\""}},
-        {.name = "several commands, on several lines",
-         .text = THREE "Get-ReceiveConnector | where {$_.Name -ne 'Front'} | % {\n"
-                       "  Set-ReceiveConnector $_ -Comment \"it is $($_.Name), $_\"\n"
-                       "  Get-ReceiveConnector $_.Identity | Add-ADPermission -User Anonymous "
-                       "-ExtendedRights ms-Exch-SMTP-Submit; Set-ReceiveConnector $_ -Banner "
-                       "'220 x'\n}\n",
-         .wanted = {"comment = \"it is Relay, EX1\\\\Relay\"", "comment = \"it is Scan, Scan\"",
-                    "{ user = \"Anonymous\"; allow = [ \"ms-Exch-SMTP-Submit\" ]; }",
-                    "banner = \"220 x\""},
-         .unwanted = {"Front, Front"}},
-        {.name = "$_ at the head of a pipeline, of a nested loop, and again after it",
-         .text = THREE "Get-ReceiveConnector Relay | % { Get-ReceiveConnector Scan | % { $_ | "
-                       "Set-ReceiveConnector -Comment inner }; $_ | Set-ReceiveConnector -Comment "
-                       "outer }",
-         .wanted = {"comment = \"inner\"", "comment = \"outer\""}},
-        {.name = "a list grows",
-         .text = THREE "Get-ReceiveConnector Relay | % { Set-ReceiveConnector $_ -RemoteIPRanges "
-                       "($_.RemoteIPRanges + '10.0.0.77') }\nGet-ReceiveConnector Scan | % { "
-                       "$_.RemoteIPRanges += '10.0.0.88'; Set-ReceiveConnector $_ -RemoteIPRanges "
-                       "$_.RemoteIPRanges }",
-         .wanted = {"[ \"10.0.0.9\", \"10.0.0.77\" ]", "[ \"10.0.0.8\", \"10.0.0.88\" ]"}},
-        {.name = "a list out of a query",
-         .text = THREE "Set-ReceiveConnector Relay -RemoteIPRanges ((Get-ReceiveConnector "
-                       "Relay).RemoteIPRanges + '10.0.0.77','10.0.0.78')\nSet-ReceiveConnector "
-                       "Scan -Comment (Get-ReceiveConnector Relay).Name",
-         .wanted = {"[ \"10.0.0.9\", \"10.0.0.77\", \"10.0.0.78\" ]", "comment = \"Relay\""}},
-        {.name = "a copy grows in a loop",
-         .text = THREE "$rc = Get-ReceiveConnector Relay\n'10.0.0.77','10.0.0.78' | foreach "
-                       "{$rc.RemoteIPRanges += \"$_\"}\nSet-ReceiveConnector Relay "
-                       "-RemoteIPRanges $rc.RemoteIPRanges",
-         .wanted = {"[ \"10.0.0.9\", \"10.0.0.77\", \"10.0.0.78\" ]"}},
-        {.name = "a copy that grows by a file that is not here",
-         .text = THREE "$rc = Get-ReceiveConnector Relay\nGet-Content .\\ips.txt | foreach "
-                       "{$rc.RemoteIPRanges += \"$_\"}",
-         .told =
-             {"in.ps1:5: Get-Content: what it passes on to foreach is not known here: write the "
+static const struct row loop_rows[] = {
+    {.name = "$_ is the connector",
+     .text = THREE "Get-ReceiveConnector R* | ForEach-Object { Set-ReceiveConnector $_ "
+                   "-Comment one }\nGet-ReceiveConnector Scan | % { Set-ReceiveConnector "
+                   "$_.Identity -Comment two }\nGet-ReceiveConnector Front | foreach { "
+                   "Set-ReceiveConnector -Identity $_.Name -Comment three }",
+     .wanted = {"comment = \"one\"", "comment = \"two\"", "comment = \"three\""}},
+    {.name = "several commands, on several lines",
+     .text = THREE "Get-ReceiveConnector | where {$_.Name -ne 'Front'} | % {\n"
+                   "  Set-ReceiveConnector $_ -Comment \"it is $($_.Name), $_\"\n"
+                   "  Get-ReceiveConnector $_.Identity | Add-ADPermission -User Anonymous "
+                   "-ExtendedRights ms-Exch-SMTP-Submit; Set-ReceiveConnector $_ -Banner "
+                   "'220 x'\n}\n",
+     .wanted = {"comment = \"it is Relay, EX1\\\\Relay\"", "comment = \"it is Scan, Scan\"",
+                "{ user = \"Anonymous\"; allow = [ \"ms-Exch-SMTP-Submit\" ]; }",
+                "banner = \"220 x\""},
+     .unwanted = {"Front, Front"}},
+    {.name = "$_ at the head of a pipeline, of a nested loop, and again after it",
+     .text = THREE "Get-ReceiveConnector Relay | % { Get-ReceiveConnector Scan | % { $_ | "
+                   "Set-ReceiveConnector -Comment inner }; $_ | Set-ReceiveConnector -Comment "
+                   "outer }",
+     .wanted = {"comment = \"inner\"", "comment = \"outer\""}},
+    {.name = "a list grows",
+     .text = THREE "Get-ReceiveConnector Relay | % { Set-ReceiveConnector $_ -RemoteIPRanges "
+                   "($_.RemoteIPRanges + '10.0.0.77') }\nGet-ReceiveConnector Scan | % { "
+                   "$_.RemoteIPRanges += '10.0.0.88'; Set-ReceiveConnector $_ -RemoteIPRanges "
+                   "$_.RemoteIPRanges }",
+     .wanted = {"[ \"10.0.0.9\", \"10.0.0.77\" ]", "[ \"10.0.0.8\", \"10.0.0.88\" ]"}},
+    {.name = "a list out of a query",
+     .text = THREE "Set-ReceiveConnector Relay -RemoteIPRanges ((Get-ReceiveConnector "
+                   "Relay).RemoteIPRanges + '10.0.0.77','10.0.0.78')\nSet-ReceiveConnector "
+                   "Scan -Comment (Get-ReceiveConnector Relay).Name",
+     .wanted = {"[ \"10.0.0.9\", \"10.0.0.77\", \"10.0.0.78\" ]", "comment = \"Relay\""}},
+    {.name = "a copy grows in a loop",
+     .text = THREE "$rc = Get-ReceiveConnector Relay\n'10.0.0.77','10.0.0.78' | foreach "
+                   "{$rc.RemoteIPRanges += \"$_\"}\nSet-ReceiveConnector Relay "
+                   "-RemoteIPRanges $rc.RemoteIPRanges",
+     .wanted = {"[ \"10.0.0.9\", \"10.0.0.77\", \"10.0.0.78\" ]"}},
+    {.name = "a copy that grows by a file that is not here",
+     .text = THREE "$rc = Get-ReceiveConnector Relay\nGet-Content .\\ips.txt | foreach "
+                   "{$rc.RemoteIPRanges += \"$_\"}",
+     .told = {"in.ps1:5: Get-Content: what it passes on to foreach is not known here: write the "
               "file's lines in its place"},
-         .not_understood = true},
-        {.name = "a bracket that is never closed hides nothing",
-         .text = THREE "Set-ReceiveConnector Relay -Comment (Get-ReceiveConnector Scan\n"
-                       "Set-ReceiveConnector Scan -Comment (Get-Date\nforeach ($c in Relay { \n"
-                       "Get-ReceiveConnector | % { Set-ReceiveConnector $_ -Comment x\n"
-                       "Set-ReceiveConnector Front -Comment last",
-         .wanted = {"comment = \"last\""},
-         .told = {"in.ps1:4: the bracket ( is never", "in.ps1:5: the bracket ( is never",
-                  "in.ps1:6: the bracket ( is never", "in.ps1:7: the bracket { is never"},
-         .not_understood = true},
-        {.name = "over texts",
-         .text = THREE "'10.0.0.77','10.0.0.78' | % { Set-ReceiveConnector Relay -RemoteIPRanges "
-                       "@{Add=$_} }\n$more = '10.0.0.79', '10.0.0.80'\nforeach ($ip in $more) {\n "
-                       "Set-ReceiveConnector Scan -RemoteIPRanges @{Add=\"$ip\"}\n}",
-         .wanted = {"[ \"10.0.0.9\", \"10.0.0.77\", \"10.0.0.78\" ]",
-                    "[ \"10.0.0.8\", \"10.0.0.79\", \"10.0.0.80\" ]"}},
-        {.name = "made in a loop",
-         .text = "$sites = 'A','B'\n$sites | where {$_ -ne 'B'} | % { New-ReceiveConnector -Name "
-                 "\"Relay $_\" -Custom -Bindings 10.0.0.1:25 -RemoteIPRanges 10.0.0.9 }",
-         .wanted = {"name = \"Relay A\""},
-         .unwanted = {"Relay B"}},
-        {.name = "foreach over connectors",
-         .text = THREE "foreach ($c in Get-ReceiveConnector) { if }\n",
-         .told = {"\"if\" begins no command", "the loop was left at this fault, with receive "
-                                              "connector \"Relay\""},
-         .not_understood = true},
-        {.name = "foreach over a variable with connectors",
-         .text = THREE "$all = Get-ReceiveConnector | where {$_.Enabled}\nforeach ($c in $all) { "
-                       "Set-ReceiveConnector $c.Name -Comment \"${c}\" }\n$all | "
-                       "Set-ReceiveConnector -Banner '220 x'",
-         .wanted = {"comment = \"EX1\\\\Relay\"", "comment = \"Scan\"", "banner = \"220 x\""}},
-        {.name = "a variable with one connector",
-         .text = THREE "$rc = Get-ReceiveConnector Relay\nSet-ReceiveConnector $rc -Comment "
-                       "\"was $($rc.RemoteIPRanges)\" -Fqdn \"$($rc.Name).example\"",
-         .wanted = {"comment = \"was 10.0.0.9\"", "fqdn = \"Relay.example\""}},
-        {.name = "a variable with one that nothing here makes",
-         .text = "$rc = Get-ReceiveConnector Gone\nSet-ReceiveConnector $rc -Comment x",
-         .wanted = {"name = \"Gone\"", "comment = \"x\""},
-         .told = {"no command here makes the receive connector \"Gone\""}},
-        {.name = "a filter for a name that nothing here makes",
-         .text =
-             "Get-SendConnector | where {$_.Name -eq \"Out\"} | Set-SendConnector -Port 2525\n"
+     .not_understood = true},
+    {.name = "a bracket that is never closed hides nothing",
+     .text = THREE "Set-ReceiveConnector Relay -Comment (Get-ReceiveConnector Scan\n"
+                   "Set-ReceiveConnector Scan -Comment (Get-Date\nforeach ($c in Relay { \n"
+                   "Get-ReceiveConnector | % { Set-ReceiveConnector $_ -Comment x\n"
+                   "Set-ReceiveConnector Front -Comment last",
+     .wanted = {"comment = \"last\""},
+     .told = {"in.ps1:4: the bracket ( is never", "in.ps1:5: the bracket ( is never",
+              "in.ps1:6: the bracket ( is never", "in.ps1:7: the bracket { is never"},
+     .not_understood = true},
+    {.name = "over texts",
+     .text = THREE "'10.0.0.77','10.0.0.78' | % { Set-ReceiveConnector Relay -RemoteIPRanges "
+                   "@{Add=$_} }\n$more = '10.0.0.79', '10.0.0.80'\nforeach ($ip in $more) {\n "
+                   "Set-ReceiveConnector Scan -RemoteIPRanges @{Add=\"$ip\"}\n}",
+     .wanted = {"[ \"10.0.0.9\", \"10.0.0.77\", \"10.0.0.78\" ]",
+                "[ \"10.0.0.8\", \"10.0.0.79\", \"10.0.0.80\" ]"}},
+    {.name = "made in a loop",
+     .text = "$sites = 'A','B'\n$sites | where {$_ -ne 'B'} | % { New-ReceiveConnector -Name "
+             "\"Relay $_\" -Custom -Bindings 10.0.0.1:25 -RemoteIPRanges 10.0.0.9 }",
+     .wanted = {"name = \"Relay A\""},
+     .unwanted = {"Relay B"}},
+    {.name = "foreach over connectors",
+     .text = THREE "foreach ($c in Get-ReceiveConnector) { if }\n",
+     .told = {"\"if\" begins no command", "the loop was left at this fault, with receive "
+                                          "connector \"Relay\""},
+     .not_understood = true},
+    {.name = "foreach over a variable with connectors",
+     .text = THREE "$all = Get-ReceiveConnector | where {$_.Enabled}\nforeach ($c in $all) { "
+                   "Set-ReceiveConnector $c.Name -Comment \"${c}\" }\n$all | "
+                   "Set-ReceiveConnector -Banner '220 x'",
+     .wanted = {"comment = \"EX1\\\\Relay\"", "comment = \"Scan\"", "banner = \"220 x\""}},
+    {.name = "a variable with one connector",
+     .text = THREE "$rc = Get-ReceiveConnector Relay\nSet-ReceiveConnector $rc -Comment "
+                   "\"was $($rc.RemoteIPRanges)\" -Fqdn \"$($rc.Name).example\"",
+     .wanted = {"comment = \"was 10.0.0.9\"", "fqdn = \"Relay.example\""}},
+    {.name = "a variable with one that nothing here makes",
+     .text = "$rc = Get-ReceiveConnector Gone\nSet-ReceiveConnector $rc -Comment x",
+     .wanted = {"name = \"Gone\"", "comment = \"x\""},
+     .told = {"no command here makes the receive connector \"Gone\""}},
+    {.name = "a filter for a name that nothing here makes",
+     .text = "Get-SendConnector | where {$_.Name -eq \"Out\"} | Set-SendConnector -Port 2525\n"
              "Get-ReceiveConnector | ? Identity -eq 'EX1\\CRM' | Set-ReceiveConnector -Comment x\n"
              "Get-ReceiveConnector | ? Name -like 'No*' | Set-ReceiveConnector -Comment y\n",
-         .wanted = {"name = \"Out\"", "port = 2525", "name = \"CRM\"", "comment = \"x\""},
-         .unwanted = {"comment = \"y\""},
-         .told = {"no command here makes the send connector \"Out\"",
-                  "no command here makes the receive connector \"CRM\"",
-                  "in.ps1:3: ?: of 1 that come none is meant"}},
-        {.name = "single quotes and a backtick keep the dollar",
-         .text = THREE "Get-ReceiveConnector Relay | % { Set-ReceiveConnector $_ -Comment '$_' "
-                       "-Banner \"220 `$_\" }",
-         .wanted = {"comment = \"$_\"", "banner = \"220 $_\""}},
-        {.name = "identities through the pipe",
-         .text = THREE "'Relay','Scan' | Get-ReceiveConnector | Set-ReceiveConnector -Comment got",
-         .wanted = {"comment = \"got\""}},
-        {.name = "a server's",
-         .text = THREE "Get-ReceiveConnector -Server EX2 | Set-ReceiveConnector -Comment ex2",
-         .wanted = {"comment = \"ex2\""}},
-        {.name = "what only shows",
-         .text = THREE "Get-ReceiveConnector | where {$_.Colour -gt 3} | fl\nGet-ReceiveConnector "
-                       "| % { Write-Host $_.Name }",
-         .told = {"in.ps1:4: Get-ReceiveConnector: it only shows",
-                  "in.ps1:4: where: not taken over", "in.ps1:5: %: not taken over"}},
-        {.name = "from a file that is not here",
-         .text = THREE "Get-Content ips.txt | % { Set-ReceiveConnector Relay -RemoteIPRanges "
-                       "@{Add=$_} }",
-         .told = {"Get-Content: what it passes on to % is not known here"},
-         .not_understood = true},
-        {.name = "$_ where there is none",
-         .text = THREE "Set-ReceiveConnector $_ -Comment x",
-         .told = {"$_ in Set-ReceiveConnector: its value is not known here: write it out"},
-         .not_understood = true},
-        {.name = "send connectors and domains",
-         .text = "New-SendConnector -Name A -AddressSpaces contoso.com -SmartHosts gw.contoso.com\n"
-                 "New-SendConnector -Name B -AddressSpaces '*' -DNSRoutingEnabled $true\n"
-                 "New-AcceptedDomain -Name C -DomainName contoso.com -DomainType Authoritative\n"
-                 "Get-SendConnector | where {$_.AddressSpaces -like '*contoso*'} | "
-                 "Set-SendConnector -Port 2525\n"
-                 "Get-AcceptedDomain | ? {$_.DomainName -eq 'contoso.com'} | % { "
-                 "Set-AcceptedDomain $_ -DomainType InternalRelay }\n"
-                 "Get-AcceptedDomain *toso.* | Set-AcceptedDomain -MakeDefault $true\n"
-                 "Get-AcceptedDomain C* | Set-AcceptedDomain -MatchSubDomains $true\n",
-         .wanted = {"port = 2525", "type = \"InternalRelay\"", "match_sub_domains = true"},
-         .told = {"no accepted domain of this file is meant"}},
-    };
-    run_rows(rows, ARRAY_SIZE(rows));
+     .wanted = {"name = \"Out\"", "port = 2525", "name = \"CRM\"", "comment = \"x\""},
+     .unwanted = {"comment = \"y\""},
+     .told = {"no command here makes the send connector \"Out\"",
+              "no command here makes the receive connector \"CRM\"",
+              "in.ps1:3: ?: of 1 that come none is meant"}},
+    {.name = "single quotes and a backtick keep the dollar",
+     .text = THREE "Get-ReceiveConnector Relay | % { Set-ReceiveConnector $_ -Comment '$_' "
+                   "-Banner \"220 `$_\" }",
+     .wanted = {"comment = \"$_\"", "banner = \"220 $_\""}},
+    {.name = "identities through the pipe",
+     .text = THREE "'Relay','Scan' | Get-ReceiveConnector | Set-ReceiveConnector -Comment got",
+     .wanted = {"comment = \"got\""}},
+    {.name = "a server's",
+     .text = THREE "Get-ReceiveConnector -Server EX2 | Set-ReceiveConnector -Comment ex2",
+     .wanted = {"comment = \"ex2\""}},
+    {.name = "what only shows",
+     .text = THREE "Get-ReceiveConnector | where {$_.Colour -gt 3} | fl\nGet-ReceiveConnector "
+                   "| % { Write-Host $_.Name }",
+     .told = {"in.ps1:4: Get-ReceiveConnector: it only shows", "in.ps1:4: where: not taken over",
+              "in.ps1:5: %: not taken over"}},
+    {.name = "from a file that is not here",
+     .text = THREE "Get-Content ips.txt | % { Set-ReceiveConnector Relay -RemoteIPRanges "
+                   "@{Add=$_} }",
+     .told = {"Get-Content: what it passes on to % is not known here"},
+     .not_understood = true},
+    {.name = "$_ where there is none",
+     .text = THREE "Set-ReceiveConnector $_ -Comment x",
+     .told = {"$_ in Set-ReceiveConnector: its value is not known here: write it out"},
+     .not_understood = true},
+    {.name = "send connectors and domains",
+     .text = "New-SendConnector -Name A -AddressSpaces contoso.com -SmartHosts gw.contoso.com\n"
+             "New-SendConnector -Name B -AddressSpaces '*' -DNSRoutingEnabled $true\n"
+             "New-AcceptedDomain -Name C -DomainName contoso.com -DomainType Authoritative\n"
+             "Get-SendConnector | where {$_.AddressSpaces -like '*contoso*'} | "
+             "Set-SendConnector -Port 2525\n"
+             "Get-AcceptedDomain | ? {$_.DomainName -eq 'contoso.com'} | % { "
+             "Set-AcceptedDomain $_ -DomainType InternalRelay }\n"
+             "Get-AcceptedDomain *toso.* | Set-AcceptedDomain -MakeDefault $true\n"
+             "Get-AcceptedDomain C* | Set-AcceptedDomain -MatchSubDomains $true\n",
+     .wanted = {"port = 2525", "type = \"InternalRelay\"", "match_sub_domains = true"},
+     .told = {"no accepted domain of this file is meant"}},
+};
+
+static void test_loops(void)
+{
+    run_rows(loop_rows, ARRAY_SIZE(loop_rows));
 }
 
 #define ENTRY "{ user = \"Anonymous\"; "
