@@ -1,17 +1,14 @@
-/* Logging on: the password goes to the auth pool, and with its answer the session becomes somebody
- * else. Everything here runs on the session's worker; only the job in between is the pool's.
+/* Logging on: the password goes to the auth pool, and its answer gives the session another
+ * identity. Everything here runs on the session's worker; only the job in between is the pool's.
  */
-#include <inttypes.h>
-#include <stdio.h>
+#include "mailrace/inbound_session_private.h"
 
+#include "core/log.h"
 #include "core/loop.h"
 #include "core/mem.h"
 #include "policy/auth_throttle.h"
 
 #include "mailrace/auth_pool.h"
-#include "mailrace/inbound_private.h"
-#include "mailrace/relay.h"
-#include "mailrace/worker.h"
 
 /* One attempt. It outlives its session when the client does not wait. */
 struct inbound_logon {
@@ -30,74 +27,32 @@ static struct bytes user_of(const struct inbound_logon *logon)
 
 static const struct ipaddr *client_of(const struct inbound *in)
 {
-    return &smtp_server_facts(smtp_service_session(in->service))->client.addr;
+    return &inbound_facts(in)->client.addr;
 }
 
 static void log_logon(const struct inbound *in, struct bytes user)
 {
-    const struct smtp_server_facts *facts = smtp_server_facts(smtp_service_session(in->service));
-    char session[17], rights[512];
-    snprintf(session, sizeof session, "%016" PRIX64, facts->session_id);
-    LOG(LOG_INFO, "logon", LOG_STR("session", session), LOG_ENDPOINT("client", &facts->client),
-        LOG_BYTES("connector", in->connector->name), LOG_STR("tls", facts->tls ? "yes" : "no"),
-        LOG_BYTES("user", user),
-        LOG_STR("rights", rights_format_short(in->connector->rights, rights, sizeof rights)));
+    const struct smtp_server_facts *facts = inbound_facts(in);
+    char session[INBOUND_SESSION_TEXT], rights[512];
+    LOG(LOG_INFO, "logon", LOG_STR("session", inbound_session_text(facts->session_id, session)),
+        LOG_ENDPOINT("client", &facts->client), LOG_BYTES("connector", in->connector->name),
+        LOG_STR("tls", facts->tls ? "yes" : "no"), LOG_BYTES("user", user),
+        LOG_STR("rights", rights_format_short(in->identity.rights, rights, sizeof rights)));
 }
 
 /* EVENT: logon_failed, or logon_refused where the password was not even looked at. */
 static void log_no_logon(const struct inbound *in, const char *event, struct bytes user,
                          const struct mail_status *status, const char *reason)
 {
-    const struct smtp_server_facts *facts = smtp_server_facts(smtp_service_session(in->service));
-    char session[17], reply[256];
-    snprintf(session, sizeof session, "%016" PRIX64, facts->session_id);
-    LOG_ALWAYS(LOG_INFO, event, LOG_STR("session", session), LOG_ENDPOINT("client", &facts->client),
-               LOG_BYTES("connector", in->connector->name),
-               LOG_BYTES("range", in->connector->range), LOG_STR("tls", facts->tls ? "yes" : "no"),
+    const struct smtp_server_facts *facts = inbound_facts(in);
+    char session[INBOUND_SESSION_TEXT], reply[256];
+    LOG_ALWAYS(LOG_INFO, event,
+               LOG_STR("session", inbound_session_text(facts->session_id, session)),
+               LOG_ENDPOINT("client", &facts->client), LOG_BYTES("connector", in->connector->name),
+               LOG_STR("range", in->range), LOG_STR("tls", facts->tls ? "yes" : "no"),
                LOG_STR("verb", "AUTH"), LOG_BYTES("user", user),
                LOG_STR("reply", mail_status_format(status, reply, sizeof reply)),
                LOG_STR("reason", reason));
-}
-
-/* --- Who may be whom --- */
-
-bool inbound_may_send_as(const struct inbound *in, const struct ruleset *rules, struct bytes sender)
-{
-    struct bytes user = smtp_server_facts(smtp_service_session(in->service))->user;
-    const struct account *account = user.len ? account_find(ruleset_accounts(rules), user) : NULL;
-    return account && !account->locked && account_may_send_as(account, sender);
-}
-
-void inbound_identity_reset(struct inbound *in)
-{
-    struct inbound_connector *c = in->connector;
-    if (c->rights == c->first_rights && c->principal == c->first_principal)
-        return;
-    c->rights = c->first_rights;
-    c->principal = c->first_principal;
-    inbound_limits_follow(in);
-}
-
-/* Rights are those of the rules as they are now, on the connector that once took the client; what
- * he had as Anonymous is lost. False: the account or the connector is gone meanwhile. */
-static bool become(struct inbound *in, struct bytes user)
-{
-    rights_mask rights = 0;
-    uint32_t index;
-    snapshot_read_begin();
-    const struct ruleset *rules = relay_rules_get(worker_relay(in->worker))->rules;
-    const struct account *account = account_find(ruleset_accounts(rules), user);
-    bool found =
-        account && !account->locked && ruleset_connector_find(rules, in->connector->name, &index);
-    if (found)
-        rights = ruleset_rights_of_user(rules, index, account);
-    snapshot_read_end();
-    if (!found)
-        return false;
-    in->connector->rights = rights;
-    in->connector->principal = RIGHTS_AUTHENTICATED_USERS;
-    inbound_limits_follow(in);
-    return true;
 }
 
 /* --- The answer --- */
@@ -105,8 +60,7 @@ static bool become(struct inbound *in, struct bytes user)
 static void accept_logon(struct inbound *in, struct bytes user)
 {
     struct mail_status status = MAIL_STATUS(235, 2, 7, 0, "Authentication successful");
-    if (become(in, user)) {
-        inbound_protocol_rights(in);
+    if (inbound_rights_logon(in, user)) {
         metrics_add(inbound_counters.logons, 1);
         log_logon(in, user);
     } else {
@@ -119,18 +73,12 @@ static void accept_logon(struct inbound *in, struct bytes user)
 static void refuse_logon(struct inbound *in, struct bytes user, const char *reason)
 {
     const struct mail_status status = MAIL_STATUS(535, 5, 7, 3, "Authentication unsuccessful");
-    struct loop *loop = worker_loop(in->worker);
-    auth_throttle_failed(worker_auth_throttle(in->worker), client_of(in), user, loop_now_ms(loop));
+    auth_throttle_failed(in->services->throttle, client_of(in), user,
+                         loop_now_ms(in->services->loop));
     metrics_add(inbound_counters.failed_logons, 1);
     log_no_logon(in, "logon_failed", user, &status, reason);
-    in->tarpitted = status;
-    if (in->connector->auth_tarpit_ms) {
-        inbound_protocol_tarpit(in, in->connector->auth_tarpit_ms);
-        timer_set(loop_timers(loop), &in->tarpit,
-                  loop_now_ms(loop) + in->connector->auth_tarpit_ms);
-    } else {
+    if (!inbound_tarpit(in, in->connector->settings.auth_tarpit_interval_ms, &status))
         smtp_service_answer(in->service, &status);
-    }
 }
 
 static void on_done(struct auth_job *job)
@@ -147,7 +95,7 @@ static void on_done(struct auth_job *job)
     mem_free(logon);
 }
 
-void inbound_logon_abandon(struct inbound *in)
+void inbound_auth_abandon(struct inbound *in)
 {
     if (!in->logon)
         return;
@@ -158,10 +106,10 @@ void inbound_logon_abandon(struct inbound *in)
 
 /* --- The question --- */
 
-static void find_hash(struct inbound_logon *logon, const struct relay *relay)
+static void find_hash(struct inbound_logon *logon, const struct rules_place *rules)
 {
     snapshot_read_begin();
-    const struct account_set *accounts = ruleset_accounts(relay_rules_get(relay)->rules);
+    const struct account_set *accounts = ruleset_accounts(rules_get(rules)->ruleset);
     struct account_trial trial = account_trial_of(accounts, user_of(logon));
     logon->known = trial.account != NULL;
     logon->reason = trial.reason;
@@ -183,10 +131,9 @@ enum smtp_server_verdict inbound_on_auth(void *owner, struct bytes user, struct 
                                          struct mail_status *status)
 {
     struct inbound *in = owner;
-    struct relay *relay = worker_relay(in->worker);
-    struct loop *loop = worker_loop(in->worker);
-    if (!auth_throttle_allows(worker_auth_throttle(in->worker), client_of(in), user,
-                              loop_now_ms(loop)))
+    struct inbound_services *services = in->services;
+    struct loop *loop = services->loop;
+    if (!auth_throttle_allows(services->throttle, client_of(in), user, loop_now_ms(loop)))
         return not_now(in, user, "too many failed logons from this source or of this user", status);
     struct inbound_logon *logon = MEM_NEW(struct inbound_logon);
     logon->in = in;
@@ -196,8 +143,8 @@ enum smtp_server_verdict inbound_on_auth(void *owner, struct bytes user, struct 
     memcpy(logon->job.password, password.ptr, password.len);
     logon->job.reply_to = loop_mailbox(loop);
     logon->job.on_done = on_done;
-    find_hash(logon, relay);
-    if (!auth_pool_submit(relay->auth_pool, &logon->job)) {
+    find_hash(logon, services->rules);
+    if (!auth_pool_submit(services->auth_pool, &logon->job)) {
         explicit_bzero(logon, sizeof *logon);
         mem_free(logon);
         return not_now(in, user, "too many logons wait for their check", status);

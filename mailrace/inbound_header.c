@@ -2,10 +2,11 @@
  * they reach the spool, and what we say of the session stands above them. Hops and limits are
  * counted on the header as it came, by inbound.c.
  */
+#include "mailrace/inbound_session_private.h"
+
 #include "net/smtp_data.h"
 #include "policy/header_firewall.h"
 
-#include "mailrace/inbound_private.h"
 #include "mailrace/message_notes.h"
 
 _Static_assert(MESSAGE_NOTE_EXCHANGE_FIELDS > 2 * SMTP_DATA_NO_FINAL_CRLF,
@@ -23,28 +24,28 @@ static enum err append(struct inbound_message *m, struct bytes text)
 
 static enum err append_stamps(struct inbound *in)
 {
-    const struct inbound_connector *c = in->connector;
+    const struct inbound_identity *who = &in->identity;
     struct inbound_message *m = in->message;
     m->meta.notes |= MESSAGE_NOTE_EXCHANGE_FIELDS;
     m->stamped = true;
-    const char *text =
-        arena_printf(spool_txn_arena(m->txn),
-                     "X-MS-Exchange-Organization-AuthAs: %s\r\n"
-                     "X-MS-Exchange-Organization-AuthSource: " BYTES_FMT "\r\n"
-                     "X-MS-Exchange-Organization-AuthMechanism: %s\r\n",
-                     header_firewall_auth_as(c->principal, c->rights), BYTES_ARG(c->fqdn),
-                     header_firewall_auth_mechanism(c->principal));
+    const char *text = arena_printf(spool_txn_arena(m->txn),
+                                    "X-MS-Exchange-Organization-AuthAs: %s\r\n"
+                                    "X-MS-Exchange-Organization-AuthSource: " BYTES_FMT "\r\n"
+                                    "X-MS-Exchange-Organization-AuthMechanism: %s\r\n",
+                                    header_firewall_auth_as(who->principal, who->rights),
+                                    BYTES_ARG(in->connector->fqdn),
+                                    header_firewall_auth_mechanism(who->principal));
     return append(m, bytes_of(text));
 }
 
 enum err inbound_header_begin(struct inbound *in)
 {
     struct header_filter *filter = &in->message->filter;
-    filter->classes = header_firewall_on_receive(in->connector->rights);
+    filter->classes = header_firewall_on_receive(in->identity.rights);
     filter->strips = header_class_strips;
-    /* One stamp only: whoever may bring his own has made it. */
-    bool stamp =
-        in->connector->auth_stamps_enabled && (filter->classes & HEADER_CLASS_ORGANIZATION);
+    /* One stamp only: a client that may bring its own has made it. */
+    bool stamp = in->connector->settings.auth_stamps_enabled &&
+                 (filter->classes & HEADER_CLASS_ORGANIZATION);
     return stamp ? append_stamps(in) : ERR_OK;
 }
 

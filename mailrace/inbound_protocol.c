@@ -1,14 +1,13 @@
 /* What of a session goes to the protocol log, where its connector wants it (Exchange:
  * ProtocolLoggingLevel Verbose).
  */
+#include "mailrace/inbound_session_private.h"
+
 #include <stdio.h>
 
 #include "core/mem.h"
 
-#include "mailrace/inbound_private.h"
 #include "mailrace/protocol_log.h"
-#include "mailrace/relay.h"
-#include "mailrace/worker.h"
 
 /* Its own copy of what every line repeats: the first lines come before the session is known. */
 struct inbound_protocol {
@@ -29,12 +28,12 @@ static void note(struct inbound *in, char event, struct bytes data, const char *
         .data = data,
         .context = bytes_of(context),
     };
-    protocol_log_write(worker_relay(in->worker)->protocol_log, PROTOCOL_LOG_RECEIVE, &line);
+    protocol_log_write(in->services->protocol_log, PROTOCOL_LOG_RECEIVE, &line);
 }
 
 void inbound_protocol_start(struct inbound *in, const struct smtp_server_facts *facts)
 {
-    if (!in->connector->protocol_logged || !worker_relay(in->worker)->protocol_log)
+    if (!in->connector->settings.protocol_logging_verbose || !in->services->protocol_log)
         return;
     in->protocol = MEM_NEW(struct inbound_protocol);
     in->protocol->session_id = facts->session_id;
@@ -48,7 +47,7 @@ void inbound_protocol_rights(struct inbound *in)
 {
     char rights[512];
     if (in->protocol)
-        note(in, '*', bytes_of(rights_format_short(in->connector->rights, rights, sizeof rights)),
+        note(in, '*', bytes_of(rights_format_short(in->identity.rights, rights, sizeof rights)),
              "Set Session Permissions");
 }
 

@@ -7,7 +7,8 @@
 #include "config/conf.h"
 #include "core/loop.h"
 #include "core/mem.h"
-#include "core/metrics.h"
+#include "core/log.h"
+#include "core/thread.h"
 #include "net/courier.h"
 #include "net/smtp_data.h"
 #include "policy/header_firewall.h"
@@ -15,7 +16,7 @@
 #include "mailrace/message_notes.h"
 #include "mailrace/outbound_text.h"
 #include "mailrace/protocol_log.h"
-#include "mailrace/relay.h"
+#include "mailrace/rules.h"
 
 /* A send connector as delivery sees it: points into the rules that it holds, for jobs outlive a
  * reload. */
@@ -25,7 +26,7 @@ struct outbound_route {
     const struct rewrite_set *rewrites; /* of those who are not ours; NULL: nothing to rewrite */
     const char *key;                    /* of the jobs: what may not be in one has two */
     unsigned stripped; /* header fields that the next hop does not get to see, by class */
-    struct relay_rules *rules;
+    struct rules *rules;
     struct courier_route route;
     char text[]; /* key and domain */
 };
@@ -47,7 +48,7 @@ struct delivery_pool {
 };
 
 struct outbound {
-    struct relay *relay;
+    const struct outbound_services *services;
     struct tls_context *tls;
     struct delivery_pool smart_host, mx;
 };
@@ -110,7 +111,7 @@ static void route_unref(struct outbound_route *r)
 {
     if (atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) != 1)
         return;
-    relay_rules_release(&r->rules);
+    rules_release(&r->rules);
     mem_free(r);
 }
 
@@ -126,19 +127,19 @@ static bool on_route(void *owner, struct bytes domain, uint64_t octets, struct s
                      struct mail_status *status)
 {
     struct outbound *o = owner;
-    struct relay_rules *rules = relay_rules_hold(o->relay);
-    struct send_choice found = ruleset_route(rules->rules, domain, octets);
+    struct rules *rules = rules_hold(o->services->rules);
+    struct send_choice found = ruleset_route(rules->ruleset, domain, octets);
     if (!found.connector) {
         *status = found.too_big
                       ? MAIL_STATUS(552, 5, 3, 4, "Message size exceeds fixed maximum message size")
                       : MAIL_STATUS(451, 4, 4, 0,
                                     "A matching connector cannot be found to route the external "
                                     "recipient");
-        relay_rules_release(&rules);
+        rules_release(&rules);
         return false;
     }
-    struct outbound_route *made =
-        route_new(rules->conf, found.connector, domain, ruleset_rewrites_to(rules->rules, domain));
+    struct outbound_route *made = route_new(rules->conf, found.connector, domain,
+                                            ruleset_rewrites_to(rules->ruleset, domain));
     made->rules = rules;
     share_connections(o, made);
     route->key = made->key;
@@ -175,9 +176,8 @@ static struct delivery *choose_delivery(struct outbound *o, const struct outboun
 
 static void finish(struct outbound_job *oj)
 {
-    struct outbound *o = oj->delivery->outbound;
     spool_message_close(&oj->message);
-    sched_finished(o->relay->sched, oj->job);
+    sched_finished(oj->delivery->outbound->services->sched, oj->job);
 }
 
 static void on_delivered(struct courier_job *courier)
@@ -289,12 +289,12 @@ static void run_job(struct mailbox_item *item)
     struct err_detail why;
     oj->job = job;
     oj->delivery = job->owner;
-    struct relay *relay = oj->delivery->outbound->relay;
-    if (spool_read_recent(relay->spool, &job->ref, &job->arena, &oj->message, &why) != ERR_OK) {
+    const struct outbound_services *services = oj->delivery->outbound->services;
+    if (spool_read_recent(services->spool, &job->ref, &job->arena, &oj->message, &why) != ERR_OK) {
         LOG(LOG_ERROR, "message_unreadable", LOG_U64("id", job->ref.id),
             LOG_STR("reason", why.text));
         job->unreadable = true;
-        sched_finished(relay->sched, job);
+        sched_finished(services->sched, job);
         return;
     }
     if (!rcpts_exist(oj)) {
@@ -338,7 +338,7 @@ const struct sched_ops OUTBOUND_SCHED_OPS = {
 
 static void on_note(void *owner, const struct courier_note *note)
 {
-    const struct relay *relay = owner;
+    struct protocol_log *log = owner;
     struct protocol_log_line line = {
         .connector = bytes_of(note->connector),
         .session_id = note->session_id,
@@ -349,7 +349,7 @@ static void on_note(void *owner, const struct courier_note *note)
         .data = note->data,
         .context = note->context,
     };
-    protocol_log_write(relay->protocol_log, PROTOCOL_LOG_SEND, &line);
+    protocol_log_write(log, PROTOCOL_LOG_SEND, &line);
 }
 
 /* --- Threads --- */
@@ -382,12 +382,12 @@ static enum err pool_new(struct outbound *o, struct delivery_pool *pool, const c
     return ERR_OK;
 }
 
-enum err outbound_new(struct relay *relay, const struct conf *conf, struct outbound **out,
-                      struct err_detail *why)
+enum err outbound_new(const struct outbound_services *services, const struct conf *conf,
+                      struct outbound **out, struct err_detail *why)
 {
     struct outbound *o = MEM_NEW(struct outbound);
     *out = o;
-    o->relay = relay;
+    o->services = services;
     enum err e = tls_context_client(&conf->tls, &o->tls, why);
     if (e != ERR_OK)
         return e;
@@ -399,8 +399,8 @@ enum err outbound_new(struct relay *relay, const struct conf *conf, struct outbo
         .connect_timeout_ms = 30 * 1000,
         .idle_timeout_ms = 5 * 1000,
         .allow_special_targets = conf->allow_special_targets,
-        .on_note = relay->protocol_log ? on_note : NULL,
-        .owner = relay,
+        .on_note = services->protocol_log ? on_note : NULL,
+        .owner = services->protocol_log,
     };
     e = pool_new(o, &o->smart_host, "smarthost", conf->smart_host_threads, &settings, why);
     if (e == ERR_OK)
@@ -423,6 +423,20 @@ enum err outbound_start(struct outbound *o, struct err_detail *why)
 {
     enum err e = pool_start(&o->smart_host, why);
     return e == ERR_OK ? pool_start(&o->mx, why) : e;
+}
+
+static bool pool_turn(struct delivery_pool *pool)
+{
+    bool any = false;
+    for (unsigned i = 0; i < pool->count; i++)
+        any = loop_turn(pool->threads[i].loop, 0) || any;
+    return any;
+}
+
+bool outbound_turn(struct outbound *o)
+{
+    bool any = pool_turn(&o->smart_host);
+    return pool_turn(&o->mx) || any;
 }
 
 static void pool_stop(struct delivery_pool *pool)

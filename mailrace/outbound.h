@@ -12,14 +12,27 @@
 
 struct conf;
 struct outbound;
-struct relay;
+struct protocol_log;
+struct rules_place;
+struct spool;
+
+/* What delivery needs of the rest. In place as long as the outbound is. */
+struct outbound_services {
+    const struct rules_place *rules;
+    struct spool *spool;
+    struct sched *sched;               /* there before the first job */
+    struct protocol_log *protocol_log; /* NULL: none */
+};
 
 /* The scheduler's questions are answered by these, with the outbound as owner. */
 extern const struct sched_ops OUTBOUND_SCHED_OPS;
 
-MUST_USE enum err outbound_new(struct relay *relay, const struct conf *conf, struct outbound **out,
-                               struct err_detail *why);
+MUST_USE enum err outbound_new(const struct outbound_services *services, const struct conf *conf,
+                               struct outbound **out, struct err_detail *why);
 MUST_USE enum err outbound_start(struct outbound *out, struct err_detail *why);
+/* One turn of every delivery loop, on this thread; false: there was nothing to do. In a simulation
+ * instead of outbound_start(). */
+bool outbound_turn(struct outbound *out);
 /* Sessions QUIT; jobs still under way end with 4.3.2; threads end. */
 void outbound_stop(struct outbound *out);
 void outbound_free(struct outbound **out);

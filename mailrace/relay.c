@@ -1,3 +1,4 @@
+/* The object graph: made in order, started, and taken down in the other order. */
 #include "mailrace/relay.h"
 
 #include <errno.h>
@@ -9,10 +10,9 @@
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/mem.h"
-#include "net/listen.h"
+#include "policy/source_table.h"
 
 #include "mailrace/auth_pool.h"
-#include "mailrace/inbound.h"
 #include "mailrace/outbound.h"
 #include "mailrace/privdrop.h"
 #include "mailrace/protocol_log.h"
@@ -22,161 +22,6 @@
 #define RELAY_PIPELINE 2
 /* Sources with a session at one time, all connectors together: 4 MiB. */
 #define RELAY_SOURCES (256 * 1024)
-
-/* --- What is published --- */
-
-static void rules_unref(struct relay_rules *r)
-{
-    if (atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) != 1)
-        return;
-    ruleset_free(&r->rules);
-    tls_context_unref(&r->tls_server);
-    conf_free(&r->conf);
-    mem_free(r->counts);
-    mem_free(r);
-}
-
-static void rules_retired(void *object)
-{
-    rules_unref(object);
-}
-
-const struct relay_rules *relay_rules_get(const struct relay *relay)
-{
-    return snapshot_get(relay->published);
-}
-
-struct relay_rules *relay_rules_hold(struct relay *relay)
-{
-    snapshot_read_begin();
-    union {
-        const void *published;
-        struct relay_rules *held; /* only the count is ever written */
-    } rules = {.published = snapshot_get(relay->published)};
-    atomic_fetch_add_explicit(&rules.held->references, 1, memory_order_relaxed);
-    snapshot_read_end();
-    return rules.held;
-}
-
-void relay_rules_release(struct relay_rules **rules)
-{
-    if (*rules)
-        rules_unref(*rules);
-    *rules = NULL;
-}
-
-static struct relay_count *count_of(struct relay *relay, const char *name)
-{
-    for (struct relay_count *c = relay->counts; c; c = c->next)
-        if (strcmp(c->name, name) == 0)
-            return c;
-    size_t size = strlen(name) + 1;
-    struct relay_count *c = mem_zalloc(sizeof *c + size);
-    memcpy(c->name, name, size);
-    c->next = relay->counts;
-    relay->counts = c;
-    return c;
-}
-
-/* Takes CONF and RULES over, also when it fails. */
-static enum err rules_make(struct relay *relay, struct conf *conf, struct ruleset *rules,
-                           struct relay_rules **out, struct err_detail *why)
-{
-    struct relay_rules *r = MEM_NEW(struct relay_rules);
-    atomic_init(&r->references, 1);
-    r->generation = ++relay->generation;
-    r->conf = conf;
-    r->rules = rules;
-    if (conf->tls.certificate) {
-        enum err e = tls_context_server(&conf->tls, &r->tls_server, why);
-        if (e != ERR_OK) {
-            rules_unref(r);
-            return e;
-        }
-    }
-    const struct ruleset_settings *settings = ruleset_settings(rules);
-    r->counts = MEM_NEW_ARRAY(struct relay_count *, settings->receive_count);
-    for (size_t i = 0; i < settings->receive_count; i++)
-        r->counts[i] = count_of(relay, settings->receive[i].name);
-    *out = r;
-    return ERR_OK;
-}
-
-/* --- Listening --- */
-
-static bool bound(const struct endpoint *list, size_t count, const struct endpoint *at)
-{
-    for (size_t i = 0; i < count; i++)
-        if (endpoint_equal(&list[i], at))
-            return true;
-    return false;
-}
-
-/* One socket a worker. A port that the kernel picks is picked once, and kept in AT. */
-static enum err open_binding(struct relay *relay, struct endpoint *at, struct err_detail *why)
-{
-    for (unsigned i = 0; i < relay->worker_count; i++) {
-        int fd;
-        enum err e = listen_open(at, &fd, why);
-        if (e != ERR_OK) {
-            for (unsigned k = 0; k < i; k++)
-                worker_unlisten(relay->workers[k], at);
-            return e;
-        }
-        *at = listen_address(fd);
-        worker_listen(relay->workers[i], at, fd);
-    }
-    char text[ENDPOINT_TEXT_SIZE];
-    LOG(LOG_INFO, "listening", LOG_STR("at", endpoint_format(at, text)),
-        LOG_U64("workers", relay->worker_count));
-    return ERR_OK;
-}
-
-static void close_binding(struct relay *relay, const struct endpoint *at)
-{
-    for (unsigned i = 0; i < relay->worker_count; i++)
-        worker_unlisten(relay->workers[i], at);
-}
-
-/* Opens what is new; on failure none of it stays open. */
-static enum err open_new(struct relay *relay, struct endpoint *wanted, size_t count,
-                         struct err_detail *why)
-{
-    const struct endpoint *old = relay->bindings;
-    enum err e = ERR_OK;
-    size_t i = 0;
-    /* All are looked at before the first is opened: 0.0.0.0 and an address of its own may share a
-     * port among us. */
-    for (size_t k = 0; k < count && e == ERR_OK && !old; k++)
-        e = listen_check_free(&wanted[k], why);
-    for (; i < count && e == ERR_OK; i++)
-        if (!bound(old, relay->binding_count, &wanted[i]))
-            e = open_binding(relay, &wanted[i], why);
-    for (size_t k = 0; e != ERR_OK && k + 1 < i; k++)
-        if (!bound(old, relay->binding_count, &wanted[k]))
-            close_binding(relay, &wanted[k]);
-    return e;
-}
-
-static enum err open_bindings(struct relay *relay, const struct ruleset *rules,
-                              struct err_detail *why)
-{
-    size_t count = ruleset_bindings(rules, NULL, 0);
-    struct endpoint *wanted = MEM_NEW_ARRAY(struct endpoint, count);
-    ruleset_bindings(rules, wanted, count);
-    enum err e = open_new(relay, wanted, count, why);
-    if (e != ERR_OK) {
-        mem_free(wanted);
-        return e;
-    }
-    for (size_t i = 0; i < relay->binding_count; i++)
-        if (!bound(wanted, count, &relay->bindings[i]))
-            close_binding(relay, &relay->bindings[i]);
-    mem_free(relay->bindings);
-    relay->bindings = wanted;
-    relay->binding_count = count;
-    return ERR_OK;
-}
 
 /* --- Start --- */
 
@@ -205,12 +50,15 @@ static enum err start_delivery(struct relay *relay, const struct conf *conf,
         .hostname = conf->hostname,
         .postmaster = postmaster(conf, rules, &arena),
     };
-    enum err e = outbound_new(relay, conf, &relay->outbound, why);
+    relay->delivery = (struct outbound_services){
+        .rules = relay->rules, .spool = relay->spool, .protocol_log = relay->protocol_log};
+    enum err e = outbound_new(&relay->delivery, conf, &relay->outbound, why);
     if (e == ERR_OK)
         e = loop_new(&relay->sched_loop, why);
     if (e == ERR_OK) {
         relay->sched = sched_new(relay->sched_loop, &settings, relay->spool, &OUTBOUND_SCHED_OPS,
                                  relay->outbound);
+        relay->delivery.sched = relay->sched;
         requeue_start(&relay->requeue, relay->sched_loop, relay->sched, relay->spool);
         e = spool_start(relay->spool, why);
     }
@@ -226,11 +74,13 @@ static enum err make_workers(struct relay *relay, unsigned count, struct err_det
 {
     relay->workers = MEM_NEW_ARRAY(struct worker *, count);
     for (unsigned i = 0; i < count; i++) {
-        enum err e = worker_new(relay, i, &relay->workers[i], why);
+        enum err e = worker_new(i, &relay->workers[i], why);
         if (e != ERR_OK)
             return e;
         relay->worker_count = i + 1;
     }
+    relay->bindings.workers = relay->workers;
+    relay->bindings.worker_count = relay->worker_count;
     return ERR_OK;
 }
 
@@ -241,8 +91,18 @@ static enum err start_workers(struct relay *relay, struct err_detail *why)
         started = auth_pool_start(relay->auth_pool, why);
     if (started != ERR_OK)
         return started;
+    struct inbound_services services = {
+        .rules = relay->rules,
+        .spool = relay->spool,
+        .sched = relay->sched,
+        .sources = relay->sources,
+        .auth_pool = relay->auth_pool,
+        .protocol_log = relay->protocol_log,
+        .sessions_in_all = &relay->sessions,
+        .workers = relay->worker_count,
+    };
     for (unsigned i = 0; i < relay->worker_count; i++) {
-        enum err e = worker_start(relay->workers[i], why);
+        enum err e = worker_start(relay->workers[i], &services, why);
         if (e != ERR_OK)
             return e;
     }
@@ -287,15 +147,15 @@ static void schedule_in_batches(void)
 static enum err start(struct relay *relay, struct conf *conf, struct ruleset *rules,
                       struct err_detail *why)
 {
-    struct relay_rules *published;
-    relay->published = snapshot_new(rules_retired);
-    enum err e = rules_make(relay, conf, rules, &published, why);
+    struct rules *published;
+    relay->rules = rules_place_new();
+    enum err e = rules_make(relay->rules, conf, rules, &published, why);
     if (e != ERR_OK)
         return e;
-    snapshot_publish(relay->published, published);
+    rules_publish(relay->rules, published);
     e = make_workers(relay, conf->workers, why);
     if (e == ERR_OK)
-        e = open_bindings(relay, rules, why);
+        e = bindings_follow(&relay->bindings, rules, why);
     if (e == ERR_OK && conf->protocol_path)
         e = open_protocol_log(relay, conf, why);
     if (e == ERR_OK)
@@ -388,7 +248,7 @@ enum err relay_reload(struct relay *relay)
 {
     struct conf *conf = NULL;
     struct ruleset *rules = NULL;
-    struct relay_rules *published = NULL;
+    struct rules *published = NULL;
     struct err_detail why = {""};
     enum err e = conf_load(relay->file, report_fault, NULL, &conf, &rules);
     if (e != ERR_OK) {
@@ -396,11 +256,11 @@ enum err relay_reload(struct relay *relay)
             LOG_STR("effect", "the configuration that was in force stays in force"));
         return e;
     }
-    e = rules_make(relay, conf, rules, &published, &why);
+    e = rules_make(relay->rules, conf, rules, &published, &why);
     if (e == ERR_OK)
-        e = open_bindings(relay, rules, &why);
+        e = bindings_follow(&relay->bindings, rules, &why);
     if (e != ERR_OK) {
-        relay_rules_release(&published);
+        rules_release(&published);
         LOG(LOG_ERROR, "reload_refused", LOG_STR("file", relay->file), LOG_STR("reason", why.text),
             LOG_STR("effect", "the configuration that was in force stays in force"));
         return e;
@@ -409,10 +269,10 @@ enum err relay_reload(struct relay *relay)
     if (relay->protocol_log)
         protocol_log_limit(relay->protocol_log, &conf->protocol_limits);
     KILL_POINT("reload_bound");
-    struct relay_rules *old = relay_rules_hold(relay);
+    struct rules *old = rules_hold(relay->rules);
     warn_fixed_settings(old->conf, conf);
-    relay_rules_release(&old);
-    snapshot_publish(relay->published, published);
+    rules_release(&old);
+    rules_publish(relay->rules, published);
     KILL_POINT("reload_published");
     ask_scheduler(relay, sched_retry_all); /* queued mail follows the new routes at once */
     LOG(LOG_INFO, "reloaded", LOG_STR("file", relay->file));
@@ -484,16 +344,10 @@ void relay_stop(struct relay **relay_at, uint64_t timeout_ms)
     spool_free(&relay->spool);
     protocol_log_stop(&relay->protocol_log);
     log_stop();
-    snapshot_barrier();
-    snapshot_free(&relay->published);
-    snapshot_barrier();
-    for (struct relay_count *c = relay->counts, *next; c; c = next) {
-        next = c->next;
-        mem_free(c);
-    }
+    rules_place_free(&relay->rules);
     source_table_free(&relay->sources);
     mem_free(relay->workers);
-    mem_free(relay->bindings);
+    bindings_free(&relay->bindings);
     mem_free(relay->file);
     mem_free(relay);
     *relay_at = NULL;

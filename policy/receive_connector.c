@@ -40,6 +40,21 @@ void receive_connector_defaults(struct receive_connector *c)
     };
 }
 
+void receive_connector_copy(struct arena *arena, const struct receive_connector *from,
+                            struct receive_connector *to)
+{
+    const char **const texts[] = {&to->name, &to->origin, &to->comment,
+                                  &to->fqdn, &to->banner, &to->default_domain};
+    *to = *from;
+    to->bindings = NULL;
+    to->ranges = NULL;
+    to->permissions = NULL;
+    to->binding_count = to->range_count = to->permission_count = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        if (*texts[i])
+            *texts[i] = arena_strdup(arena, *texts[i]);
+}
+
 unsigned receive_connector_rejected_domains(const struct receive_connector *c)
 {
     unsigned domains = 0;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/arena.h"
 #include "core/ipaddr.h"
 #include "policy/iprange.h"
 #include "policy/rights.h"
@@ -82,6 +83,9 @@ struct receive_connector {
 
 /* Every property at its default; name, bindings and ranges empty. */
 void receive_connector_defaults(struct receive_connector *c);
+/* FROM without its lists (bindings, ranges, permissions); texts go into ARENA. */
+void receive_connector_copy(struct arena *arena, const struct receive_connector *from,
+                            struct receive_connector *to);
 /* Its reject_... switches: enum decide_domains. */
 unsigned receive_connector_rejected_domains(const struct receive_connector *c);
 /* What EHLO offers of TLS and of logging on, and so what the session takes: in clear, or UNDER_TLS.

@@ -29,13 +29,9 @@ static const struct rights_entry *copy_permissions(struct arena *arena,
 static void copy_receive(struct arena *arena, const struct receive_connector *from,
                          struct receive_connector *to)
 {
-    *to = *from;
-    to->name = copy_text(arena, from->name);
-    to->origin = copy_text(arena, ruleset_text(from->origin));
-    to->comment = copy_text(arena, from->comment);
-    to->fqdn = copy_text(arena, from->fqdn);
-    to->banner = copy_text(arena, from->banner);
-    to->default_domain = copy_text(arena, from->default_domain);
+    receive_connector_copy(arena, from, to);
+    to->origin = ruleset_text(to->origin);
+    to->binding_count = from->binding_count;
     to->bindings = copy_array(arena, from->bindings, sizeof *from->bindings, from->binding_count);
     struct receive_connector_range *ranges =
         ARENA_NEW_ARRAY(arena, struct receive_connector_range, from->range_count);
@@ -45,7 +41,9 @@ static void copy_receive(struct arena *arena, const struct receive_connector *fr
         ranges[i].origin = copy_text(arena, ruleset_text(from->ranges[i].origin));
     }
     to->ranges = ranges;
+    to->range_count = from->range_count;
     to->permissions = copy_permissions(arena, from->permissions, from->permission_count);
+    to->permission_count = from->permission_count;
 }
 
 static void copy_send(struct arena *arena, const struct send_connector *from,

@@ -128,9 +128,10 @@ static void show_first_message(struct relay *relay, struct demo *demo)
     char at[ENDPOINT_TEXT_SIZE], sink_at[ENDPOINT_TEXT_SIZE];
     struct endpoint sink = smtp_sink_address(demo->sink);
     printf("mailrace demo: relay on %s, spool in %s, sink on %s\n\n",
-           endpoint_format(&relay->bindings[0], at), demo->spool, endpoint_format(&sink, sink_at));
+           endpoint_format(&relay->bindings.list[0], at), demo->spool,
+           endpoint_format(&sink, sink_at));
     demo->started_ms = clock_mono_ms();
-    demo->ok = send_first_message(demo, &relay->bindings[0]);
+    demo->ok = send_first_message(demo, &relay->bindings.list[0]);
     for (int i = 0; i < 1000 && demo->ok && arrived(demo) == 0; i++)
         usleep(5000);
     demo->ok = demo->ok && arrived(demo) > 0;
