@@ -198,6 +198,22 @@ enum err spool_read(struct spool *spool, const struct spool_ref *ref, struct are
     return err_set(why, ERR_NOTFOUND, "message %" PRIu64 ": there is no such log", ref->id);
 }
 
+enum err spool_read_head(struct spool *spool, const struct spool_ref *ref, struct arena *arena,
+                         struct mail_envelope *envelope, struct spool_meta *meta,
+                         struct err_detail *why)
+{
+    struct spool_log *log = log_of(spool, ref);
+    struct spool_head head;
+    if (!log)
+        return err_set(why, ERR_NOTFOUND, "message %" PRIu64 ": there is no such log", ref->id);
+    enum err err = spool_log_read_head(log, ref, arena, &head, why);
+    if (err == ERR_OK) {
+        *envelope = head.envelope;
+        *meta = head.meta;
+    }
+    return err;
+}
+
 enum err spool_read_recent(struct spool *spool, const struct spool_ref *ref, struct arena *arena,
                            struct spool_message *out, struct err_detail *why)
 {

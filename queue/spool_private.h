@@ -295,6 +295,9 @@ struct spool_txn *spool_log_begin(struct spool_log *spool, struct mailbox *home)
 MUST_USE enum err spool_log_read(struct spool_log *spool, const struct spool_ref *ref,
                                  struct arena *arena, struct spool_message *out,
                                  struct err_detail *why);
+MUST_USE enum err spool_log_read_head(struct spool_log *spool, const struct spool_ref *ref,
+                                      struct arena *arena, struct spool_head *out,
+                                      struct err_detail *why);
 bool spool_log_read_recent(struct spool_log *spool, const struct spool_ref *ref,
                            struct arena *arena, struct spool_message *out);
 void spool_log_outcome(struct spool_log *spool, const struct spool_ref *ref,

@@ -7,7 +7,10 @@
 
 #include "core/mem.h"
 
-enum { VERIFY_BYTES = 64 * 1024 };
+enum {
+    VERIFY_BYTES = 64 * 1024,
+    HEAD_BYTES = 1024, /* one pread brings nearly any envelope */
+};
 
 static enum err damaged(struct err_detail *why, const struct spool_ref *ref, const char *what)
 {
@@ -15,7 +18,8 @@ static enum err damaged(struct err_detail *why, const struct spool_ref *ref, con
                    (unsigned long long)ref->segment, (unsigned)ref->offset, what);
 }
 
-/* Record header and head of REF, in ARENA; GOT bytes of the record are there. */
+/* Record header and head of REF, in ARENA; GOT bytes of the record are there: at first as many as
+ * GOT says, then what the head needs. */
 static enum err read_head(struct spool_log *spool, const struct spool_segment *s,
                           const struct spool_ref *ref, struct arena *arena,
                           struct spool_record *record, size_t *got, struct err_detail *why)
@@ -24,7 +28,7 @@ static enum err read_head(struct spool_log *spool, const struct spool_segment *s
     if (ref->length < SPOOL_RECORD_BYTES || ref->offset > s->size ||
         ref->length > s->size - ref->offset)
         return damaged(why, ref, "lies outside its segment");
-    size_t len = ref->length < SPOOL_READ_BYTES ? ref->length : SPOOL_READ_BYTES;
+    size_t len = ref->length < *got ? ref->length : *got;
     uint8_t *data = arena_alloc(arena, len);
     enum err err = io_pread_all(spool->io, s->fd, data, len, ref->offset);
     if (err != ERR_OK)
@@ -50,6 +54,17 @@ static enum err read_head(struct spool_log *spool, const struct spool_segment *s
     return ERR_OK;
 }
 
+static enum err decode_head(const struct spool_record *record, const struct spool_ref *ref,
+                            struct arena *arena, struct spool_head *head, struct err_detail *why)
+{
+    if (spool_hash(record->head, record->head_len) != record->head_hash ||
+        !spool_head_decode(record->head, record->head_len, record->type == SPOOL_BIG, arena,
+                           head) ||
+        (record->type == SPOOL_MESSAGE && head->meta.octets != record->body_len))
+        return damaged(why, ref, "its envelope is damaged");
+    return ERR_OK;
+}
+
 static enum err big_attach(struct spool_log *spool, const struct spool_head *head,
                            struct spool_message *out, struct err_detail *why)
 {
@@ -69,14 +84,12 @@ static enum err decode(struct spool_log *spool, struct spool_segment *s, struct 
                        struct spool_message *out, struct spool_head *head, struct err_detail *why)
 {
     struct spool_record record;
-    size_t got = 0;
+    size_t got = SPOOL_READ_BYTES;
     enum err err = read_head(spool, s, &out->ref, arena, &record, &got, why);
+    if (err == ERR_OK)
+        err = decode_head(&record, &out->ref, arena, head, why);
     if (err != ERR_OK)
         return err;
-    if (spool_hash(record.head, record.head_len) != record.head_hash ||
-        !spool_head_decode(record.head, record.head_len, record.type == SPOOL_BIG, arena, head) ||
-        (record.type == SPOOL_MESSAGE && head->meta.octets != record.body_len))
-        return damaged(why, &out->ref, "its envelope is damaged");
     out->envelope = head->envelope;
     out->meta = head->meta;
     head->text_hash = record.type == SPOOL_BIG ? head->big_hash : record.body_hash;
@@ -104,6 +117,26 @@ static struct spool_segment *hold(struct spool_log *spool, struct spool_ref *ref
     }
 }
 
+static enum err gone(const struct spool_ref *ref, struct err_detail *why)
+{
+    return err_set(why, ERR_NOTFOUND, "message %llu: generation %llx is gone",
+                   (unsigned long long)ref->id, (unsigned long long)ref->segment);
+}
+
+enum err spool_log_read_head(struct spool_log *spool, const struct spool_ref *ref,
+                             struct arena *arena, struct spool_head *out, struct err_detail *why)
+{
+    struct spool_ref now = *ref;
+    struct spool_record record;
+    size_t got = HEAD_BYTES;
+    struct spool_segment *s = hold(spool, &now);
+    if (!s)
+        return gone(ref, why);
+    enum err err = read_head(spool, s, &now, arena, &record, &got, why);
+    spool_segment_release(s);
+    return err == ERR_OK ? decode_head(&record, &now, arena, out, why) : err;
+}
+
 enum err spool_read_record(struct spool_log *spool, const struct spool_ref *ref,
                            struct arena *arena, struct spool_message *out, struct spool_head *head,
                            struct err_detail *why)
@@ -111,8 +144,7 @@ enum err spool_read_record(struct spool_log *spool, const struct spool_ref *ref,
     *out = (struct spool_message){.ref = *ref, .segment_fd = -1, .big_fd = -1};
     struct spool_segment *s = hold(spool, &out->ref);
     if (!s)
-        return err_set(why, ERR_NOTFOUND, "message %llu: generation %llx is gone",
-                       (unsigned long long)ref->id, (unsigned long long)ref->segment);
+        return gone(ref, why);
     out->spool = spool;
     out->segment_fd = s->fd;
     enum err err = decode(spool, s, arena, out, head, why);
