@@ -141,8 +141,9 @@ enum { LOAD_CLIENT_OUTPUT_MAX = 16 };
 
 struct load_client { /* its owner embeds it, and reads none of it */
     struct load_client_home *home;
+    const struct load_client_row *rows; /* of the states */
     struct conn *conn;
-    enum load_client_state state;
+    enum load_client_state state; /* written by load_client_enter() alone */
     struct load_client_message *current, *ahead;
     uint64_t phase_at_ns;
     struct timer timer;

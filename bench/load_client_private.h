@@ -1,5 +1,9 @@
-/* bench/load_client_private.h - a session from inside: load_client.c has the connection and what is
- * written to it, load_client_step.c the table of the states.
+/* bench/load_client_private.h - a session from inside. Each file calls those below it, never one
+ * above:
+ *
+ *   load_client.c       what its owner wants of it
+ *   load_client_step.c  the table of the states
+ *   load_client_conn.c  the one writer of the state, the connection, what is written, the end
  */
 #ifndef BENCH_LOAD_CLIENT_PRIVATE_H
 #define BENCH_LOAD_CLIENT_PRIVATE_H
@@ -12,9 +16,9 @@ struct load_client_row {
     void (*send)(struct load_client *c); /* on entering; NULL: nothing */
     void (*on_reply)(struct load_client *c, const struct mail_status *status); /* NULL: none due */
 };
-extern const struct load_client_row LOAD_CLIENT_TABLE[LOAD_CLIENT_STATES];
+extern const struct load_client_row LOAD_CLIENT_TABLE[LOAD_CLIENT_STATES]; /* load_client_step.c */
 
-/* --- load_client.c --- */
+/* --- load_client_conn.c --- */
 
 /* The only writer of the state: arms its timeout and does its SEND. */
 void load_client_enter(struct load_client *c, enum load_client_state state);
@@ -33,9 +37,12 @@ void load_client_fail(struct load_client *c, const struct mail_status *status, b
 void load_client_fail_with(struct load_client *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void load_client_close(struct load_client *c);
 
-/* --- load_client_step.c --- */
-
-/* M becomes the current message, or the one ahead. */
+/* M is now the current message, or the one ahead. */
 void load_client_take(struct load_client *c, struct load_client_message *m);
+/* Without a connection, and without a word about messages: the owner may have it again. */
+void load_client_closed(struct load_client *c);
+/* Of a session without a connection: what is set once, and the connection. */
+void load_client_unconnected(struct load_client *c);
+void load_client_connect(struct load_client *c);
 
 #endif

@@ -1,3 +1,4 @@
+/* The table of a session's states: what each sends, and what it does with its reply. */
 #include <stdio.h>
 
 #include "core/clock.h"
@@ -5,8 +6,6 @@
 #include "net/smtp_reply.h"
 
 #include "load_client_private.h"
-
-/* The states' rows: what each sends, and what each does with its reply. */
 
 /* Recipients whose replies are awaited at a time: their lines and replies must not fill both
  * directions' buffers (RFC 2920 3.1). */
@@ -148,17 +147,6 @@ static void on_auth(struct load_client *c, const struct mail_status *status)
 }
 
 /* --- What is written of a message --- */
-
-void load_client_take(struct load_client *c, struct load_client_message *m)
-{
-    m->mail_at_ns = m->end_at_ns = 0;
-    m->rcpts_sent = m->rcpts_answered = m->rcpts_accepted = 0;
-    m->mail_refused = m->data_sent = m->text_put = m->end_sent = false;
-    if (!c->current)
-        c->current = m;
-    else
-        c->ahead = m;
-}
 
 static struct bytes line_format(char *to, size_t size, const char *fmt, ...) PRINTF_LIKE(3, 4);
 static struct bytes line_format(char *to, size_t size, const char *fmt, ...)

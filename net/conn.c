@@ -176,13 +176,12 @@ size_t conn_receive(struct conn *c, char *to, size_t size)
             c->readable = false;
         return (size_t)n;
     }
-    if (n == 0) {
+    if (n == 0)
         conn_end(c, ERR_CLOSED, c->tls ? "closed without close_notify" : "closed by the peer");
-    } else if (errno == EAGAIN) {
+    else if (errno == EAGAIN)
         c->readable = false;
-    } else if (errno != EINTR) {
+    else if (errno != EINTR)
         conn_end_errno(c, errno);
-    }
     return 0;
 }
 

@@ -31,12 +31,11 @@ static bool is_ours(struct bytes name)
 /* The place behind the quoted string that begins at AT. */
 static size_t quoted_end(struct bytes in, size_t at)
 {
-    for (at++; at < in.len; at++) {
+    for (at++; at < in.len; at++)
         if (in.ptr[at] == '\\')
             at++;
         else if (in.ptr[at] == '"')
             return at + 1;
-    }
     return BYTES_NOT_FOUND;
 }
 

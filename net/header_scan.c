@@ -39,9 +39,8 @@ static void received_match(struct header_scan *s, char c)
 {
     struct bytes name = s->local_name;
     char lower = bytes_lower(c);
-    if (s->match == BY_FOUND) {
+    if (s->match == BY_FOUND)
         return;
-    }
     if (s->match >= BY_NAME) {
         size_t matched = s->match - BY_NAME + 1;
         if (matched == name.len && (is_space(c) || c == ';')) {
@@ -74,9 +73,8 @@ static void message_id_keep(struct header_scan *s, char c)
 {
     bool bracketed = s->id_len > 0 && s->message_id[0] == '<';
     if (is_space(c)) {
-        if (s->id_len > 0 && !bracketed) {
+        if (s->id_len > 0 && !bracketed)
             message_id_done(s);
-        }
         return;
     }
     if (s->id_len == sizeof s->message_id - 1) {
@@ -85,9 +83,8 @@ static void message_id_keep(struct header_scan *s, char c)
     }
     s->message_id[s->id_len++] = c > ' ' && c < 0x7F ? c : '?';
     s->message_id[s->id_len] = '\0';
-    if (bracketed && c == '>') {
+    if (bracketed && c == '>')
         message_id_done(s);
-    }
 }
 
 static void from_keep(struct header_scan *s, struct bytes text)
@@ -95,21 +92,18 @@ static void from_keep(struct header_scan *s, struct bytes text)
     size_t room = s->from_max - s->from_len;
     s->from_cut = s->from_cut || text.len > room;
     text = bytes_sub(text, 0, room);
-    if (text.len > 0) {
+    if (text.len > 0)
         memcpy(s->from + s->from_len, text.ptr, text.len);
-    }
     s->from_len += text.len;
 }
 
 static void from_begin(struct header_scan *s)
 {
-    if (!s->from) {
+    if (!s->from)
         return;
-    }
     s->state = SCAN_FROM;
-    if (s->from_len > 0) {
+    if (s->from_len > 0)
         from_keep(s, BYTES("\0"));
-    }
 }
 
 static void scan_end(struct header_scan *s)
@@ -134,9 +128,8 @@ static void field_begin(struct header_scan *s)
     s->state = SCAN_VALUE;
     s->exchange_fields =
         s->exchange_fields || is_exchange_field(bytes_sub(name, 0, sizeof s->name));
-    if (s->name_len > sizeof s->name) {
+    if (s->name_len > sizeof s->name)
         name = BYTES_EMPTY;
-    }
     if (bytes_equal_nocase(name, BYTES("Received"))) {
         s->received++;
         s->match = BY_BLANK;
@@ -163,9 +156,8 @@ static void name_take(struct header_scan *s, char c)
     } else if (is_blank(c)) {
         s->state = SCAN_NAME_BLANK;
     } else if (c > ' ' && c < 0x7F && c != ':' && s->state == SCAN_NAME) {
-        if (s->name_len < sizeof s->name) {
+        if (s->name_len < sizeof s->name)
             s->name[s->name_len] = c;
-        }
         s->name_len++;
     } else {
         scan_end(s);
@@ -193,13 +185,12 @@ static void line_take(struct header_scan *s, char c)
 {
     s->octets++;
     s->line_octets++;
-    if (s->state == SCAN_LINE_START) {
+    if (s->state == SCAN_LINE_START)
         line_begin(s, c);
-    } else if (s->state == SCAN_EMPTY_CR) {
+    else if (s->state == SCAN_EMPTY_CR)
         scan_end(s);
-    } else {
+    else
         name_take(s, c);
-    }
 }
 
 /* Takes what of PIECE from AT belongs to the value, with its LF; returns the place behind it. */
@@ -208,18 +199,14 @@ static size_t value_take(struct header_scan *s, struct bytes piece, size_t at)
     size_t lf = bytes_find(piece, '\n', at);
     size_t end = lf == BYTES_NOT_FOUND ? piece.len : lf + 1;
     s->octets += end - at;
-    if (s->state == SCAN_FROM) {
+    if (s->state == SCAN_FROM)
         from_keep(s, bytes_sub(piece, at, end - at));
-    }
-    for (; at < end && s->state == SCAN_RECEIVED; at++) {
+    for (; at < end && s->state == SCAN_RECEIVED; at++)
         received_match(s, piece.ptr[at]);
-    }
-    for (; at < end && s->state == SCAN_MESSAGE_ID; at++) {
+    for (; at < end && s->state == SCAN_MESSAGE_ID; at++)
         message_id_keep(s, piece.ptr[at]);
-    }
-    if (lf != BYTES_NOT_FOUND) {
+    if (lf != BYTES_NOT_FOUND)
         s->state = SCAN_LINE_START;
-    }
     return end;
 }
 
@@ -255,18 +242,16 @@ static void strict_feed(struct header_scan *s, struct bytes piece)
         scan_feed(s, bytes_sub(piece, i, 1));
         bool alone = (c == '\n') != (s->before == '\r');
         bool empty_line = state == SCAN_LINE_START || state == SCAN_EMPTY_CR;
-        if (!s->ended || empty_line) {
+        if (!s->ended || empty_line)
             s->stray = s->stray || c == '\0' || alone;
-        }
         s->before = c;
     }
 }
 
 void header_scan_feed(struct header_scan *scan, struct bytes piece)
 {
-    if (scan->strict) {
+    if (scan->strict)
         strict_feed(scan, piece);
-    } else {
+    else
         scan_feed(scan, piece);
-    }
 }

@@ -1,4 +1,11 @@
-/* net/smtp_client_private.h - what the files of the client session share.
+/* net/smtp_client_private.h - what the files of the client session share. Each calls those below
+ * it, never one above:
+ *
+ *   smtp_client.c          beginning and end of a session, input, output, time
+ *   smtp_client_step.c     the table of states: what each sends, and what it does with its reply
+ *   smtp_client_text.c     the text of a message
+ *   smtp_client_state.c    the one writer of the states, the messages held, how a session ends
+ *   smtp_client_command.c  command lines, and what cannot go out at all
  *
  * Everything turns on two cursors that walk the same states: SENT is what goes out next, ANSWERED
  * is what the next reply belongs to, and UNANSWERED counts the commands between them. At most two
@@ -52,7 +59,7 @@ enum smtp_client_state {
 #define SMTP_CLIENT_OPEN_MAX_MS    (15 * 60 * 1000)
 
 struct smtp_client_cursor {
-    enum smtp_client_state state;
+    enum smtp_client_state state; /* written by smtp_client_enter_*() alone */
     size_t rcpt;
 };
 
@@ -73,6 +80,7 @@ struct smtp_client_transaction {
 };
 
 struct smtp_client {
+    const struct smtp_client_row *rows; /* SMTP_CLIENT_TABLE */
     struct smtp_client_settings settings;
     const struct smtp_client_ops *ops;
     void *owner;
@@ -105,24 +113,38 @@ struct smtp_client_row {
 };
 extern const struct smtp_client_row SMTP_CLIENT_TABLE[SMTP_CLIENT_STATES];
 
-/* smtp_client.c */
+/* smtp_client_state.c */
+
+/* The only writers of the cursors' states; the third moves both. Recipients count anew from MAIL
+ * on. What is awaited has the timeout of its row, from the last progress on. */
+void smtp_client_enter_sent(struct smtp_client *c, enum smtp_client_state state);
+void smtp_client_enter_answered(struct smtp_client *c, enum smtp_client_state state);
+void smtp_client_enter(struct smtp_client *c, enum smtp_client_state state);
+bool smtp_client_ended(const struct smtp_client *c);
+/* Where the peer, or its silence, finds us: what it owes, else what we were about to do. */
+enum smtp_client_state smtp_client_doing(const struct smtp_client *c);
 bool smtp_client_offered(const struct smtp_client *c, enum smtp_extension extension);
 void smtp_client_progress(struct smtp_client *c);
 /* One more reply is owed. */
 void smtp_client_expect(struct smtp_client *c);
 struct smtp_client_transaction *smtp_client_head(struct smtp_client *c);    /* being answered */
 struct smtp_client_transaction *smtp_client_sending(struct smtp_client *c); /* being sent */
-/* Ends the session: every message it holds gets STATUS; CERTAIN: the peer said so itself, so that
- * a message whose final dot is out is not in doubt. */
-void smtp_client_end(struct smtp_client *c, const struct mail_status *status, bool certain);
-/* The peer broke the protocol: 4.5.0. */
-void smtp_client_broken(struct smtp_client *c, const char *how);
-/* Takes the head transaction off and tells the owner. */
-void smtp_client_finish(struct smtp_client *c, const struct mail_status *status, bool ambiguous);
 void smtp_client_tell_rcpt(struct smtp_client *c, struct smtp_client_message *m, size_t rcpt,
                            const struct mail_status *status);
+/* Takes the head transaction off and tells the owner. */
+void smtp_client_finish(struct smtp_client *c, const struct mail_status *status, bool ambiguous);
+/* Every message that is held gets STATUS; CERTAIN: the peer said so itself, so that a message whose
+ * final dot is out is not in doubt. */
+void smtp_client_fail_all(struct smtp_client *c, const struct mail_status *status, bool certain);
+/* The same, and the session ends. */
+void smtp_client_end(struct smtp_client *c, const struct mail_status *status, bool certain);
+/* With our own words: 451 4.SUBJECT.DETAIL. */
+void smtp_client_end_with(struct smtp_client *c, uint16_t subject, uint16_t detail, const char *fmt,
+                          ...) PRINTF_LIKE(4, 5);
+/* The peer broke the protocol: 4.5.0. */
+void smtp_client_broken(struct smtp_client *c, const char *how);
 
-/* smtp_client_text.c: text and commands into OUT. */
+/* smtp_client_text.c: text into OUT. */
 /* The next piece of the head message's text, and at its end the final dot. False: no room now, or
  * the session has ended because the text could not be read. */
 bool smtp_client_send_text(struct smtp_client *c, struct buf *out);
@@ -131,6 +153,8 @@ bool smtp_client_message_chunked(const struct smtp_client *c, const struct smtp_
 /* "BDAT n LAST" for the message being sent, and the next piece of its text; false as above. */
 void smtp_client_begin_chunk(struct smtp_client *c, struct buf *out);
 bool smtp_client_send_chunk(struct smtp_client *c, struct buf *out);
+
+/* smtp_client_command.c: command lines into OUT. */
 void smtp_client_write_mail(const struct smtp_client *c, const struct smtp_client_message *m,
                             struct buf *out);
 void smtp_client_write_rcpt(const struct smtp_client *c, const struct mail_rcpt *rcpt,

@@ -1,9 +1,9 @@
+/* The table of a client session's states: what each sends, and what it does with its reply. */
+#include "net/smtp_client_private.h"
+
 #include <stddef.h>
 
 #include "core/timer.h"
-#include "net/smtp_client_private.h"
-
-/* The states' rows: what each sends, and what each does with its reply. */
 
 /* One command may go out now: within the window, or alone where the peer does not pipeline. */
 static bool window_open(const struct smtp_client *c)
@@ -20,8 +20,7 @@ static void session_open(struct smtp_client *c)
         smtp_client_end(c, &clear, false);
         return;
     }
-    c->sent.state = SMTP_CLIENT_STATE_READY;
-    c->answered.state = SMTP_CLIENT_STATE_READY;
+    smtp_client_enter(c, SMTP_CLIENT_STATE_READY);
     c->open_deadline_ms = TIMER_NEVER;
     c->ops->on_open(c->owner);
 }
@@ -29,18 +28,16 @@ static void session_open(struct smtp_client *c)
 static void on_banner(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
 {
     (void)rest;
-    if (status->code == 220) {
-        c->answered.state = c->sent.state;
-    } else {
+    if (status->code == 220)
+        smtp_client_enter_answered(c, c->sent.state);
+    else
         smtp_client_end(c, status, true);
-    }
 }
 
 static bool send_alone(struct smtp_client *c, struct buf *out, struct bytes verb, struct bytes arg)
 {
-    if (c->unanswered > 0) {
+    if (c->unanswered > 0)
         return false;
-    }
     smtp_client_write_line(out, verb, arg);
     smtp_client_expect(c);
     return false; /* last in its group (RFC 2920 3.1) */
@@ -48,9 +45,8 @@ static bool send_alone(struct smtp_client *c, struct buf *out, struct bytes verb
 
 static bool send_ehlo(struct smtp_client *c, struct buf *out)
 {
-    if (c->unanswered == 0) {
+    if (c->unanswered == 0)
         c->hop_next = (struct smtp_extensions){0};
-    }
     return send_alone(c, out, BYTES("EHLO"), c->settings.helo);
 }
 
@@ -58,8 +54,7 @@ static void on_ehlo(struct smtp_client *c, const struct mail_status *status, str
 {
     (void)rest;
     if (status->code == 500 || status->code == 502) {
-        c->sent.state = SMTP_CLIENT_STATE_HELO;
-        c->answered.state = SMTP_CLIENT_STATE_HELO;
+        smtp_client_enter(c, SMTP_CLIENT_STATE_HELO);
         return;
     }
     if (!mail_status_ok(status)) {
@@ -69,8 +64,7 @@ static void on_ehlo(struct smtp_client *c, const struct mail_status *status, str
     c->hop = c->hop_next;
     if (!c->tls && c->settings.tls != SMTP_CLIENT_TLS_NEVER &&
         smtp_client_offered(c, SMTP_EXTENSION_STARTTLS)) {
-        c->sent.state = SMTP_CLIENT_STATE_STARTTLS;
-        c->answered.state = SMTP_CLIENT_STATE_STARTTLS;
+        smtp_client_enter(c, SMTP_CLIENT_STATE_STARTTLS);
         return;
     }
     session_open(c);
@@ -84,11 +78,10 @@ static bool send_helo(struct smtp_client *c, struct buf *out)
 static void on_helo(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
 {
     (void)rest;
-    if (mail_status_ok(status)) {
+    if (mail_status_ok(status))
         session_open(c);
-    } else {
+    else
         smtp_client_end(c, status, true);
-    }
 }
 
 static bool send_starttls(struct smtp_client *c, struct buf *out)
@@ -102,14 +95,12 @@ static void on_starttls(struct smtp_client *c, const struct mail_status *status,
 {
     static const struct mail_status injected =
         MAIL_STATUS_INIT(451, 4, 7, 0, "Bytes behind the reply to STARTTLS");
-    if (status->code != 220) {
+    if (status->code != 220)
         session_open(c); /* refused: in clear, where that is allowed */
-    } else if (rest.len > 0) {
+    else if (rest.len > 0)
         smtp_client_end(c, &injected, false);
-    } else {
-        c->sent.state = SMTP_CLIENT_STATE_HANDSHAKE;
-        c->answered.state = SMTP_CLIENT_STATE_HANDSHAKE;
-    }
+    else
+        smtp_client_enter(c, SMTP_CLIENT_STATE_HANDSHAKE);
 }
 
 static void begin(struct smtp_client *c, struct smtp_client_message *m)
@@ -130,11 +121,10 @@ static void begin(struct smtp_client *c, struct smtp_client_message *m)
     t->dot_sent = false;
     t->mail_refused = false;
     c->rested = false;
-    c->sent.state = t->reset_first ? SMTP_CLIENT_STATE_RSET : SMTP_CLIENT_STATE_MAIL;
-    c->sent.rcpt = 0;
-    if (c->live == 1) {
-        c->answered = c->sent;
-    }
+    enum smtp_client_state first = t->reset_first ? SMTP_CLIENT_STATE_RSET : SMTP_CLIENT_STATE_MAIL;
+    smtp_client_enter_sent(c, first);
+    if (c->live == 1)
+        smtp_client_enter_answered(c, first);
 }
 
 static void refuse_unsent(struct smtp_client *c, struct smtp_client_message *m,
@@ -151,29 +141,26 @@ static bool send_next(struct smtp_client *c, struct buf *out)
 {
     (void)out;
     if (c->quitting || (c->settings.messages_max > 0 && c->taken >= c->settings.messages_max)) {
-        c->sent.state = SMTP_CLIENT_STATE_QUIT;
-        if (c->unanswered == 0) {
-            c->answered.state = SMTP_CLIENT_STATE_QUIT;
-        }
+        smtp_client_enter_sent(c, SMTP_CLIENT_STATE_QUIT);
+        if (c->unanswered == 0)
+            smtp_client_enter_answered(c, SMTP_CLIENT_STATE_QUIT);
         return true;
     }
-    if (!window_open(c) || c->asked_none || c->live == SMTP_CLIENT_SESSION_AHEAD) {
+    if (!window_open(c) || c->asked_none || c->live == SMTP_CLIENT_SESSION_AHEAD)
         return false;
-    }
     struct smtp_client_message *m = c->ops->next_message(c->owner);
-    if (m == NULL) {
+    if (!m) {
         c->asked_none = true;
         return false;
     }
     m->rcpts_answered = 0;
     m->rcpts_accepted = 0;
     const struct mail_status *unfit = smtp_client_message_unfit(c, m);
-    if (unfit != NULL) {
+    if (unfit) {
         refuse_unsent(c, m, unfit);
     } else {
-        if (c->unanswered == 0) {
+        if (c->unanswered == 0)
             smtp_client_progress(c);
-        }
         begin(c, m);
     }
     return true;
@@ -181,34 +168,31 @@ static bool send_next(struct smtp_client *c, struct buf *out)
 
 static bool send_rset(struct smtp_client *c, struct buf *out)
 {
-    if (!window_open(c)) {
+    if (!window_open(c))
         return false;
-    }
     smtp_client_write_line(out, BYTES("RSET"), BYTES_EMPTY);
     smtp_client_expect(c);
     c->reset_needed = false;
-    c->sent.state = SMTP_CLIENT_STATE_MAIL;
+    smtp_client_enter_sent(c, SMTP_CLIENT_STATE_MAIL);
     return true;
 }
 
 static void on_rset(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
 {
     (void)rest;
-    if (mail_status_ok(status)) {
-        c->answered.state = SMTP_CLIENT_STATE_MAIL;
-    } else {
+    if (mail_status_ok(status))
+        smtp_client_enter_answered(c, SMTP_CLIENT_STATE_MAIL);
+    else
         smtp_client_broken(c, "RSET was refused");
-    }
 }
 
 static bool send_mail(struct smtp_client *c, struct buf *out)
 {
-    if (!window_open(c)) {
+    if (!window_open(c))
         return false;
-    }
     smtp_client_write_mail(c, smtp_client_sending(c)->message, out);
     smtp_client_expect(c);
-    c->sent.state = SMTP_CLIENT_STATE_RCPT;
+    smtp_client_enter_sent(c, SMTP_CLIENT_STATE_RCPT);
     return true;
 }
 
@@ -220,12 +204,12 @@ static void skip_unfit(struct smtp_client *c)
     enum smtp_client_state behind = t->chunked ? SMTP_CLIENT_STATE_END : SMTP_CLIENT_STATE_DATA;
     const struct mail_status *unfit;
     while (c->answered.rcpt < m->envelope->rcpt_count &&
-           (unfit = smtp_client_rcpt_unfit(m->envelope, c->answered.rcpt)) != NULL) {
+           (unfit = smtp_client_rcpt_unfit(m->envelope, c->answered.rcpt))) {
         smtp_client_tell_rcpt(c, m, c->answered.rcpt, unfit);
         c->answered.rcpt++;
     }
-    c->answered.state =
-        c->answered.rcpt < m->envelope->rcpt_count ? SMTP_CLIENT_STATE_RCPT : behind;
+    bool more = c->answered.rcpt < m->envelope->rcpt_count;
+    smtp_client_enter_answered(c, more ? SMTP_CLIENT_STATE_RCPT : behind);
 }
 
 /* Everything sent is answered and nobody is left to send to: the rest of the envelope stays
@@ -240,9 +224,8 @@ static void give_up_if_for_nobody(struct smtp_client *c)
         c->sent.state == SMTP_CLIENT_STATE_DATA || c->sent.state == SMTP_CLIENT_STATE_BDAT;
     bool all_refused = all_sent && m->rcpts_accepted == 0;
     bool unsent = c->sent.state == SMTP_CLIENT_STATE_RCPT || all_sent;
-    if (c->unanswered > 0 || !unsent || !(t->mail_refused || all_refused)) {
+    if (c->unanswered > 0 || !unsent || !(t->mail_refused || all_refused))
         return;
-    }
     for (; c->answered.rcpt < m->envelope->rcpt_count; c->answered.rcpt++) {
         const struct mail_status *unfit = smtp_client_rcpt_unfit(m->envelope, c->answered.rcpt);
         smtp_client_tell_rcpt(c, m, c->answered.rcpt, unfit ? unfit : &t->refusal);
@@ -267,7 +250,6 @@ static void on_mail(struct smtp_client *c, const struct mail_status *status, str
         memcpy(t->refusal_text, status->text.ptr, len);
         t->refusal.text = bytes_make(t->refusal_text, len);
     }
-    c->answered.rcpt = 0;
     skip_unfit(c);
     give_up_if_for_nobody(c);
 }
@@ -276,16 +258,14 @@ static bool send_rcpt(struct smtp_client *c, struct buf *out)
 {
     struct smtp_client_transaction *t = smtp_client_sending(c);
     const struct mail_envelope *e = t->message->envelope;
-    if (t->mail_refused || !window_open(c)) {
+    if (t->mail_refused || !window_open(c))
         return false;
-    }
-    if (smtp_client_rcpt_unfit(e, c->sent.rcpt) == NULL) {
+    if (!smtp_client_rcpt_unfit(e, c->sent.rcpt)) {
         smtp_client_write_rcpt(c, &e->rcpts[c->sent.rcpt], out);
         smtp_client_expect(c);
     }
-    if (++c->sent.rcpt == e->rcpt_count) {
-        c->sent.state = t->chunked ? SMTP_CLIENT_STATE_BDAT : SMTP_CLIENT_STATE_DATA;
-    }
+    if (++c->sent.rcpt == e->rcpt_count)
+        smtp_client_enter_sent(c, t->chunked ? SMTP_CLIENT_STATE_BDAT : SMTP_CLIENT_STATE_DATA);
     return true;
 }
 
@@ -319,12 +299,11 @@ static bool for_nobody(const struct smtp_client *c, const struct smtp_client_tra
 static bool send_data(struct smtp_client *c, struct buf *out)
 {
     const struct smtp_client_transaction *t = smtp_client_sending(c);
-    if (for_nobody(c, t) || !window_open(c)) {
+    if (for_nobody(c, t) || !window_open(c))
         return false;
-    }
     smtp_client_write_line(out, BYTES("DATA"), BYTES_EMPTY);
     smtp_client_expect(c);
-    c->sent.state = SMTP_CLIENT_STATE_TEXT;
+    smtp_client_enter_sent(c, SMTP_CLIENT_STATE_TEXT);
     return true;
 }
 
@@ -333,7 +312,7 @@ static void on_data(struct smtp_client *c, const struct mail_status *status, str
     (void)rest;
     struct smtp_client_transaction *t = smtp_client_head(c);
     if (status->code == 354) {
-        c->answered.state = SMTP_CLIENT_STATE_TEXT;
+        smtp_client_enter_answered(c, SMTP_CLIENT_STATE_TEXT);
     } else if (status->code < 400) {
         smtp_client_broken(c, "Senseless reply");
     } else {
@@ -346,9 +325,8 @@ static void on_data(struct smtp_client *c, const struct mail_status *status, str
 static bool send_bdat(struct smtp_client *c, struct buf *out)
 {
     const struct smtp_client_transaction *t = smtp_client_sending(c);
-    if (for_nobody(c, t) || (t->patient && c->unanswered > 0) || !window_open(c)) {
+    if (for_nobody(c, t) || (t->patient && c->unanswered > 0) || !window_open(c))
         return false;
-    }
     smtp_client_begin_chunk(c, out);
     return true;
 }
@@ -363,20 +341,17 @@ static void on_end(struct smtp_client *c, const struct mail_status *status, stru
         smtp_client_broken(c, "Senseless reply");
         return;
     }
-    if (t->chunked && c->live == 1) { /* else the next one has begun, by RSET */
+    if (t->chunked && c->live == 1) /* else the next one has begun, by RSET */
         c->reset_needed = !mail_status_ok(status);
-    }
-    if (t->message->rcpts_accepted == 0) {
+    if (t->message->rcpts_accepted == 0)
         status = t->mail_refused ? &t->refusal : &nobody;
-    }
     smtp_client_finish(c, status, false);
 }
 
 static bool send_quit(struct smtp_client *c, struct buf *out)
 {
-    if (c->quit_sent || !window_open(c)) {
+    if (c->quit_sent || !window_open(c))
         return false;
-    }
     smtp_client_write_line(out, BYTES("QUIT"), BYTES_EMPTY);
     smtp_client_expect(c);
     c->quit_sent = true;

@@ -1,152 +1,12 @@
+/* The text of a message into the output: by DATA, stuffed and with its dot, or by BDAT. */
+#include "net/smtp_client_private.h"
+
 #include <stdio.h>
 
 #include "core/clock.h"
-#include "net/smtp_client_private.h"
-
-/* What goes out: command lines, and the text of a message. Nothing here waits or decides. */
 
 #define SLOW_PIECE_BYTES ((size_t)8 * 1024)
 #define NOTES_NOT_CLEAN  (SMTP_DATA_BARE_LF | SMTP_DATA_BARE_CR | SMTP_DATA_NUL)
-
-static void put(char **to, struct bytes b)
-{
-    memcpy(*to, b.ptr, b.len);
-    *to += b.len;
-}
-
-static void command_written(struct buf *out, const char *start, const char *end)
-{
-    ASSERT(end - start <= SMTP_CLIENT_COMMAND_MAX);
-    buf_added(out, (size_t)(end - start));
-}
-
-void smtp_client_write_line(struct buf *out, struct bytes verb, struct bytes argument)
-{
-    ASSERT(verb.len + argument.len + 3 <= SMTP_CLIENT_COMMAND_MAX);
-    char *start = buf_reserve(out, SMTP_CLIENT_COMMAND_MAX);
-    ASSERT(start);
-    char *p = start;
-    put(&p, verb);
-    if (argument.len > 0) {
-        put(&p, BYTES(" "));
-        put(&p, argument);
-    }
-    put(&p, BYTES("\r\n"));
-    command_written(out, start, p);
-}
-
-static struct smtp_params_mail announced(const struct smtp_client_message *m)
-{
-    return (struct smtp_params_mail){m->envelope, m->octets, m->notes};
-}
-
-/* MAIL FROM:<path> [SP parameters], RFC 5321 4.1.1.2 */
-void smtp_client_write_mail(const struct smtp_client *c, const struct smtp_client_message *m,
-                            struct buf *out)
-{
-    const struct smtp_params_mail mail = announced(m);
-    char *start = buf_reserve(out, SMTP_CLIENT_COMMAND_MAX);
-    ASSERT(start);
-    char *p = start;
-    put(&p, BYTES("MAIL FROM:<"));
-    put(&p, m->envelope->sender);
-    put(&p, BYTES(">"));
-    p = smtp_params_write_mail(&mail, c->hop.offered, p);
-    put(&p, BYTES("\r\n"));
-    command_written(out, start, p);
-}
-
-/* RCPT TO:<path> [SP parameters], RFC 5321 4.1.1.3 */
-void smtp_client_write_rcpt(const struct smtp_client *c, const struct mail_rcpt *rcpt,
-                            struct buf *out)
-{
-    char *start = buf_reserve(out, SMTP_CLIENT_COMMAND_MAX);
-    ASSERT(start);
-    char *p = start;
-    put(&p, BYTES("RCPT TO:<"));
-    put(&p, rcpt->address);
-    put(&p, BYTES(">"));
-    p = smtp_params_write_rcpt(rcpt, c->hop.offered, p);
-    put(&p, BYTES("\r\n"));
-    command_written(out, start, p);
-}
-
-/* An address must stay one argument of one line: no control byte anywhere, and outside of quotes
- * nothing that ends a path. */
-static bool address_safe(struct bytes address)
-{
-    bool quoted = false;
-    for (size_t i = 0; i < address.len; i++) {
-        unsigned char ch = (unsigned char)address.ptr[i];
-        if (ch < 0x20 || ch == 0x7f) {
-            return false;
-        }
-        if (ch == '"') {
-            quoted = !quoted;
-        } else if (quoted && ch == '\\') {
-            i++;
-            if (i == address.len || (unsigned char)address.ptr[i] < 0x20 ||
-                address.ptr[i] == 0x7f) {
-                return false;
-            }
-        } else if (!quoted && (ch == ' ' || ch == '<' || ch == '>')) {
-            return false;
-        }
-    }
-    return !quoted && address.len <= SMTP_PARAMS_TEXT_MAX;
-}
-
-static bool is_ascii(struct bytes text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (((unsigned char)text.ptr[i] & 0x80) != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-const struct mail_status *smtp_client_rcpt_unfit(const struct mail_envelope *envelope, size_t rcpt)
-{
-    static const struct mail_status bad =
-        MAIL_STATUS_INIT(553, 5, 1, 3, "Recipient address cannot be sent: malformed");
-    static const struct mail_status utf8 = MAIL_STATUS_INIT(
-        553, 5, 6, 7, "Recipient address is not ASCII and SMTPUTF8 was not asked for");
-    const struct mail_rcpt *r = &envelope->rcpts[rcpt];
-    size_t together = r->address.len + r->orcpt.len + r->orar.len;
-    if (r->address.len == 0 || !address_safe(r->address) || !smtp_params_rcpt_sound(r) ||
-        together > (size_t)2 * SMTP_PARAMS_TEXT_MAX) {
-        return &bad;
-    }
-    return (envelope->options & MAIL_OPTION_SMTPUTF8) || is_ascii(r->address) ? NULL : &utf8;
-}
-
-const struct mail_status *smtp_client_message_unfit(const struct smtp_client *c,
-                                                    const struct smtp_client_message *m)
-{
-    static const struct mail_status sender =
-        MAIL_STATUS_INIT(553, 5, 1, 7, "Sender address cannot be sent: malformed");
-    static const struct mail_status utf8 =
-        MAIL_STATUS_INIT(553, 5, 6, 7, "The next host does not take internationalised addresses");
-    static const struct mail_status off = MAIL_STATUS_INIT(
-        554, 5, 6, 3, "The send connector does without CHUNKING; binary text is not converted");
-    static const struct mail_status none = MAIL_STATUS_INIT(554, 5, 5, 1, "No valid recipients");
-    const struct mail_envelope *e = m->envelope;
-    const struct smtp_params_mail mail = announced(m);
-    if (!address_safe(e->sender) || !smtp_params_mail_sound(e))
-        return &sender;
-    if (!(e->options & MAIL_OPTION_SMTPUTF8) && !is_ascii(e->sender))
-        return &utf8;
-    if (e->body == MAIL_BODY_BINARYMIME && !c->settings.chunking)
-        return &off;
-    const struct mail_status *unfit = smtp_params_unfit(&mail, &c->hop);
-    if (unfit)
-        return unfit;
-    for (size_t i = 0; i < e->rcpt_count; i++)
-        if (!smtp_client_rcpt_unfit(e, i))
-            return NULL;
-    return &none;
-}
 
 /* Text whose notes admit a bare CR, a bare LF or a NUL: LF becomes CRLF, CR and NUL a blank, as
  * the reader does on the way in; clean text passes unchanged. OUT has room for 2 * IN.len + 1. */
@@ -155,11 +15,11 @@ static size_t normalise(struct smtp_client_transaction *t, struct bytes in, char
     char *p = out;
     for (size_t i = 0; i < in.len; i++) {
         char ch = in.ptr[i];
-        if (t->normal_cr && ch != '\n') {
+        if (t->normal_cr && ch != '\n')
             *p++ = ' ';
-        }
         if (ch == '\n') {
-            put(&p, BYTES("\r\n"));
+            *p++ = '\r';
+            *p++ = '\n';
         } else if (ch != '\r') {
             *p++ = ch == '\0' ? ' ' : ch;
         }
@@ -182,10 +42,9 @@ static void remember_last(struct smtp_client_transaction *t, struct bytes piece)
 static bool copy_plain(struct smtp_client_transaction *t, size_t len, struct buf *out)
 {
     char *to = buf_reserve(out, len);
-    ASSERT(to != NULL);
-    if (!t->message->read(t->message, t->text_at, to, len)) {
+    ASSERT(to);
+    if (!t->message->read(t->message, t->text_at, to, len))
         return false;
-    }
     remember_last(t, bytes_make(to, len));
     buf_added(out, len);
     return true;
@@ -195,15 +54,13 @@ static bool copy_stuffed(struct smtp_client_transaction *t, size_t len, struct b
 {
     char raw[SLOW_PIECE_BYTES];
     char clean[2 * SLOW_PIECE_BYTES + 1];
-    if (!t->message->read(t->message, t->text_at, raw, len)) {
+    if (!t->message->read(t->message, t->text_at, raw, len))
         return false;
-    }
     struct bytes piece = {raw, len};
-    if ((t->message->notes & NOTES_NOT_CLEAN) != 0) {
+    if ((t->message->notes & NOTES_NOT_CLEAN) != 0)
         piece = bytes_make(clean, normalise(t, piece, clean));
-    }
     char *to = buf_reserve(out, 2 * piece.len);
-    ASSERT(to != NULL);
+    ASSERT(to);
     remember_last(t, piece);
     buf_added(out, smtp_data_stuff(&t->stuffing, piece, to));
     return true;
@@ -218,8 +75,8 @@ static void write_dot(struct smtp_client *c, struct smtp_client_transaction *t, 
     t->dot_sent = true;
     if (t->message->timed)
         t->message->dot_at_ns = clock_mono_ns();
-    c->sent = (struct smtp_client_cursor){SMTP_CLIENT_STATE_READY, 0};
-    c->answered.state = SMTP_CLIENT_STATE_END;
+    smtp_client_enter_sent(c, SMTP_CLIENT_STATE_READY);
+    smtp_client_enter_answered(c, SMTP_CLIENT_STATE_END);
     c->unanswered++;
     smtp_client_progress(c);
 }
@@ -229,9 +86,8 @@ static const struct mail_status unreadable =
 
 bool smtp_client_send_text(struct smtp_client *c, struct buf *out)
 {
-    if (c->answered.state != SMTP_CLIENT_STATE_TEXT) {
+    if (c->answered.state != SMTP_CLIENT_STATE_TEXT)
         return false; /* no 354 yet */
-    }
     struct smtp_client_transaction *t = smtp_client_head(c);
     struct smtp_client_message *m = t->message;
     /* 354 for nobody: the dot alone (RFC 2920 3.1). */
@@ -265,11 +121,10 @@ bool smtp_client_message_chunked(const struct smtp_client *c, const struct smtp_
 static void chunk_sent(struct smtp_client *c, struct smtp_client_transaction *t)
 {
     t->dot_sent = true;
-    if (t->message->timed) {
+    if (t->message->timed)
         t->message->dot_at_ns = clock_mono_ns();
-    }
     c->reset_needed = true; /* until it is known to have been taken */
-    c->sent = (struct smtp_client_cursor){SMTP_CLIENT_STATE_READY, 0};
+    smtp_client_enter_sent(c, SMTP_CLIENT_STATE_READY);
     smtp_client_expect(c);
 }
 
@@ -279,10 +134,9 @@ void smtp_client_begin_chunk(struct smtp_client *c, struct buf *out)
     char size[32];
     int n = snprintf(size, sizeof size, "%llu LAST", (unsigned long long)t->message->octets);
     smtp_client_write_line(out, BYTES("BDAT"), bytes_make(size, (size_t)n));
-    c->sent.state = SMTP_CLIENT_STATE_CHUNK;
-    if (t->message->octets == 0) {
+    smtp_client_enter_sent(c, SMTP_CLIENT_STATE_CHUNK);
+    if (t->message->octets == 0)
         chunk_sent(c, t);
-    }
 }
 
 /* The session of a text that cannot be read ends within the chunk, which the peer then cannot take
@@ -295,17 +149,14 @@ bool smtp_client_send_chunk(struct smtp_client *c, struct buf *out)
     size_t most = room < SMTP_CLIENT_PIECE_BYTES ? room : SMTP_CLIENT_PIECE_BYTES;
     size_t len = left < most ? (size_t)left : most;
     if (!copy_plain(t, len, out)) {
-        if (c->live == 1) {
+        if (c->live == 1)
             smtp_client_end(c, &unreadable, false);
-        }
         return false;
     }
     t->text_at += len;
-    if (c->unanswered == 0) {
+    if (c->unanswered == 0)
         smtp_client_progress(c);
-    }
-    if (t->text_at == t->message->octets) {
+    if (t->text_at == t->message->octets)
         chunk_sent(c, t);
-    }
     return true;
 }

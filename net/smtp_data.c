@@ -28,9 +28,8 @@ static void note(struct smtp_data_reader *r, unsigned what)
 static void line_grow(struct smtp_data_reader *r, size_t octets)
 {
     r->line_octets += octets;
-    if (r->line_octets > LINE_TEXT_MAX) {
+    if (r->line_octets > LINE_TEXT_MAX)
         note(r, SMTP_DATA_LONG_LINE);
-    }
 }
 
 /* One bit for each octet of a block. */
@@ -92,15 +91,12 @@ static bool block_take(struct smtp_data_reader *r, struct data_pass *pass, const
     uint64_t behind_cr = m.cr << 1 | (pass->state == DATA_CR);
     uint64_t line_start =
         m.lf << 1 | (pass->state == DATA_LINE_START || pass->state == DATA_AFTER_LF);
-    if (behind_cr != m.lf || (line_start & m.dot) != 0) {
+    if (behind_cr != m.lf || (line_start & m.dot) != 0)
         return false;
-    }
-    if (m.nul != 0) {
+    if (m.nul != 0)
         note(r, SMTP_DATA_NUL);
-    }
-    if (m.high != 0) {
+    if (m.high != 0)
         note(r, SMTP_DATA_8BIT);
-    }
     unsigned last_cr = (unsigned)(m.cr >> (BLOCK_OCTETS - 1));
     if (m.lf == 0) {
         line_grow(r, BLOCK_OCTETS - last_cr);
@@ -112,11 +108,10 @@ static bool block_take(struct smtp_data_reader *r, struct data_pass *pass, const
     line_grow(r, first > 0 ? first - 1 : 0);
     r->line_octets = BLOCK_OCTETS - 1 - last - last_cr;
     pass->state = DATA_TEXT;
-    if (last_cr) {
+    if (last_cr)
         pass->state = DATA_CR;
-    } else if (last == BLOCK_OCTETS - 1) {
+    else if (last == BLOCK_OCTETS - 1)
         pass->state = DATA_LINE_START;
-    }
     return true;
 }
 
@@ -130,9 +125,8 @@ static bool octet_take(struct smtp_data_reader *r, struct data_pass *pass, char 
         pass->state = DATA_LINE_START;
         return true;
     }
-    if ((r->normalize && (behind_cr || c == '\n')) || (pass->unstuff && line_start && c == '.')) {
+    if ((r->normalize && (behind_cr || c == '\n')) || (pass->unstuff && line_start && c == '.'))
         return false;
-    }
     if (behind_cr) {
         note(r, SMTP_DATA_BARE_CR);
         line_grow(r, 1);
@@ -141,15 +135,14 @@ static bool octet_take(struct smtp_data_reader *r, struct data_pass *pass, char 
         pass->state = DATA_CR;
         return true;
     }
-    if (c == '\n') {
+    if (c == '\n')
         note(r, SMTP_DATA_BARE_LF);
-    } else if (c == '\0') {
+    else if (c == '\0')
         note(r, SMTP_DATA_NUL);
-    } else if ((unsigned char)c >= 0x80) {
+    else if ((unsigned char)c >= 0x80)
         note(r, SMTP_DATA_8BIT);
-    } else if (c == '.' && (line_start || pass->state == DATA_AFTER_LF)) {
+    else if (c == '.' && (line_start || pass->state == DATA_AFTER_LF))
         note(r, SMTP_DATA_DOT_LINE);
-    }
     line_grow(r, 1);
     pass->state = c == '\n' ? DATA_AFTER_LF : DATA_TEXT;
     return true;
@@ -237,11 +230,10 @@ static bool dot_resolve(struct smtp_data_reader *r, char next, size_t *used, str
         *used = 1;
         return true;
     }
-    if (r->state == DATA_DOT_CR) {
+    if (r->state == DATA_DOT_CR)
         piece_bare_cr(r, piece);
-    } else if (next == '.') {
+    else if (next == '.')
         note(r, SMTP_DATA_DOT_LINE);
-    }
     r->state = DATA_TEXT;
     return false;
 }
@@ -262,24 +254,21 @@ bool smtp_data_read(struct smtp_data_reader *r, struct bytes in, size_t *used, s
 {
     *used = 0;
     *piece = BYTES_EMPTY;
-    if (r->state == DATA_END) {
+    if (r->state == DATA_END)
         return true;
-    }
     while (*used < in.len && piece->len == 0) {
         size_t taken = 0;
         struct bytes rest = bytes_from(in, *used);
         bool end = false;
-        if (r->state == DATA_DOT || r->state == DATA_DOT_CR) {
+        if (r->state == DATA_DOT || r->state == DATA_DOT_CR)
             end = dot_resolve(r, rest.ptr[0], &taken, piece);
-        } else if (r->state == DATA_CR) {
+        else if (r->state == DATA_CR)
             cr_resolve(r, rest.ptr[0], &taken, piece);
-        } else {
+        else
             piece_text(r, true, rest, &taken, piece);
-        }
         *used += taken;
-        if (end) {
+        if (end)
             return true;
-        }
     }
     return false;
 }
@@ -288,26 +277,22 @@ void smtp_bdat_read(struct smtp_data_reader *r, struct bytes in, size_t *used, s
 {
     *used = 0;
     *piece = BYTES_EMPTY;
-    if (in.len == 0) {
+    if (in.len == 0)
         return;
-    }
-    if (r->state == DATA_CR) {
+    if (r->state == DATA_CR)
         cr_resolve(r, in.ptr[0], used, piece);
-    } else {
+    else
         piece_text(r, false, in, used, piece);
-    }
 }
 
 void smtp_bdat_end(struct smtp_data_reader *r, struct bytes *piece)
 {
     *piece = BYTES_EMPTY;
-    if (r->state == DATA_CR) {
+    if (r->state == DATA_CR)
         piece_bare_cr(r, piece);
-    }
     bool ended = r->state == DATA_LINE_START || (r->state == DATA_AFTER_LF && r->normalize);
-    if (!ended) {
+    if (!ended)
         note(r, SMTP_DATA_NO_FINAL_CRLF);
-    }
     r->state = DATA_END;
 }
 
@@ -316,12 +301,10 @@ enum stuff_state { STUFF_LINE_START, STUFF_TEXT, STUFF_CR, STUFF_AFTER_LF };
 static unsigned stuff_state_behind(unsigned before, struct bytes text)
 {
     char last = text.ptr[text.len - 1];
-    if (last == '\r') {
+    if (last == '\r')
         return STUFF_CR;
-    }
-    if (last != '\n') {
+    if (last != '\n')
         return STUFF_TEXT;
-    }
     bool cr = text.len >= 2 ? text.ptr[text.len - 2] == '\r' : before == STUFF_CR;
     return cr ? STUFF_LINE_START : STUFF_AFTER_LF;
 }
@@ -330,9 +313,8 @@ static unsigned stuff_state_behind(unsigned before, struct bytes text)
  * become the end of this message at a laxer server. */
 size_t smtp_data_stuff(struct smtp_data_writer *w, struct bytes in, char *out)
 {
-    if (in.len == 0) {
+    if (in.len == 0)
         return 0;
-    }
     size_t length = 0;
     size_t copied = 0;
     size_t line = 0;
@@ -364,17 +346,15 @@ enum err smtp_bdat_argument(struct bytes argument, uint64_t *size, bool *last)
     while (at < argument.len && argument.ptr[at] >= '0' && argument.ptr[at] <= '9') {
         uint64_t digit = (uint64_t)(argument.ptr[at] - '0');
         if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, digit, &value)) {
+            __builtin_add_overflow(value, digit, &value))
             return ERR_SYNTAX;
-        }
         at++;
     }
     struct bytes word = bytes_trim(bytes_from(argument, at));
     bool blank = at < argument.len && (argument.ptr[at] == ' ' || argument.ptr[at] == '\t');
     bool is_last = blank && bytes_equal_nocase(word, BYTES("LAST"));
-    if (at == 0 || at > BDAT_DIGITS_MAX || (word.len > 0 && !is_last)) {
+    if (at == 0 || at > BDAT_DIGITS_MAX || (word.len > 0 && !is_last))
         return ERR_SYNTAX;
-    }
     *size = value;
     *last = is_last;
     return ERR_OK;

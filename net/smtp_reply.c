@@ -7,9 +7,8 @@
 static char text_clean(char c)
 {
     unsigned char u = (unsigned char)c;
-    if (u < ' ' || u == 0x7F) {
+    if (u < ' ' || u == 0x7F)
         return ' ';
-    }
     return u > 0x7F ? '?' : c;
 }
 
@@ -21,9 +20,8 @@ static size_t put_number(char *to, uint16_t value)
         digits[count++] = (char)('0' + value % 10);
         value = (uint16_t)(value / 10);
     } while (value > 0 && count < sizeof digits);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         to[i] = digits[count - 1 - i];
-    }
     return count;
 }
 
@@ -33,9 +31,8 @@ static size_t prefix_format(const struct mail_status *status, bool enhanced, cha
 {
     size_t at = put_number(to, status->code);
     to[at++] = ' ';
-    if (!enhanced || status->enhanced[0] == 0) {
+    if (!enhanced || status->enhanced[0] == 0)
         return at;
-    }
     for (unsigned i = 0; i < 3; i++) {
         at += put_number(to + at, status->enhanced[i]);
         to[at++] = i < 2 ? '.' : ' ';
@@ -46,14 +43,11 @@ static size_t prefix_format(const struct mail_status *status, bool enhanced, cha
 /* How much of TEXT goes on one line of ROOM octets: up to a blank where there is one. */
 static size_t fold_at(struct bytes text, size_t room)
 {
-    if (text.len <= room) {
+    if (text.len <= room)
         return text.len;
-    }
-    for (size_t i = room; i > 0; i--) {
-        if (text_clean(text.ptr[i]) == ' ') {
+    for (size_t i = room; i > 0; i--)
+        if (text_clean(text.ptr[i]) == ' ')
             return i;
-        }
-    }
     return room;
 }
 
@@ -72,22 +66,19 @@ enum err smtp_reply_write(struct buf *out, const struct mail_status *status, boo
     size_t room = WRITE_LINE_MAX - prefix_len - 2;
     size_t lines = 1;
     struct bytes text = bytes_trim_end(status->text);
-    for (struct bytes t = text; t.len > room; lines++) {
+    for (struct bytes t = text; t.len > room; lines++)
         t = fold_rest(t, fold_at(t, room));
-    }
     char *to = buf_reserve(out, lines * (prefix_len + 2) + text.len);
-    if (!to) {
+    if (!to)
         return ERR_LIMIT;
-    }
     size_t length = 0;
     while (lines-- > 0) {
         size_t part = fold_at(text, room);
         memcpy(to + length, prefix, prefix_len);
         to[length + 3] = lines > 0 ? '-' : ' ';
         length += prefix_len;
-        for (size_t i = 0; i < part; i++) {
+        for (size_t i = 0; i < part; i++)
             to[length++] = text_clean(text.ptr[i]);
-        }
         text = fold_rest(text, part);
         to[length++] = '\r';
         to[length++] = '\n';
@@ -106,9 +97,8 @@ static size_t enhanced_number(struct bytes text, size_t at, uint16_t *out)
         at++;
     }
     size_t digits = at - start;
-    if (digits == 0 || digits > 3 || (digits > 1 && text.ptr[start] == '0')) {
+    if (digits == 0 || digits > 3 || (digits > 1 && text.ptr[start] == '0'))
         return 0;
-    }
     *out = (uint16_t)value;
     return at;
 }
@@ -122,14 +112,12 @@ void smtp_reply_enhanced(uint16_t code, struct bytes *text, uint16_t enhanced[3]
     for (unsigned i = 0; i < 3; i++) {
         at = enhanced_number(*text, at, &found[i]);
         bool followed = at < text->len && text->ptr[at] == (i < 2 ? '.' : ' ');
-        if (at == 0 || !(followed || (i == 2 && at == text->len))) {
+        if (at == 0 || !(followed || (i == 2 && at == text->len)))
             return;
-        }
         at += followed;
     }
-    if (found[0] != code / 100 || found[0] == 3) {
+    if (found[0] != code / 100 || found[0] == 3)
         return;
-    }
     memcpy(enhanced, found, sizeof found);
     *text = bytes_from(*text, at);
 }
@@ -147,9 +135,8 @@ static void parser_restart(struct smtp_reply_parser *p)
 
 static void text_join(struct smtp_reply_parser *p, struct bytes text)
 {
-    if (p->text_len > 0 && p->text_len < sizeof p->text && text.len > 0) {
+    if (p->text_len > 0 && p->text_len < sizeof p->text && text.len > 0)
         p->text[p->text_len++] = ' ';
-    }
     text = bytes_sub(text, 0, sizeof p->text - p->text_len);
     memcpy(p->text + p->text_len, text.ptr, text.len);
     p->text_len += text.len;
@@ -160,29 +147,22 @@ static void text_join(struct smtp_reply_parser *p, struct bytes text)
  * without its CRLF and is writable. */
 static enum err line_take(struct smtp_reply_parser *p, char *line, size_t len)
 {
-    if (len < 3 || line[0] < '2' || line[0] > '5' ||
-        (len > 3 && line[3] != ' ' && line[3] != '-')) {
+    if (len < 3 || line[0] < '2' || line[0] > '5' || (len > 3 && line[3] != ' ' && line[3] != '-'))
         return ERR_SYNTAX;
-    }
-    for (unsigned i = 1; i < 3; i++) {
-        if (line[i] < '0' || line[i] > '9') {
+    for (unsigned i = 1; i < 3; i++)
+        if (line[i] < '0' || line[i] > '9')
             return ERR_SYNTAX;
-        }
-    }
     p->code = (uint16_t)((line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0'));
     p->complete = len == 3 || line[3] == ' ';
-    for (size_t i = 4; i < len; i++) {
+    for (size_t i = 4; i < len; i++)
         line[i] = text_clean(line[i]);
-    }
     struct bytes text = len > 4 ? bytes_make(line + 4, len - 4) : BYTES_EMPTY;
-    if (p->on_line) {
+    if (p->on_line)
         p->on_line(p->owner, text);
-    }
     uint16_t enhanced[3];
     smtp_reply_enhanced(p->code, &text, enhanced);
-    if (p->enhanced[0] == 0) {
+    if (p->enhanced[0] == 0)
         memcpy(p->enhanced, enhanced, sizeof enhanced);
-    }
     text_join(p, bytes_trim_end(text));
     return ERR_OK;
 }
@@ -193,16 +173,14 @@ static enum err line_gather(struct smtp_reply_parser *p, struct bytes in, size_t
     size_t lf = bytes_find(in, '\n', *used);
     size_t end = lf == BYTES_NOT_FOUND ? in.len : lf + 1;
     size_t len = end - *used;
-    if (len > sizeof p->line - p->line_len || len > READ_OCTETS_MAX - p->octets) {
+    if (len > sizeof p->line - p->line_len || len > READ_OCTETS_MAX - p->octets)
         return ERR_LIMIT;
-    }
     memcpy(p->line + p->line_len, in.ptr + *used, len);
     p->line_len += len;
     p->octets += len;
     *used = end;
-    if (lf == BYTES_NOT_FOUND) {
+    if (lf == BYTES_NOT_FOUND)
         return ERR_AGAIN;
-    }
     bool crlf = p->line_len >= 2 && p->line[p->line_len - 2] == '\r';
     return crlf ? ERR_OK : ERR_SYNTAX;
 }
@@ -210,26 +188,22 @@ static enum err line_gather(struct smtp_reply_parser *p, struct bytes in, size_t
 static void status_fill(struct smtp_reply_parser *p, struct mail_status *status)
 {
     *status = (struct mail_status){.code = p->code, .text = bytes_make(p->text, p->text_len)};
-    if (p->enhanced[0] == p->code / 100) {
+    if (p->enhanced[0] == p->code / 100)
         memcpy(status->enhanced, p->enhanced, sizeof p->enhanced);
-    }
 }
 
 enum err smtp_reply_read(struct smtp_reply_parser *p, struct bytes in, size_t *used,
                          struct mail_status *status)
 {
     *used = 0;
-    if (p->complete) {
+    if (p->complete)
         parser_restart(p);
-    }
     while (*used < in.len) {
         enum err err = line_gather(p, in, used);
-        if (err == ERR_AGAIN) {
+        if (err == ERR_AGAIN)
             return err;
-        }
-        if (err == ERR_OK && p->on_raw_line) {
+        if (err == ERR_OK && p->on_raw_line)
             p->on_raw_line(p->owner, bytes_make(p->line, p->line_len - 2));
-        }
         if (err == ERR_OK) {
             err = ++p->lines > SMTP_REPLY_LINES_MAX ? ERR_LIMIT
                                                     : line_take(p, p->line, p->line_len - 2);

@@ -1,97 +1,56 @@
+/* A server session from outside: its table of states, input, answers, TLS and time. */
 #include "net/smtp_server.h"
 
 #include <stdio.h>
 
 #include "core/clock.h"
-#include "core/log.h"
 #include "core/mem.h"
 #include "core/timer.h"
-#include "net/smtp_reply.h"
 #include "smtp_server_private.h"
 
 #define ARENA_BLOCK_BYTES 1024
 #define AUTH_LINE_MAX     ((size_t)SMTP_AUTH_LINE_MAX + 2) /* with its CRLF */
 
-enum timeout_kind {
-    TIMEOUT_NONE,    /* the owner's turn: the session cannot end before its answer */
-    TIMEOUT_COMMAND, /* a whole command, however its bytes trickle in */
-    TIMEOUT_TEXT,    /* each piece of it, and the data rate */
-    TIMEOUT_REFUSED,
-    TIMEOUT_HANDSHAKE,
-};
-
 static size_t read_early(struct smtp_server *s, struct bytes in);
 static size_t read_line(struct smtp_server *s, struct bytes in);
 
-struct state_row {
-    const char *phrase;
-    enum timeout_kind timeout;
-    enum smtp_server_want want;
-    size_t (*read)(struct smtp_server *s, struct bytes in); /* NULL: input waits */
-    void (*answered)(struct smtp_server *s, const struct mail_status *status);
-};
-
-static const struct state_row state_rows[SERVER_STATE_COUNT] = {
-    [SERVER_CONNECTED] = {"connected", TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_early, NULL},
-    [SERVER_REFUSED] = {"awaiting QUIT", TIMEOUT_REFUSED, SMTP_SERVER_WANT_INPUT, read_line, NULL},
-    [SERVER_HELLO] = {"awaiting EHLO", TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line, NULL},
-    [SERVER_READY] = {"awaiting MAIL", TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line, NULL},
-    [SERVER_MAIL] = {"awaiting RCPT", TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line, NULL},
-    [SERVER_RCPT] = {"awaiting DATA", TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line, NULL},
-    [SERVER_TEXT] = {"receiving message text", TIMEOUT_TEXT, SMTP_SERVER_WANT_INPUT,
-                     smtp_server_read_text, NULL},
-    [SERVER_CHUNKS] = {"awaiting BDAT", TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line, NULL},
-    [SERVER_CHUNK] = {"receiving a chunk", TIMEOUT_TEXT, SMTP_SERVER_WANT_INPUT,
-                      smtp_server_read_chunk, NULL},
-    [SERVER_CHUNKS_FAILED] = {"awaiting RSET after a failed chunk", TIMEOUT_COMMAND,
-                              SMTP_SERVER_WANT_INPUT, read_line, NULL},
-    [SERVER_AUTH] = {"awaiting an AUTH response", TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT,
-                     read_line, NULL},
-    [SERVER_ASK_AUTH] = {"checking a password", TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER, NULL,
-                         smtp_server_auth_answered},
-    [SERVER_ASK_MAIL] = {"deciding about the sender", TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER, NULL,
-                         smtp_server_mail_answered},
-    [SERVER_ASK_RCPT] = {"deciding about a recipient", TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER, NULL,
-                         smtp_server_rcpt_answered},
-    [SERVER_ASK_BEGIN] = {"deciding about the message", TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER, NULL,
-                          smtp_server_begin_answered},
-    [SERVER_ASK_END] = {"committing the message", TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER, NULL,
-                        smtp_server_end_answered},
-    [SERVER_HANDSHAKE] = {"negotiating TLS", TIMEOUT_HANDSHAKE, SMTP_SERVER_WANT_HANDSHAKE, NULL,
+static const struct smtp_server_row state_rows[SERVER_STATE_COUNT] = {
+    [SERVER_CONNECTED] = {"connected", SERVER_TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_early,
                           NULL},
-    [SERVER_CLOSING] = {"closing", TIMEOUT_NONE, SMTP_SERVER_WANT_CLOSE, NULL, NULL},
+    [SERVER_REFUSED] = {"awaiting QUIT", SERVER_TIMEOUT_REFUSED, SMTP_SERVER_WANT_INPUT, read_line,
+                        NULL},
+    [SERVER_HELLO] = {"awaiting EHLO", SERVER_TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line,
+                      NULL},
+    [SERVER_READY] = {"awaiting MAIL", SERVER_TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line,
+                      NULL},
+    [SERVER_MAIL] = {"awaiting RCPT", SERVER_TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line,
+                     NULL},
+    [SERVER_RCPT] = {"awaiting DATA", SERVER_TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line,
+                     NULL},
+    [SERVER_TEXT] = {"receiving message text", SERVER_TIMEOUT_TEXT, SMTP_SERVER_WANT_INPUT,
+                     smtp_server_read_text, NULL},
+    [SERVER_CHUNKS] = {"awaiting BDAT", SERVER_TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT, read_line,
+                       NULL},
+    [SERVER_CHUNK] = {"receiving a chunk", SERVER_TIMEOUT_TEXT, SMTP_SERVER_WANT_INPUT,
+                      smtp_server_read_chunk, NULL},
+    [SERVER_CHUNKS_FAILED] = {"awaiting RSET after a failed chunk", SERVER_TIMEOUT_COMMAND,
+                              SMTP_SERVER_WANT_INPUT, read_line, NULL},
+    [SERVER_AUTH] = {"awaiting an AUTH response", SERVER_TIMEOUT_COMMAND, SMTP_SERVER_WANT_INPUT,
+                     read_line, NULL},
+    [SERVER_ASK_AUTH] = {"checking a password", SERVER_TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER, NULL,
+                         smtp_server_auth_answered},
+    [SERVER_ASK_MAIL] = {"deciding about the sender", SERVER_TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER,
+                         NULL, smtp_server_mail_answered},
+    [SERVER_ASK_RCPT] = {"deciding about a recipient", SERVER_TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER,
+                         NULL, smtp_server_rcpt_answered},
+    [SERVER_ASK_BEGIN] = {"deciding about the message", SERVER_TIMEOUT_NONE,
+                          SMTP_SERVER_WANT_ANSWER, NULL, smtp_server_begin_answered},
+    [SERVER_ASK_END] = {"committing the message", SERVER_TIMEOUT_NONE, SMTP_SERVER_WANT_ANSWER,
+                        NULL, smtp_server_end_answered},
+    [SERVER_HANDSHAKE] = {"negotiating TLS", SERVER_TIMEOUT_HANDSHAKE, SMTP_SERVER_WANT_HANDSHAKE,
+                          NULL, NULL},
+    [SERVER_CLOSING] = {"closing", SERVER_TIMEOUT_NONE, SMTP_SERVER_WANT_CLOSE, NULL, NULL},
 };
-
-void smtp_server_enter(struct smtp_server *s, enum smtp_server_state state)
-{
-    if (s->state == SERVER_CLOSING)
-        return;
-    s->state = state;
-    s->since_ms = s->now_ms;
-    s->facts.phrase = bytes_of(state_rows[state].phrase);
-    LOG(LOG_DEBUG, "smtp_state", LOG_U64("session", s->facts.session_id),
-        LOG_BYTES("state", s->facts.phrase));
-}
-
-enum smtp_server_want smtp_server_want(const struct smtp_server *s)
-{
-    return state_rows[s->state].want;
-}
-
-const char *smtp_server_state_phrase(const struct smtp_server *s)
-{
-    return state_rows[s->state].phrase;
-}
-
-bool smtp_server_negotiating(const struct smtp_server *s)
-{
-    return s->state == SERVER_HANDSHAKE;
-}
-
-bool smtp_server_committing(const struct smtp_server *s)
-{
-    return s->state == SERVER_ASK_END;
-}
 
 const struct smtp_server_facts *smtp_server_facts(const struct smtp_server *s)
 {
@@ -111,11 +70,6 @@ void smtp_server_rcpts_max_set(struct smtp_server *s, size_t rcpts_max)
 struct buf *smtp_server_output(struct smtp_server *s)
 {
     return &s->output;
-}
-
-unsigned smtp_server_offered(const struct smtp_server *s)
-{
-    return s->facts.esmtp ? s->settings.extensions | SMTP_EXTENSION_ESMTP : 0;
 }
 
 static uint64_t later(uint64_t at_ms, uint64_t by_ms)
@@ -156,6 +110,7 @@ struct smtp_server *smtp_server_new(const struct smtp_server_settings *settings,
                                     const struct smtp_server_ops *ops, void *owner)
 {
     struct smtp_server *s = new_with_text(settings);
+    s->rows = state_rows;
     s->ops = ops;
     s->owner = owner;
     s->now_ms = clock_mono_ms();
@@ -197,83 +152,7 @@ void smtp_server_free(struct smtp_server **server)
     *server = NULL;
 }
 
-void smtp_server_forget(struct smtp_server *s)
-{
-    if (s->open) {
-        s->open = false;
-        s->ops->on_message_abort(s->owner);
-    }
-    s->facts.envelope = NULL;
-    s->facts.data_notes = 0;
-    s->facts.message_octets = 0;
-    s->envelope = (struct mail_envelope){0};
-    s->rcpt_capacity = 0;
-    s->chunked = false;
-    s->failed = (struct mail_status){0};
-    s->dropped_chunk_octets = 0;
-    arena_free(&s->arena);
-}
-
-/* ---- replies ---------------------------------------------------------------------------- */
-
-void smtp_server_heard(struct smtp_server *s, struct bytes line)
-{
-    if (s->ops->on_protocol)
-        s->ops->on_protocol(s->owner, '<', line);
-}
-
-void smtp_server_said(struct smtp_server *s, size_t before)
-{
-    if (!s->ops->on_protocol)
-        return;
-    struct bytes rest = bytes_from(buf_bytes(&s->output), before), line;
-    while (rest.len) {
-        bytes_split(rest, '\n', &line, &rest);
-        if (line.len && line.ptr[line.len - 1] == '\r')
-            line.len--;
-        s->ops->on_protocol(s->owner, '>', line);
-    }
-}
-
-void smtp_server_reply(struct smtp_server *s, const struct mail_status *status)
-{
-    size_t before = buf_len(&s->output);
-    bool enhanced = s->settings.extensions & SMTP_EXTENSION_ENHANCEDSTATUSCODES;
-    /* A peer that fills a megabyte with answers it does not read is past talking to. */
-    if (smtp_reply_write(&s->output, status, enhanced) != ERR_OK)
-        smtp_server_enter(s, SERVER_CLOSING);
-    smtp_server_said(s, before);
-}
-
-void smtp_server_refuse(struct smtp_server *s, const struct mail_status *status)
-{
-    smtp_server_reply(s, status);
-    if (s->ops->on_refused)
-        s->ops->on_refused(s->owner, s->current.verb, s->current.argument, status);
-}
-
-void smtp_server_refuse_close(struct smtp_server *s, const struct mail_status *status)
-{
-    smtp_server_refuse(s, status);
-    smtp_server_close(s, NULL);
-}
-
-void smtp_server_error(struct smtp_server *s, const struct mail_status *status)
-{
-    if (s->settings.protocol_errors_max != SIZE_MAX &&
-        ++s->errors > s->settings.protocol_errors_max)
-        smtp_server_refuse_close(s, &MAIL_STATUS(421, 4, 7, 0, "Too many errors"));
-    else
-        smtp_server_refuse(s, status);
-}
-
-void smtp_server_close(struct smtp_server *s, const struct mail_status *status)
-{
-    if (status)
-        smtp_server_reply(s, status);
-    smtp_server_forget(s);
-    smtp_server_enter(s, SERVER_CLOSING);
-}
+/* ---- the greeting ----------------------------------------------------------------------- */
 
 static void greet_ready(struct smtp_server *s)
 {
@@ -409,22 +288,6 @@ static size_t read_line(struct smtp_server *s, struct bytes in)
 
 /* ---- the owner's answers ---------------------------------------------------------------- */
 
-static void say_shutdown(struct smtp_server *s)
-{
-    smtp_server_close(
-        s, &MAIL_STATUS(421, 4, 3, 2, "Service not available, closing transmission channel"));
-}
-
-void smtp_server_answered(struct smtp_server *s, const struct mail_status *status)
-{
-    if (status->code == 421) /* RFC 5321 3.8: to any command, and the channel closes */
-        smtp_server_close(s, status);
-    else
-        state_rows[s->state].answered(s, status);
-    if (s->shutting_down && smtp_server_want(s) == SMTP_SERVER_WANT_INPUT)
-        say_shutdown(s);
-}
-
 void smtp_server_answer(struct smtp_server *s, const struct mail_status *status)
 {
     ASSERT(smtp_server_want(s) == SMTP_SERVER_WANT_ANSWER);
@@ -452,7 +315,7 @@ void smtp_server_tls_started(struct smtp_server *s, const struct tls_info *info)
     if (s->ops->on_tls)
         s->ops->on_tls(s->owner);
     if (s->shutting_down)
-        say_shutdown(s);
+        smtp_server_say_shutdown(s);
 }
 
 /* CVE-2011-0411: whatever stood behind STARTTLS in clear must never be heard. */
@@ -483,15 +346,15 @@ static uint64_t rate_deadline(const struct smtp_server *s)
 static uint64_t state_deadline(const struct smtp_server *s)
 {
     switch (state_rows[s->state].timeout) {
-    case TIMEOUT_COMMAND:
+    case SERVER_TIMEOUT_COMMAND:
         return later(s->since_ms, s->settings.inactivity_timeout_ms);
-    case TIMEOUT_TEXT:
+    case SERVER_TIMEOUT_TEXT:
         return earlier(later(s->text_at_ms, s->settings.inactivity_timeout_ms), rate_deadline(s));
-    case TIMEOUT_REFUSED:
+    case SERVER_TIMEOUT_REFUSED:
         return later(s->since_ms, SMTP_SERVER_REFUSED_MS);
-    case TIMEOUT_HANDSHAKE:
+    case SERVER_TIMEOUT_HANDSHAKE:
         return later(s->since_ms, SMTP_SERVER_HANDSHAKE_MS);
-    case TIMEOUT_NONE:
+    case SERVER_TIMEOUT_NONE:
         break;
     }
     return TIMER_NEVER;
@@ -500,8 +363,8 @@ static uint64_t state_deadline(const struct smtp_server *s)
 uint64_t smtp_server_deadline_ms(const struct smtp_server *s)
 {
     uint64_t deadline = state_deadline(s);
-    return state_rows[s->state].timeout == TIMEOUT_NONE ? deadline
-                                                        : earlier(deadline, s->ends_at_ms);
+    return state_rows[s->state].timeout == SERVER_TIMEOUT_NONE ? deadline
+                                                               : earlier(deadline, s->ends_at_ms);
 }
 
 void smtp_server_timeout(struct smtp_server *s)
@@ -524,7 +387,7 @@ void smtp_server_shutdown(struct smtp_server *s)
     s->now_ms = clock_mono_ms();
     s->shutting_down = true;
     if (smtp_server_want(s) == SMTP_SERVER_WANT_INPUT)
-        say_shutdown(s);
+        smtp_server_say_shutdown(s);
     else if (s->state == SERVER_HANDSHAKE)
         smtp_server_close(s, NULL);
 }

@@ -3,7 +3,6 @@
 #include "core/mem.h"
 #include "smtp_server_private.h"
 
-#define IN(state)      (1u << (state))
 #define IN_TRANSACTION (IN(SERVER_MAIL) | IN(SERVER_RCPT) | IN(SERVER_CHUNKS))
 #define IN_ANY         (IN(SERVER_HELLO) | IN(SERVER_READY) | IN_TRANSACTION)
 #define IN_ANY_FAILED  (IN_ANY | IN(SERVER_CHUNKS_FAILED))
@@ -100,15 +99,6 @@ static bool has_high_octet(struct bytes text)
     for (size_t i = 0; i < text.len; i++)
         if ((unsigned char)text.ptr[i] >= 0x80)
             return true;
-    return false;
-}
-
-bool smtp_server_junk(struct smtp_server *s)
-{
-    if (++s->junk <= SMTP_SERVER_JUNK_MAX || s->settings.protocol_errors_max == SIZE_MAX ||
-        ++s->errors <= s->settings.protocol_errors_max)
-        return true;
-    smtp_server_refuse_close(s, &MAIL_STATUS(421, 4, 7, 0, "Too many errors"));
     return false;
 }
 

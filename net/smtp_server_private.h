@@ -1,10 +1,13 @@
 /* net/smtp_server_private.h - what the files of the server session share.
  *
- *   smtp_server.c       states, deadlines, input, replies, life and death
- *   smtp_server_cmd.c   the table of verbs, the way to each, and the short ones
- *   smtp_server_mail.c  MAIL and RCPT with their parameters
- *   smtp_server_data.c  DATA, BDAT and the end of a message
- *   smtp_server_auth.c  AUTH: its exchange, and what of it nobody may see
+ * Each calls those below it, never one above:
+ *
+ *   smtp_server.c        the table of states, input, deadlines, beginning and end of a session
+ *   smtp_server_cmd.c    the table of verbs, what is checked before each, and the short ones
+ *   smtp_server_mail.c   MAIL and RCPT
+ *   smtp_server_data.c   DATA, BDAT and the end of a message
+ *   smtp_server_auth.c   AUTH: its exchange, and what of it must not be shown
+ *   smtp_server_state.c  the one writer of the state, replies, refusals
  */
 #ifndef NET_SMTP_SERVER_PRIVATE_H
 #define NET_SMTP_SERVER_PRIVATE_H
@@ -49,8 +52,27 @@ enum smtp_server_state {
     SERVER_CLOSING, /* never left */
     SERVER_STATE_COUNT,
 };
+#define IN(state) (1u << (state)) /* in a set of states */
+
+enum smtp_server_timeout {
+    SERVER_TIMEOUT_NONE,    /* the owner's turn: the session cannot end before its answer */
+    SERVER_TIMEOUT_COMMAND, /* a whole command, however its bytes trickle in */
+    SERVER_TIMEOUT_TEXT,    /* each piece of it, and the data rate */
+    SERVER_TIMEOUT_REFUSED,
+    SERVER_TIMEOUT_HANDSHAKE,
+};
+
+/* What belongs to a state; the table of all stands in smtp_server.c. */
+struct smtp_server_row {
+    const char *phrase;
+    enum smtp_server_timeout timeout;
+    enum smtp_server_want want;
+    size_t (*read)(struct smtp_server *s, struct bytes in); /* NULL: input waits */
+    void (*answered)(struct smtp_server *s, const struct mail_status *status);
+};
 
 struct smtp_server {
+    const struct smtp_server_row *rows;
     enum smtp_server_state state; /* written by smtp_server_enter() alone */
     uint64_t since_ms;            /* the state was entered */
     uint64_t now_ms;              /* when the transport last called */
@@ -101,7 +123,7 @@ struct smtp_server {
     uint64_t dropped_chunk_octets;
 };
 
-/* smtp_server.c */
+/* smtp_server_state.c */
 
 /* The only writer of the state; from SERVER_CLOSING there is no way out. */
 void smtp_server_enter(struct smtp_server *s, enum smtp_server_state state);
@@ -125,6 +147,10 @@ unsigned smtp_server_offered(const struct smtp_server *s);
 void smtp_server_answered(struct smtp_server *s, const struct mail_status *status);
 /* A message is being made durable: its answer is near, replies may wait for it. */
 bool smtp_server_committing(const struct smtp_server *s);
+/* Counts a command that brings no mail; false: it was one too many and the session ends. */
+bool smtp_server_junk(struct smtp_server *s);
+/* 421, and the session ends. */
+void smtp_server_say_shutdown(struct smtp_server *s);
 
 /* smtp_server_auth.c */
 bool smtp_server_auth_possible(const struct smtp_server *s); /* here at all, be it after STARTTLS */
@@ -144,8 +170,6 @@ struct bytes smtp_server_auth_shown(const struct smtp_server *s, struct bytes li
 
 /* smtp_server_cmd.c: LINE without its CRLF, free of CR and NUL. */
 void smtp_server_command(struct smtp_server *s, struct bytes line);
-/* Counts a command that brings no mail; false: it was one too many and the session ends. */
-bool smtp_server_junk(struct smtp_server *s);
 
 /* smtp_server_mail.c */
 void smtp_server_verb_mail(struct smtp_server *s, struct bytes argument);

@@ -176,11 +176,10 @@ static void shut_down(struct smtp_service *s)
 static void run_task(struct loop_task *task)
 {
     struct smtp_service *s = CONTAINER_OF(task, struct smtp_service, task);
-    if (s->abort_asked) {
+    if (s->abort_asked)
         end(s, ERR_CLOSED, "aborted");
-    } else if (s->shutdown_asked && !s->closing) {
+    else if (s->shutdown_asked && !s->closing)
         shut_down(s);
-    }
 }
 
 /* ---- what owners call ------------------------------------------------------------------- */

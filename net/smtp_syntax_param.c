@@ -8,18 +8,16 @@ static size_t scan_keyword(struct bytes text)
 {
     size_t at = 0;
     while (at < text.len &&
-           (scan_is_alnum((unsigned char)text.ptr[at]) || (at > 0 && text.ptr[at] == '-'))) {
+           (scan_is_alnum((unsigned char)text.ptr[at]) || (at > 0 && text.ptr[at] == '-')))
         at++;
-    }
     return at;
 }
 
 /* esmtp-value = 1*(%d33-60 / %d62-126) */
 static size_t scan_value(struct bytes text, size_t at)
 {
-    while (at < text.len && text.ptr[at] > ' ' && text.ptr[at] <= '~' && text.ptr[at] != '=') {
+    while (at < text.len && text.ptr[at] > ' ' && text.ptr[at] <= '~' && text.ptr[at] != '=')
         at++;
-    }
     return at;
 }
 
@@ -34,29 +32,25 @@ enum err smtp_syntax_param(struct bytes *rest, struct smtp_param *out)
     size_t keyword_end = scan_keyword(text);
     size_t end = keyword_end;
     *out = (struct smtp_param){bytes_sub(text, 0, keyword_end), BYTES_EMPTY, false};
-    if (keyword_end == 0) {
+    if (keyword_end == 0)
         return ERR_SYNTAX;
-    }
     if (end < text.len && text.ptr[end] == '=') {
         end = scan_value(text, keyword_end + 1);
         out->value = bytes_sub(text, keyword_end + 1, end - keyword_end - 1);
         out->has_value = true;
-        if (out->value.len == 0) {
+        if (out->value.len == 0)
             return ERR_SYNTAX;
-        }
     }
-    if (end < text.len && !scan_is_blank((unsigned char)text.ptr[end])) {
+    if (end < text.len && !scan_is_blank((unsigned char)text.ptr[end]))
         return ERR_SYNTAX;
-    }
     *rest = bytes_from(text, end);
     return ERR_OK;
 }
 
 static int hex_digit(char c)
 {
-    if (c >= '0' && c <= '9') {
+    if (c >= '0' && c <= '9')
         return c - '0';
-    }
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
@@ -66,21 +60,17 @@ bool smtp_syntax_xtext_valid(struct bytes value)
 {
     for (size_t i = 0; i < value.len; i++) {
         char c = value.ptr[i];
-        if (c <= ' ' || c > '~' || c == '=') {
+        if (c <= ' ' || c > '~' || c == '=')
             return false;
-        }
-        if (c != '+') {
+        if (c != '+')
             continue;
-        }
         int high = i + 2 < value.len ? hex_digit(value.ptr[i + 1]) : -1;
         int low = high >= 0 ? hex_digit(value.ptr[i + 2]) : -1;
-        if (low < 0) {
+        if (low < 0)
             return false;
-        }
         int decoded = high * 16 + low;
-        if ((decoded < ' ' && decoded != '\t') || decoded == 0x7F) {
+        if ((decoded < ' ' && decoded != '\t') || decoded == 0x7F)
             return false;
-        }
         i += 2;
     }
     return true;
@@ -92,13 +82,10 @@ bool smtp_syntax_orcpt_valid(struct bytes value)
     struct bytes type;
     struct bytes address;
     if (value.len > ORCPT_OCTETS_MAX || !bytes_split(value, ';', &type, &address) ||
-        type.len == 0 || address.len == 0) {
+        type.len == 0 || address.len == 0)
         return false;
-    }
-    for (size_t i = 0; i < type.len; i++) {
-        if (!scan_is_atext((unsigned char)type.ptr[i])) {
+    for (size_t i = 0; i < type.len; i++)
+        if (!scan_is_atext((unsigned char)type.ptr[i]))
             return false;
-        }
-    }
     return smtp_syntax_xtext_valid(address);
 }

@@ -39,14 +39,11 @@ static const char *with_protocol(const struct smtp_trace *t)
  * would make this message undeliverable to hosts that could take the rest of it. */
 static struct bytes for_address(struct bytes rcpt)
 {
-    if (rcpt.len > FOR_KEPT_MAX) {
+    if (rcpt.len > FOR_KEPT_MAX)
         return BYTES_EMPTY;
-    }
-    for (size_t i = 0; i < rcpt.len; i++) {
-        if (!is_printable(rcpt.ptr[i]) && rcpt.ptr[i] != ' ') {
+    for (size_t i = 0; i < rcpt.len; i++)
+        if (!is_printable(rcpt.ptr[i]) && rcpt.ptr[i] != ' ')
             return BYTES_EMPTY;
-        }
-    }
     return rcpt;
 }
 
@@ -63,9 +60,8 @@ struct bytes smtp_trace_received(struct arena *arena, const struct smtp_trace *t
     snprintf(literal, sizeof literal, "[%s%s]",
              ipaddr_is_v4(&t->client) ? "" : "IPv6:", ipaddr_format(&t->client, address));
     token_clean(t->helo.len > 0 ? t->helo : bytes_of(literal), helo);
-    if (t->tls) {
+    if (t->tls)
         snprintf(tls, sizeof tls, "\r\n\t(version=%s cipher=%s)", t->tls->version, t->tls->cipher);
-    }
     struct bytes rcpt = for_address(t->single_rcpt);
     return bytes_of(arena_printf(arena,
                                  "Received: from %s (%s)\r\n\tby %s with %s%s\r\n\tid %" PRIu64
