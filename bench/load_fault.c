@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "core/mem.h"
+#include "policy/source_table.h"
 
 const char LOAD_FAULTS_HELP[] =
     "A rule, P% of the time (always, when P% is left away):\n"
@@ -28,18 +29,12 @@ const char LOAD_FAULTS_HELP[] =
 
 enum { SOURCES = 1 << 16, RULES_MAX = 256 };
 
-/* Open connections of one address. A slot once taken stays its address's: without a lock. */
-struct source {
-    atomic_uint_fast64_t key; /* a hash of the address, 0: free */
-    atomic_uint open;
-};
-
 struct load_faults {
     uint64_t seed;
     struct load_fault *rules[RULES_MAX];
     size_t count;
     atomic_uint_fast64_t connections;
-    struct source *sources; /* NULL until a rule counts them */
+    struct source_table *sources; /* NULL until a rule counts them */
 };
 
 struct load_faults *load_faults_new(void)
@@ -54,7 +49,7 @@ void load_faults_free(struct load_faults **faults)
         return;
     for (size_t i = 0; i < f->count; i++)
         load_fault_free(f->rules[i]);
-    mem_free(f->sources);
+    source_table_free(&f->sources);
     mem_free(f);
     *faults = NULL;
 }
@@ -72,7 +67,7 @@ enum err load_faults_add(struct load_faults *f, struct bytes rule, struct err_de
     if (!fault)
         return ERR_SYNTAX;
     if (fault->kind == LOAD_FAULT_CAP && !f->sources)
-        f->sources = MEM_NEW_ARRAY(struct source, SOURCES);
+        f->sources = source_table_new(SOURCES);
     f->rules[f->count++] = fault;
     return ERR_OK;
 }
@@ -163,38 +158,18 @@ static uint64_t draw(const struct load_fault_session *s, size_t rule, enum smtp_
     return mix(z ^ (s->rcpt << 8 | (uint64_t)phase));
 }
 
-static uint64_t address_key(const struct ipaddr *a)
-{
-    uint64_t halves[2];
-    memcpy(halves, a->octets, sizeof halves);
-    return mix(mix(halves[0]) ^ halves[1]) | 1;
-}
-
-/* NULL when every slot is another address's: then it is not counted. */
-static atomic_uint *source_of(struct load_faults *f, const struct ipaddr *a)
-{
-    uint64_t key = address_key(a);
-    for (size_t i = 0; i < SOURCES; i++) {
-        struct source *slot = &f->sources[(key + i) % SOURCES];
-        uint64_t found = 0;
-        if (atomic_compare_exchange_strong(&slot->key, &found, key) || found == key)
-            return &slot->open;
-    }
-    return NULL;
-}
-
 /* ---- decisions -------------------------------------------------------------------------- */
 
 void load_fault_open(struct load_faults *f, struct load_fault_session *s)
 {
-    *s = (struct load_fault_session){.faults = f};
+    *s = (struct load_fault_session){.faults = f, .source = SOURCE_TABLE_NONE};
     s->connection = atomic_fetch_add_explicit(&f->connections, 1, memory_order_relaxed) + 1;
 }
 
 void load_fault_close(struct load_fault_session *s)
 {
-    if (s->open)
-        atomic_fetch_sub(s->open, 1);
+    if (s->faults->sources)
+        source_table_leave(s->faults->sources, s->source);
 }
 
 static bool domain_is(struct bytes wanted, struct bytes domain)
@@ -212,7 +187,7 @@ static bool strikes(const struct load_fault_session *s, size_t rule,
         return false;
     switch (f->kind) {
     case LOAD_FAULT_CAP:
-        return s->open && atomic_load(s->open) > f->number;
+        return source_table_sessions(s->faults->sources, s->source) > f->number;
     case LOAD_FAULT_AFTER:
         return s->taken >= f->number;
     default:
@@ -258,9 +233,7 @@ static bool strike(const struct load_fault_session *s, size_t rule, struct smtp_
 static void count_question(struct load_fault_session *s, const struct smtp_sink_question *question)
 {
     if (question->phase == SMTP_SINK_CONNECT && s->faults->sources) {
-        s->open = source_of(s->faults, &question->client->addr);
-        if (s->open)
-            atomic_fetch_add(s->open, 1);
+        s->source = source_table_enter(s->faults->sources, 0, &question->client->addr, UINT64_MAX);
     } else if (question->phase == SMTP_SINK_MAIL) {
         s->message++;
         s->rcpt = 0;

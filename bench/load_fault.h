@@ -39,7 +39,7 @@ struct load_fault_session {
     struct load_faults *faults;
     uint64_t connection, message, rcpt; /* numbers, from 1 */
     uint64_t taken;                     /* messages */
-    atomic_uint *open;                  /* connections of its source; NULL: not counted */
+    uint32_t source;                    /* in a source_table, or SOURCE_TABLE_NONE */
 };
 void load_fault_open(struct load_faults *f, struct load_fault_session *s);
 /* As smtp_sink_observer's decide. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/arena.h"
+#include "core/hash.h"
 #include "core/mail.h"
 #include "core/mem.h"
 #include "policy/domain_set.h"
@@ -263,12 +264,7 @@ const struct account *account_find(const struct account_set *set, struct bytes n
 const char *account_dummy_hash(const struct account_set *set, struct bytes name)
 {
     size_t count = account_set_count(set);
-    uint64_t which =
-        0xCBF29CE484222325u; /* FNV-1a, its bits mixed: every octet of the name counts */
-    for (size_t i = 0; i < name.len; i++)
-        which = (which ^ (unsigned char)bytes_lower(name.ptr[i])) * 0x100000001B3u;
-    which = (which ^ which >> 32) * 0xBF58476D1CE4E5B9u;
-    which ^= which >> 32;
+    uint64_t which = hash_mix(hash_bytes_nocase(HASH_START, name));
     for (size_t i = 0; i < count; i++) {
         const struct account *a = &set->accounts[(which % count + i) % count];
         if (!a->locked)

@@ -1,5 +1,7 @@
+/* Leaking buckets in a table of fixed size. */
 #include "policy/auth_throttle.h"
 
+#include "core/hash.h"
 #include "core/mem.h"
 #include "core/rand.h"
 
@@ -8,7 +10,7 @@
 #define FAILURE_MS    10000 /* what one failure fills, and how long it takes to leak */
 #define SOURCE_FULL   30    /* failures */
 #define ACCOUNT_FULL  100
-#define IPV6_NET_SIZE 8 /* octets: whoever has one address there has them all */
+#define IPV6_NET_SIZE 8 /* octets: one address there stands for them all */
 
 struct bucket {
     uint64_t key;      /* 0: free */
@@ -33,34 +35,22 @@ void auth_throttle_free(struct auth_throttle **t)
     *t = NULL;
 }
 
-/* FNV-1a from a secret start, its bits mixed: enough where a collision costs a wrong count. */
-static uint64_t key_step(uint64_t key, unsigned char octet)
+/* From a secret start: enough where a collision costs a wrong count. */
+static uint64_t key_end(uint64_t hash)
 {
-    return (key ^ octet) * 0x100000001B3u;
-}
-
-static uint64_t key_end(uint64_t key)
-{
-    key = (key ^ key >> 29) * 0xBF58476D1CE4E5B9u;
-    key ^= key >> 32;
+    uint64_t key = hash_mix(hash);
     return key ? key : 1;
 }
 
 static uint64_t source_key(const struct auth_throttle *t, const struct ipaddr *source)
 {
     size_t len = ipaddr_is_v4(source) ? sizeof source->octets : (size_t)IPV6_NET_SIZE;
-    uint64_t key = t->seed;
-    for (size_t i = 0; i < len; i++)
-        key = key_step(key, source->octets[i]);
-    return key_end(key);
+    return key_end(hash_bytes(t->seed, bytes_make((const char *)source->octets, len)));
 }
 
 static uint64_t account_key(const struct auth_throttle *t, struct bytes account)
 {
-    uint64_t key = t->seed;
-    for (size_t i = 0; i < account.len; i++)
-        key = key_step(key, (unsigned char)bytes_lower(account.ptr[i]));
-    return key_end(key);
+    return key_end(hash_bytes_nocase(t->seed, account));
 }
 
 static uint64_t level(const struct bucket *buckets, uint64_t key, uint64_t now_ms)

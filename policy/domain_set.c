@@ -1,7 +1,9 @@
+/* Domain names: their form, patterns over them, and the set of those that are accepted. */
 #include "policy/domain_set.h"
 
 #include "core/arena.h"
 #include "core/mem.h"
+#include "core/table.h"
 
 #define NAME_MAX_OCTETS  255 /* RFC 5321 4.5.3.1.2 */
 #define LABEL_MAX_OCTETS 63  /* RFC 1035 2.3.4 */
@@ -29,12 +31,12 @@ enum err domain_type_parse(struct bytes text, enum domain_type *out)
     return ERR_SYNTAX;
 }
 
-static struct bytes without_final_dot(struct bytes name)
+struct bytes domain_without_final_dot(struct bytes name)
 {
     return name.len > 0 && name.ptr[name.len - 1] == '.' ? bytes_sub(name, 0, name.len - 1) : name;
 }
 
-static bool is_wildcard(struct bytes pattern)
+bool domain_is_wildcard(struct bytes pattern)
 {
     return bytes_starts_nocase(pattern, BYTES("*."));
 }
@@ -72,17 +74,18 @@ static enum err name_check(struct bytes name, struct err_detail *why)
 
 enum err domain_pattern_check(struct bytes pattern, struct err_detail *why)
 {
-    return name_check(without_final_dot(is_wildcard(pattern) ? bytes_from(pattern, 2) : pattern),
-                      why);
+    return name_check(
+        domain_without_final_dot(domain_is_wildcard(pattern) ? bytes_from(pattern, 2) : pattern),
+        why);
 }
 
 unsigned domain_match(struct bytes pattern, struct bytes domain, bool subtree)
 {
-    pattern = without_final_dot(pattern);
-    domain = without_final_dot(domain);
+    pattern = domain_without_final_dot(pattern);
+    domain = domain_without_final_dot(domain);
     if (bytes_equal(pattern, BYTES("*")))
         return 1;
-    if (!is_wildcard(pattern))
+    if (!domain_is_wildcard(pattern))
         return bytes_equal_nocase(pattern, domain) ? SCORE_EXACT : 0;
     struct bytes suffix = bytes_from(pattern, 1); /* with its dot */
     bool below = domain.len > suffix.len && bytes_ends_nocase(domain, suffix);
@@ -90,8 +93,9 @@ unsigned domain_match(struct bytes pattern, struct bytes domain, bool subtree)
     return below || itself ? (unsigned)suffix.len + 1 : 0;
 }
 
-/* An open hash table; a domain with MatchSubDomains has two places in it. */
-struct slot {
+/* A name as it is looked up; a domain with MatchSubDomains has two. */
+struct domain_name {
+    struct table_node node;
     struct bytes name; /* without "*." */
     const struct accepted_domain *domain;
     bool wildcard;
@@ -102,36 +106,37 @@ struct domain_set {
     struct accepted_domain *domains;
     size_t count;
     const struct accepted_domain *fallback; /* what domain_set_default() answers */
-    struct slot *slots;
-    size_t slot_mask;
+    struct table names;                     /* struct domain_name */
 };
 
-/* FNV-1a. Names come from the administrator; a peer can only ask. */
-static size_t name_hash(struct bytes name, bool wildcard)
+/* Names come from the administrator; a peer can only ask. */
+static uint64_t hash_of(struct bytes name, bool wildcard)
 {
-    uint64_t hash = 0xcbf29ce484222325u ^ (wildcard ? '*' : 0);
-    for (size_t i = 0; i < name.len; i++)
-        hash = (hash ^ (uint8_t)bytes_lower(name.ptr[i])) * 0x100000001b3u;
-    return (size_t)(hash ^ hash >> 32);
+    return hash_mix(hash_bytes_nocase(HASH_START ^ (wildcard ? '*' : 0), name));
 }
 
-static struct slot *slot_of(const struct domain_set *set, struct bytes name, bool wildcard)
+static const struct accepted_domain *find(const struct domain_set *set, struct bytes name,
+                                          bool wildcard)
 {
-    size_t at = name_hash(name, wildcard) & set->slot_mask;
-    for (;; at = (at + 1) & set->slot_mask) {
-        struct slot *slot = &set->slots[at];
-        if (!slot->domain || (slot->wildcard == wildcard && bytes_equal_nocase(slot->name, name)))
-            return slot;
+    TABLE_EACH (node, &set->names, hash_of(name, wildcard)) {
+        const struct domain_name *n = CONTAINER_OF(node, struct domain_name, node);
+        if (n->wildcard == wildcard && bytes_equal_nocase(n->name, name))
+            return n->domain;
     }
+    return NULL;
 }
 
+/* False: it is there already. */
 static bool insert(struct domain_set *set, struct bytes name, bool wildcard,
                    const struct accepted_domain *domain)
 {
-    struct slot *slot = slot_of(set, name, wildcard);
-    if (slot->domain)
+    if (find(set, name, wildcard))
         return false;
-    *slot = (struct slot){name, domain, wildcard};
+    struct domain_name *n = ARENA_NEW(&set->arena, struct domain_name);
+    n->name = name;
+    n->domain = domain;
+    n->wildcard = wildcard;
+    table_add(&set->names, &n->node, hash_of(name, wildcard));
     return true;
 }
 
@@ -145,13 +150,13 @@ static enum err add(struct domain_set *set, const struct accepted_domain *from,
                        reason.text);
     struct accepted_domain *to = &set->domains[set->count++];
     *to = *from;
-    to->name = arena_bytes(&set->arena, without_final_dot(pattern)).ptr;
+    to->name = arena_bytes(&set->arena, domain_without_final_dot(pattern)).ptr;
     to->origin = from->origin ? arena_strdup(&set->arena, from->origin) : "";
-    bool wildcard = is_wildcard(pattern);
+    bool wildcard = domain_is_wildcard(pattern);
     struct bytes name = bytes_from(bytes_of(to->name), wildcard ? 2 : 0);
     if (!insert(set, name, wildcard, to))
         return err_set(why, ERR_EXISTS, "%s: accepted domain \"%s\" is there already, at %s",
-                       to->origin, to->name, slot_of(set, name, wildcard)->domain->origin);
+                       to->origin, to->name, find(set, name, wildcard)->origin);
     bool first = !set->fallback || (to->is_default && !set->fallback->is_default);
     if (first && !wildcard)
         set->fallback = to;
@@ -163,7 +168,7 @@ static void add_subdomains(struct domain_set *set)
 {
     for (size_t i = 0; i < set->count; i++) {
         const struct accepted_domain *d = &set->domains[i];
-        if (d->match_subdomains && !is_wildcard(bytes_of(d->name)))
+        if (d->match_subdomains && !domain_is_wildcard(bytes_of(d->name)))
             (void)insert(set, bytes_of(d->name), true, d);
     }
 }
@@ -172,13 +177,9 @@ enum err domain_set_build(const struct accepted_domain *domains, size_t count,
                           struct domain_set **out, struct err_detail *why)
 {
     struct domain_set *set = MEM_NEW(struct domain_set);
-    size_t slots = 4;
-    while (slots < 4 * count)
-        slots *= 2;
     arena_init(&set->arena, 0);
+    table_init(&set->names);
     set->domains = ARENA_NEW_ARRAY(&set->arena, struct accepted_domain, count + 1);
-    set->slots = ARENA_NEW_ARRAY(&set->arena, struct slot, slots);
-    set->slot_mask = slots - 1;
     for (size_t i = 0; i < count; i++) {
         enum err e = add(set, &domains[i], why);
         if (e != ERR_OK) {
@@ -193,23 +194,25 @@ enum err domain_set_build(const struct accepted_domain *domains, size_t count,
 
 void domain_set_free(struct domain_set **set)
 {
-    if (*set)
+    if (*set) {
+        table_free(&(*set)->names);
         arena_free(&(*set)->arena);
+    }
     mem_free(*set);
     *set = NULL;
 }
 
 const struct accepted_domain *domain_set_find(const struct domain_set *set, struct bytes domain)
 {
-    domain = without_final_dot(domain);
+    domain = domain_without_final_dot(domain);
     if (domain.len == 0 || domain.len > NAME_MAX_OCTETS)
         return NULL;
-    const struct accepted_domain *found = slot_of(set, domain, false)->domain;
+    const struct accepted_domain *found = find(set, domain, false);
     size_t dot = bytes_find(domain, '.', 0);
     /* From the longest suffix to the shortest: the first wildcard met is the longest. */
     while (!found && dot != BYTES_NOT_FOUND && dot > 0) {
         domain = bytes_from(domain, dot + 1);
-        found = domain.len > 0 ? slot_of(set, domain, true)->domain : NULL;
+        found = domain.len > 0 ? find(set, domain, true) : NULL;
         dot = bytes_find(domain, '.', 0);
     }
     return found;

@@ -40,6 +40,8 @@ const struct accepted_domain *domain_set_default(const struct domain_set *set);
 MUST_USE enum err domain_pattern_check(struct bytes pattern, struct err_detail *why);
 const char *domain_type_name(enum domain_type type);
 MUST_USE enum err domain_type_parse(struct bytes text, enum domain_type *out);
+struct bytes domain_without_final_dot(struct bytes name);
+bool domain_is_wildcard(struct bytes pattern); /* "*.contoso.com" */
 /* "*", "contoso.com", "*.contoso.com": how well PATTERN covers DOMAIN: 0 not at all; more is more
  * specific. SUBTREE: "*.x" covers x itself too (address spaces of send connectors). */
 unsigned domain_match(struct bytes pattern, struct bytes domain, bool subtree);

@@ -1,8 +1,10 @@
+/* A recipients file as a set. It may name millions: eight octets a place, and no pointer. */
 #include "policy/recipient_set.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "core/hash.h"
 #include "core/mail.h"
 #include "core/mem.h"
 
@@ -24,23 +26,14 @@ struct recipient_set {
     size_t slot_mask, count;
 };
 
-/* FNV-1a of an address that may come in parts. The administrator writes the names; a peer can only
- * ask. */
-#define HASH_START 0xcbf29ce484222325u
-static uint64_t hash_add(uint64_t hash, struct bytes part)
-{
-    for (size_t i = 0; i < part.len; i++)
-        hash = (hash ^ (uint8_t)bytes_lower(part.ptr[i])) * 0x100000001b3u;
-    return hash;
-}
-
-/* LOCAL@DOMAIN, or LOCAL alone where DOMAIN is empty. */
+/* LOCAL@DOMAIN, or LOCAL alone where DOMAIN is empty. The administrator writes the names; a peer
+ * can only ask. */
 static uint64_t hash_of(struct bytes local, struct bytes domain)
 {
-    uint64_t hash = hash_add(HASH_START, local);
+    uint64_t hash = hash_bytes_nocase(HASH_START, local);
     if (domain.len)
-        hash = hash_add(hash_add(hash, BYTES("@")), domain);
-    return hash ^ hash >> 32;
+        hash = hash_bytes_nocase(hash_octet(hash, '@'), domain);
+    return hash_mix(hash);
 }
 
 static bool slot_holds(const struct recipient_set *set, const struct slot *slot, struct bytes local,

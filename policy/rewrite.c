@@ -1,8 +1,10 @@
+/* Rewriting entries: their form, and a table of them for each direction. */
 #include "policy/rewrite.h"
 
 #include "core/arena.h"
 #include "core/mail.h"
 #include "core/mem.h"
+#include "core/table.h"
 #include "policy/domain_set.h"
 
 #define LOCAL_PART_MAX    64  /* RFC 5321 4.5.3.1.1 */
@@ -14,39 +16,25 @@ struct key {
     struct bytes local, domain;
 };
 
-struct slot {
+struct row {
+    struct table_node node;
     struct key key;
     const struct rewrite_entry *entry;
 };
 
-/* An open hash table, never more than half full. */
-struct table {
-    struct slot *slots;
-    size_t mask;
-};
-
 struct rewrite_set {
     struct arena arena;
-    struct table outbound, inbound;
+    struct table outbound, inbound; /* struct row */
 };
-
-static bool is_wildcard(struct bytes pattern)
-{
-    return bytes_starts_nocase(pattern, BYTES("*."));
-}
-
-static struct bytes without_final_dot(struct bytes name)
-{
-    return name.len > 0 && name.ptr[name.len - 1] == '.' ? bytes_sub(name, 0, name.len - 1) : name;
-}
 
 static struct key key_of(struct bytes text)
 {
     bool address = bytes_find(text, '@', 0) != BYTES_NOT_FOUND;
     struct bytes domain = address ? mail_domain(text) : text;
-    if (is_wildcard(domain) && !address)
+    if (domain_is_wildcard(domain) && !address)
         domain = bytes_from(domain, 1);
-    return (struct key){address ? mail_local_part(text) : BYTES_EMPTY, without_final_dot(domain)};
+    return (struct key){address ? mail_local_part(text) : BYTES_EMPTY,
+                        domain_without_final_dot(domain)};
 }
 
 /* --- Checking --- */
@@ -74,7 +62,7 @@ static enum err text_check(const char *key, const char *text, struct err_detail 
     struct bytes all = bytes_of(text), domain = all;
     if (bytes_find(all, '@', 0) != BYTES_NOT_FOUND) {
         domain = mail_domain(all);
-        if (!local_valid(mail_local_part(all)) || is_wildcard(domain))
+        if (!local_valid(mail_local_part(all)) || domain_is_wildcard(domain))
             return err_set(why, ERR_SYNTAX, "%s: \"%.100s\" is no address", key, text);
     }
     if (domain_pattern_check(domain, &reason) != ERR_OK)
@@ -87,7 +75,7 @@ static enum err exceptions_check(const struct rewrite_entry *e, struct err_detai
     struct bytes internal = bytes_of(e->internal_address);
     for (size_t i = 0; i < e->exception_count; i++) {
         struct bytes name = bytes_of(e->exceptions[i]);
-        if (is_wildcard(name) || domain_pattern_check(name, NULL) != ERR_OK ||
+        if (domain_is_wildcard(name) || domain_pattern_check(name, NULL) != ERR_OK ||
             domain_match(internal, name, false) == 0)
             return err_set(why, ERR_SYNTAX, "exception_list: \"%.100s\" is no domain below %.100s",
                            e->exceptions[i] ? e->exceptions[i] : "", e->internal_address);
@@ -103,9 +91,10 @@ enum err rewrite_entry_check(const struct rewrite_entry *e, struct err_detail *w
     if (err != ERR_OK)
         return err;
     struct bytes internal = bytes_of(e->internal_address), external = bytes_of(e->external_address);
-    bool wildcard = is_wildcard(internal);
+    bool wildcard = domain_is_wildcard(internal);
     bool address = bytes_find(internal, '@', 0) != BYTES_NOT_FOUND;
-    if (is_wildcard(external) || address != (bytes_find(external, '@', 0) != BYTES_NOT_FOUND))
+    if (domain_is_wildcard(external) ||
+        address != (bytes_find(external, '@', 0) != BYTES_NOT_FOUND))
         return err_set(why, ERR_SYNTAX,
                        "external_address: \"%.100s\": an address becomes an address, a domain or "
                        "\"*.\" one domain",
@@ -123,46 +112,39 @@ enum err rewrite_entry_check(const struct rewrite_entry *e, struct err_detail *w
 
 /* --- Building --- */
 
-/* FNV-1a. Keys come from the administrator; a peer can only ask. */
-static uint64_t hash_text(uint64_t hash, struct bytes text)
+/* Keys come from the administrator; a peer can only ask. */
+static uint64_t hash_of(const struct key *key)
 {
-    for (size_t i = 0; i < text.len; i++)
-        hash = (hash ^ (uint8_t)bytes_lower(text.ptr[i])) * 0x100000001b3u;
-    return (hash ^ '@') * 0x100000001b3u;
+    uint64_t local = hash_octet(hash_bytes_nocase(HASH_START, key->local), '@');
+    return hash_mix(hash_bytes_nocase(local, key->domain));
 }
 
-static struct slot *slot_of(const struct table *table, const struct key *key)
+static const struct rewrite_entry *find(const struct table *table, const struct key *key)
 {
-    uint64_t hash = hash_text(hash_text(0xcbf29ce484222325u, key->local), key->domain);
-    for (size_t at = (size_t)(hash ^ hash >> 32);; at++) {
-        struct slot *slot = &table->slots[at & table->mask];
-        if (!slot->entry || (bytes_equal_nocase(slot->key.domain, key->domain) &&
-                             bytes_equal_nocase(slot->key.local, key->local)))
-            return slot;
+    TABLE_EACH (node, table, hash_of(key)) {
+        const struct row *row = CONTAINER_OF(node, struct row, node);
+        if (bytes_equal_nocase(row->key.domain, key->domain) &&
+            bytes_equal_nocase(row->key.local, key->local))
+            return row->entry;
     }
+    return NULL;
 }
 
-static bool insert(struct table *table, struct bytes text, const struct rewrite_entry *entry,
-                   struct err_detail *why)
+static bool insert(struct rewrite_set *set, struct table *table, struct bytes text,
+                   const struct rewrite_entry *entry, struct err_detail *why)
 {
     struct key key = key_of(text);
-    struct slot *slot = slot_of(table, &key);
-    if (slot->entry) {
+    const struct rewrite_entry *before = find(table, &key);
+    if (before) {
         (void)err_set(why, ERR_EXISTS, "\"" BYTES_FMT "\" is rewritten already, at %s",
-                      BYTES_ARG(text), slot->entry->origin ? slot->entry->origin : "");
+                      BYTES_ARG(text), before->origin ? before->origin : "");
         return false;
     }
-    *slot = (struct slot){key, entry};
+    struct row *row = ARENA_NEW(&set->arena, struct row);
+    row->key = key;
+    row->entry = entry;
+    table_add(table, &row->node, hash_of(&key));
     return true;
-}
-
-static void table_init(struct table *table, struct arena *arena, size_t count)
-{
-    size_t slots = 4;
-    while (slots < 2 * count)
-        slots *= 2;
-    table->slots = ARENA_NEW_ARRAY(arena, struct slot, slots);
-    table->mask = slots - 1;
 }
 
 enum err rewrite_set_build(const struct rewrite_entry *entries, size_t count,
@@ -170,13 +152,14 @@ enum err rewrite_set_build(const struct rewrite_entry *entries, size_t count,
 {
     struct rewrite_set *set = MEM_NEW(struct rewrite_set);
     arena_init(&set->arena, 0);
-    table_init(&set->outbound, &set->arena, count);
-    table_init(&set->inbound, &set->arena, count);
+    table_init(&set->outbound);
+    table_init(&set->inbound);
     for (size_t i = 0; i < count; i++) {
         const struct rewrite_entry *e = &entries[i];
         *which = i;
-        if (!insert(&set->outbound, bytes_of(e->internal_address), e, why) ||
-            (!e->outbound_only && !insert(&set->inbound, bytes_of(e->external_address), e, why))) {
+        if (!insert(set, &set->outbound, bytes_of(e->internal_address), e, why) ||
+            (!e->outbound_only &&
+             !insert(set, &set->inbound, bytes_of(e->external_address), e, why))) {
             rewrite_set_free(&set);
             *out = NULL;
             return ERR_EXISTS;
@@ -188,8 +171,11 @@ enum err rewrite_set_build(const struct rewrite_entry *entries, size_t count,
 
 void rewrite_set_free(struct rewrite_set **set)
 {
-    if (*set)
+    if (*set) {
+        table_free(&(*set)->outbound);
+        table_free(&(*set)->inbound);
         arena_free(&(*set)->arena);
+    }
     mem_free(*set);
     *set = NULL;
 }
@@ -199,7 +185,7 @@ void rewrite_set_free(struct rewrite_set **set)
 static bool excepted(const struct rewrite_entry *entry, struct bytes domain)
 {
     for (size_t i = 0; i < entry->exception_count; i++)
-        if (bytes_equal_nocase(without_final_dot(bytes_of(entry->exceptions[i])), domain))
+        if (bytes_equal_nocase(domain_without_final_dot(bytes_of(entry->exceptions[i])), domain))
             return true;
     return false;
 }
@@ -212,7 +198,7 @@ static const struct rewrite_entry *find_above(const struct table *table, struct 
     while (dot != BYTES_NOT_FOUND && rest.len > 1) {
         rest = bytes_from(rest, dot);
         struct key key = {BYTES_EMPTY, rest};
-        const struct rewrite_entry *found = slot_of(table, &key)->entry;
+        const struct rewrite_entry *found = find(table, &key);
         if (found)
             return excepted(found, domain) ? NULL : found;
         dot = bytes_find(rest, '.', 1);
@@ -223,16 +209,16 @@ static const struct rewrite_entry *find_above(const struct table *table, struct 
 static struct rewrite_result look_up(const struct table *table, struct bytes address, bool outbound)
 {
     struct rewrite_result result = {.entry = NULL, .local = mail_local_part(address)};
-    struct bytes domain = without_final_dot(mail_domain(address));
+    struct bytes domain = domain_without_final_dot(mail_domain(address));
     if (domain.len == 0 || domain.len > DOMAIN_OCTETS_MAX || domain.ptr[0] == '.')
         return result;
     struct key exact = {result.local, domain}, whole = {BYTES_EMPTY, domain};
     bool is_exact = true;
     if (result.local.len > 0 && result.local.len <= LOCAL_PART_MAX)
-        result.entry = slot_of(table, &exact)->entry;
+        result.entry = find(table, &exact);
     if (!result.entry) {
         is_exact = false;
-        result.entry = slot_of(table, &whole)->entry;
+        result.entry = find(table, &whole);
     }
     if (!result.entry && outbound)
         result.entry = find_above(table, domain);

@@ -1,11 +1,13 @@
+/* Slots of one atomic word each, found by probing. */
 #include "policy/source_table.h"
 
 #include <stdatomic.h>
 
+#include "core/hash.h"
 #include "core/mem.h"
 #include "core/rand.h"
 
-/* whose (44 bits of a hash, never 0) | sessions (20 bits) */
+/* owner (44 bits of a hash, never 0) | sessions (20 bits) */
 #define SESSION_BITS 20
 #define SESSIONS_MAX ((1ull << SESSION_BITS) - 1)
 #define PROBES       16
@@ -42,38 +44,29 @@ void source_table_free(struct source_table **table)
     *table = NULL;
 }
 
-static uint64_t mix(uint64_t x)
-{
-    x ^= x >> 30;
-    x *= 0xbf58476d1ce4e5b9ull;
-    x ^= x >> 27;
-    x *= 0x94d049bb133111ebull;
-    return x ^ (x >> 31);
-}
-
 static uint64_t hash_source(const struct source_table *t, uint64_t connector,
                             const struct ipaddr *addr)
 {
     uint64_t half[2];
     memcpy(half, addr->octets, sizeof half);
-    uint64_t h = mix(t->seed ^ connector);
-    h = mix(h ^ half[0]);
-    return mix(h ^ half[1]);
+    uint64_t h = hash_mix(t->seed ^ connector);
+    h = hash_mix(h ^ half[0]);
+    return hash_mix(h ^ half[1]);
 }
 
-/* Takes one more session into SLOT if it is WHOSE, or nobody's now. */
-static bool slot_enter(struct source_slot *slot, uint64_t whose, uint64_t max, bool *full)
+/* Takes one more session into SLOT if it is OWNER's, or free. */
+static bool slot_enter(struct source_slot *slot, uint64_t owner, uint64_t max, bool *full)
 {
     uint64_t word = atomic_load_explicit(&slot->word, memory_order_relaxed);
     for (;;) {
         uint64_t sessions = word & SESSIONS_MAX, wanted;
-        bool ours = word >> SESSION_BITS == whose;
+        bool ours = word >> SESSION_BITS == owner;
         if (!ours && sessions)
             return false;
         *full = (ours ? sessions : 0) >= max || sessions == SESSIONS_MAX;
         if (*full)
             return false;
-        wanted = whose << SESSION_BITS | ((ours ? sessions : 0) + 1);
+        wanted = owner << SESSION_BITS | ((ours ? sessions : 0) + 1);
         if (atomic_compare_exchange_weak_explicit(&slot->word, &word, wanted, memory_order_acq_rel,
                                                   memory_order_relaxed)) {
             if (!ours)
@@ -83,14 +76,15 @@ static bool slot_enter(struct source_slot *slot, uint64_t whose, uint64_t max, b
     }
 }
 
-/* The slot that is WHOSE already, or SIZE_MAX: two slots for one source would count it twice over.
+/* The slot that is OWNER's already, or SIZE_MAX: two slots for one source would count it twice
+ * over.
  */
-static size_t find_ours(const struct source_table *t, size_t start, uint64_t whose)
+static size_t find_ours(const struct source_table *t, size_t start, uint64_t owner)
 {
     for (size_t i = 0; i < PROBES; i++) {
         size_t at = (start + i) & t->mask;
         uint64_t word = atomic_load_explicit(&t->slots[at].word, memory_order_relaxed);
-        if (word >> SESSION_BITS == whose)
+        if (word >> SESSION_BITS == owner)
             return at;
     }
     return SIZE_MAX;
@@ -100,14 +94,14 @@ uint32_t source_table_enter(struct source_table *t, uint64_t connector, const st
                             uint64_t max)
 {
     uint64_t hash = hash_source(t, connector, addr);
-    uint64_t whose = (hash >> SESSION_BITS) | 1;
-    size_t start = (size_t)hash & t->mask, ours = find_ours(t, start, whose);
+    uint64_t owner = (hash >> SESSION_BITS) | 1;
+    size_t start = (size_t)hash & t->mask, ours = find_ours(t, start, owner);
     bool full = false;
-    if (ours != SIZE_MAX && slot_enter(&t->slots[ours], whose, max, &full))
+    if (ours != SIZE_MAX && slot_enter(&t->slots[ours], owner, max, &full))
         return (uint32_t)ours;
     for (size_t i = 0; i < PROBES && !full; i++) {
         size_t at = (start + i) & t->mask;
-        if (slot_enter(&t->slots[at], whose, max, &full))
+        if (slot_enter(&t->slots[at], owner, max, &full))
             return (uint32_t)at;
     }
     return SOURCE_TABLE_NONE;

@@ -2,7 +2,7 @@
  * messages it sent this minute: max_inbound_connection_per_source, message_rate_limit (Exchange).
  *
  * One table for all workers, of fixed size, without locks: a slot is one atomic word that holds
- * both whose it is and how many sessions it counts, so that it changes hands only when it counts
+ * both its owner and how many sessions it counts, so that it changes hands only when it counts
  * none. Any thread.
  */
 #ifndef POLICY_SOURCE_TABLE_H
