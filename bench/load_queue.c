@@ -58,8 +58,8 @@ static void on_written(void *owner, const struct spool_committed *result)
     run->written++;
     if (o->attempts == 0)
         return;
-    struct spool_rcpt_outcome rcpt = {
-        .state = SPOOL_RCPT_PENDING,
+    struct mail_rcpt rcpt = {
+        .state = MAIL_RCPT_PENDING,
         .status = MAIL_STATUS(450, 4, 2, 0, "Mailbox is busy, try again later"),
     };
     struct spool_outcome outcome = {

@@ -12,6 +12,9 @@
 
 #include "core/arena.h"
 #include "core/bytes.h"
+#include "core/ipaddr.h"
+
+#define MAIL_HOST_SIZE 256 /* of a host's name, with its NUL */
 
 /* A mail result: data, never an error code. CODE is the SMTP reply code (RFC 5321 4.2); ENHANCED
  * the class, subject and detail of RFC 3463, or 0.0.0 for none; TEXT what follows, without code. */
@@ -59,11 +62,29 @@ enum mail_option {
     MAIL_OPTION_SMTPUTF8 = 1, /* RFC 6531 */
 };
 
+enum mail_rcpt_state { MAIL_RCPT_PENDING, MAIL_RCPT_DELIVERED, MAIL_RCPT_FAILED };
+
+/* Which report to the sender names a recipient: the actions of RFC 3464 2.3.3 that we report. */
+enum mail_report {
+    MAIL_REPORT_NONE,
+    MAIL_REPORT_FAILED,
+    MAIL_REPORT_DELAYED,
+    MAIL_REPORT_RELAYED,
+};
+
+/* A recipient, from RCPT to its report. Each place has the part that it needs: an envelope what
+ * RCPT said, an outcome record INDEX and where the recipient stands. */
 struct mail_rcpt {
     struct bytes address; /* local@domain, no brackets, no source route; "postmaster" alone too */
     struct bytes orcpt;   /* as on the wire, xtext kept: "rfc822;a+2Bb@c"; empty: not given */
-    uint8_t notify;
-    struct bytes orar; /* Exchange's ORAR=, an alternate recipient, written like orcpt */
+    struct bytes orar;    /* Exchange's ORAR=, an alternate recipient, written like orcpt */
+    uint8_t notify;       /* enum mail_notify */
+
+    uint8_t state;             /* enum mail_rcpt_state */
+    uint8_t report;            /* enum mail_report: the one that is due, or is being made */
+    bool remote;               /* STATUS is what the next hop said, not what we say */
+    uint32_t index;            /* among the envelope's recipients */
+    struct mail_status status; /* what it was told last; code 0: nothing was tried yet */
 };
 
 struct mail_envelope {
@@ -78,11 +99,24 @@ struct mail_envelope {
     size_t rcpt_count;
 };
 
+/* One attempt to hand a message to the next hop: for which recipients, and what came of it. */
+struct mail_attempt {
+    const uint32_t *rcpts; /* indexes among the envelope's recipients */
+    size_t rcpt_count;
+    /* The answers, one for each of RCPTS; NULL: nothing was tried. */
+    struct mail_status *results;
+    struct endpoint peer;      /* what gave the last answer */
+    char host[MAIL_HOST_SIZE]; /* its name; "": none answered */
+    bool host_failed;          /* the destination, not the message, failed: 4.4.x for all */
+    bool ambiguous;            /* the final dot went out and no reply came back */
+    bool dsn_passed;           /* the next hop offers DSN: it reports success (RFC 3461 5.2) */
+};
+
 /* The part after the last '@' that is not in quotes, or empty. */
 struct bytes mail_domain(struct bytes address);
 struct bytes mail_local_part(struct bytes address);
 
-/* A deep copy in ARENA. */
+/* A deep copy in ARENA of what the envelope says, without where its recipients stand. */
 void mail_envelope_copy(struct arena *arena, const struct mail_envelope *from,
                         struct mail_envelope *to);
 struct mail_status mail_status_copy(struct arena *arena, const struct mail_status *from);

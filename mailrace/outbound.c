@@ -1,35 +1,23 @@
 #include "mailrace/outbound.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 #include "config/conf.h"
+#include "core/hash.h"
+#include "core/header_class.h"
 #include "core/loop.h"
 #include "core/mem.h"
 #include "core/log.h"
 #include "core/thread.h"
 #include "net/courier.h"
 #include "net/smtp_data.h"
-#include "policy/header_firewall.h"
 
 #include "mailrace/message_notes.h"
+#include "mailrace/outbound_route.h"
 #include "mailrace/outbound_text.h"
 #include "mailrace/protocol_log.h"
 #include "mailrace/rules.h"
-
-/* A send connector as delivery sees it: points into the rules that it holds, for jobs outlive a
- * reload. */
-struct outbound_route {
-    atomic_uint references;
-    bool smart_host;
-    const struct rewrite_set *rewrites; /* of those who are not ours; NULL: nothing to rewrite */
-    const char *key;                    /* of the jobs: what may not be in one has two */
-    unsigned stripped; /* header fields that the next hop does not get to see, by class */
-    struct rules *rules;
-    struct courier_route route;
-    char text[]; /* key and domain */
-};
 
 _Static_assert(SCHED_NOTE_DOT_LINE == SMTP_DATA_DOT_LINE, "the queue's note is the session's");
 
@@ -65,110 +53,31 @@ struct outbound_job {
 
 /* --- Routes: asked by the scheduler, on its thread --- */
 
-/* Recipients in accepted domains and others may share a smart host, and its connections; but where
- * addresses are rewritten they are not sent the same. */
-static struct outbound_route *route_new(const struct conf *conf, const struct send_connector *c,
-                                        struct bytes domain, const struct rewrite_set *rewrites)
-{
-    const char *name = c->dns_routing_enabled ? "" : c->name;
-    const char *kind = rewrites ? "external:" : "";
-    size_t key_size = sizeof "external:smarthost:" + strlen(name) + domain.len;
-    struct outbound_route *r = mem_zalloc(sizeof *r + key_size + domain.len + 1);
-    atomic_init(&r->references, 1);
-    r->smart_host = !c->dns_routing_enabled;
-    r->rewrites = rewrites;
-    r->key = r->text;
-    r->stripped = header_firewall_on_send(send_connector_rights(c));
-    struct courier_route *to = &r->route;
-    to->connector = c->name;
-    to->port = c->dns_routing_enabled ? conf->mx_port : c->port;
-    to->helo = c->fqdn;
-    to->force_helo = c->force_helo;
-    to->chunking = c->chunking_enabled;
-    to->source = c->source_ip_address;
-    to->messages_max = c->smtp_max_messages_per_connection;
-    to->connections_max = c->max_connections;
-    to->inactivity_timeout_ms = c->connection_inactivity_timeout_ms;
-    to->protocol_logged = c->protocol_logging_verbose;
-    if (c->ignore_starttls)
-        to->tls = SMTP_CLIENT_TLS_NEVER;
-    else
-        to->tls = c->require_tls ? SMTP_CLIENT_TLS_ENCRYPT : SMTP_CLIENT_TLS_MAY;
-    to->key = r->text + strlen(kind);
-    if (r->smart_host) {
-        to->smart_hosts = c->smart_hosts;
-        to->smart_host_count = c->smart_host_count;
-        snprintf(r->text, key_size, "%ssmarthost:%s", kind, name);
-        return r;
-    }
-    memcpy(r->text + key_size, domain.ptr, domain.len);
-    to->domain = r->text + key_size;
-    snprintf(r->text, key_size, "%smx:" BYTES_FMT, kind, BYTES_ARG(domain));
-    return r;
-}
-
-static void route_unref(struct outbound_route *r)
-{
-    if (atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) != 1)
-        return;
-    rules_release(&r->rules);
-    mem_free(r);
-}
-
-static void share_connections(struct outbound *o, struct outbound_route *r)
-{
-    if (!r->smart_host)
-        return;
-    size_t threads = o->smart_host.count;
-    r->route.connections_max = (r->route.connections_max + threads - 1) / threads;
-}
-
-static bool on_route(void *owner, struct bytes domain, uint64_t octets, struct sched_route *route,
-                     struct mail_status *status)
+static struct route *on_route(void *owner, struct bytes domain, uint64_t octets,
+                              struct mail_status *status)
 {
     struct outbound *o = owner;
     struct rules *rules = rules_hold(o->services->rules);
     struct send_choice found = ruleset_route(rules->ruleset, domain, octets);
-    if (!found.connector) {
-        *status = found.too_big
-                      ? MAIL_STATUS(552, 5, 3, 4, "Message size exceeds fixed maximum message size")
-                      : MAIL_STATUS(451, 4, 4, 0,
-                                    "A matching connector cannot be found to route the external "
-                                    "recipient");
-        rules_release(&rules);
-        return false;
-    }
-    struct outbound_route *made = route_new(rules->conf, found.connector, domain,
-                                            ruleset_rewrites_to(rules->ruleset, domain));
-    made->rules = rules;
-    share_connections(o, made);
-    route->key = made->key;
-    route->owner_route = made;
-    return true;
-}
-
-static void on_route_release(void *owner, struct sched_route *route)
-{
-    (void)owner;
-    if (route->owner_route)
-        route_unref(route->owner_route);
-    route->owner_route = NULL;
-}
-
-static unsigned hash_key(const char *key)
-{
-    unsigned h = 2166136261u;
-    for (; *key; key++)
-        h = (h ^ (unsigned char)*key) * 16777619u;
-    return h;
+    if (found.connector)
+        return outbound_route_new(rules, found.connector, domain, o->smart_host.count);
+    *status =
+        found.too_big
+            ? MAIL_STATUS(552, 5, 3, 4, "Message size exceeds fixed maximum message size")
+            : MAIL_STATUS(451, 4, 4, 0,
+                          "A matching connector cannot be found to route the external recipient");
+    rules_release(&rules);
+    return NULL;
 }
 
 /* All jobs of a domain go to one thread, so that they share its connections; a smart host has
  * connections on every thread of its pool. */
-static struct delivery *choose_delivery(struct outbound *o, const struct outbound_route *r)
+static struct delivery *choose_delivery(struct outbound *o, const struct route *route)
 {
-    struct delivery_pool *pool = r->smart_host ? &o->smart_host : &o->mx;
-    unsigned i = r->smart_host ? pool->next++ : hash_key(r->route.key);
+    bool smart_host = outbound_route_by_smart_host(route);
+    struct delivery_pool *pool = smart_host ? &o->smart_host : &o->mx;
+    uint64_t i = smart_host ? pool->next++
+                            : hash_mix(hash_bytes(HASH_START, bytes_of(route->connection_key)));
     return &pool->threads[i % pool->count];
 }
 
@@ -182,16 +91,7 @@ static void finish(struct outbound_job *oj)
 
 static void on_delivered(struct courier_job *courier)
 {
-    struct outbound_job *oj = CONTAINER_OF(courier, struct outbound_job, courier);
-    struct sched_job *job = oj->job;
-    job->results = courier->results;
-    job->peer = courier->peer;
-    job->host_failed = courier->host_failed;
-    job->ambiguous = courier->ambiguous;
-    job->peer_has_dsn = courier->dsn_passed;
-    job->peer_has_dsn = courier->dsn_passed;
-    memcpy(job->host, courier->host, sizeof job->host);
-    finish(oj);
+    finish(CONTAINER_OF(courier, struct outbound_job, courier));
 }
 
 static bool read_text(struct smtp_client_message *m, uint64_t at, char *to, size_t len)
@@ -212,26 +112,24 @@ static bool read_filtered(struct smtp_client_message *m, uint64_t at, char *to, 
  * the others only if inbound saw any. */
 static unsigned classes_to_strip(const struct outbound_job *oj)
 {
-    const struct outbound_route *route = oj->job->route.owner_route;
     unsigned present = HEADER_CLASS_ROUTING;
     if (oj->message.meta.notes & MESSAGE_NOTE_EXCHANGE_FIELDS)
         present |= HEADER_CLASS_ORGANIZATION | HEADER_CLASS_FOREST;
-    return route->stripped & present;
+    return oj->job->route->stripped_classes & present;
 }
 
 /* The text of the message as the next hop may see it; ERR_OK: it can be sent. */
 static enum err prepare_text(struct outbound_job *oj)
 {
     struct smtp_client_message *m = &oj->courier.message;
-    const struct outbound_route *route = oj->job->route.owner_route;
+    const struct rewrite_set *rewrites = outbound_route_rewrites(oj->job->route);
     unsigned classes = classes_to_strip(oj);
     m->octets = oj->message.meta.octets;
     m->notes = oj->message.meta.notes;
     m->read = read_text;
-    if (classes == 0 && !route->rewrites)
+    if (classes == 0 && !rewrites)
         return ERR_OK;
-    enum err e =
-        outbound_text_make(&oj->text, &oj->message, classes, route->rewrites, &oj->job->arena);
+    enum err e = outbound_text_make(&oj->text, &oj->message, classes, rewrites, &oj->job->arena);
     m->octets = oj->text.octets;
     m->read = read_filtered;
     return e;
@@ -241,9 +139,10 @@ static enum err prepare_text(struct outbound_job *oj)
 static void refuse_job(struct outbound_job *oj, enum err e)
 {
     struct sched_job *job = oj->job;
-    job->results = ARENA_NEW_ARRAY(&job->arena, struct mail_status, job->rcpt_count);
-    for (size_t i = 0; i < job->rcpt_count; i++)
-        job->results[i] =
+    struct mail_attempt *attempt = &job->attempt;
+    attempt->results = ARENA_NEW_ARRAY(&job->arena, struct mail_status, attempt->rcpt_count);
+    for (size_t i = 0; i < attempt->rcpt_count; i++)
+        attempt->results[i] =
             e == ERR_LIMIT
                 ? MAIL_STATUS(554, 5, 6, 0,
                               "The message's header has too many fields to be left out")
@@ -254,15 +153,16 @@ static void refuse_job(struct outbound_job *oj, enum err e)
 static void select_rcpts(struct outbound_job *oj)
 {
     const struct mail_envelope *all = &oj->message.envelope;
-    const struct sched_job *job = oj->job;
+    const struct mail_attempt *attempt = &oj->job->attempt;
+    size_t count = attempt->rcpt_count;
     oj->envelope = *all;
-    if (job->rcpt_count == all->rcpt_count)
+    if (count == all->rcpt_count)
         return;
-    struct mail_rcpt *rcpts = ARENA_NEW_ARRAY(&oj->job->arena, struct mail_rcpt, job->rcpt_count);
-    for (size_t i = 0; i < job->rcpt_count; i++)
-        rcpts[i] = all->rcpts[job->rcpts[i]];
+    struct mail_rcpt *rcpts = ARENA_NEW_ARRAY(&oj->job->arena, struct mail_rcpt, count);
+    for (size_t i = 0; i < count; i++)
+        rcpts[i] = all->rcpts[attempt->rcpts[i]];
     oj->envelope.rcpts = rcpts;
-    oj->envelope.rcpt_count = job->rcpt_count;
+    oj->envelope.rcpt_count = count;
 }
 
 static void rewrite_sender(struct outbound_job *oj, const struct rewrite_set *rewrites)
@@ -275,8 +175,9 @@ static void rewrite_sender(struct outbound_job *oj, const struct rewrite_set *re
 
 static bool rcpts_exist(const struct outbound_job *oj)
 {
-    for (size_t i = 0; i < oj->job->rcpt_count; i++)
-        if (oj->job->rcpts[i] >= oj->message.envelope.rcpt_count)
+    const struct mail_attempt *attempt = &oj->job->attempt;
+    for (size_t i = 0; i < attempt->rcpt_count; i++)
+        if (attempt->rcpts[i] >= oj->message.envelope.rcpt_count)
             return false;
     return true;
 }
@@ -285,7 +186,7 @@ static void run_job(struct mailbox_item *item)
 {
     struct sched_job *job = CONTAINER_OF(item, struct sched_job, item);
     struct outbound_job *oj = ARENA_NEW(&job->arena, struct outbound_job);
-    const struct outbound_route *route = job->route.owner_route;
+    const struct rewrite_set *rewrites = outbound_route_rewrites(job->route);
     struct err_detail why;
     oj->job = job;
     oj->delivery = job->owner;
@@ -303,15 +204,16 @@ static void run_job(struct mailbox_item *item)
         return;
     }
     select_rcpts(oj);
-    if (route->rewrites)
-        rewrite_sender(oj, route->rewrites);
+    if (rewrites)
+        rewrite_sender(oj, rewrites);
     enum err e = prepare_text(oj);
     if (e != ERR_OK) {
         refuse_job(oj, e);
         return;
     }
     oj->courier.message.envelope = &oj->envelope;
-    oj->courier.route = &route->route;
+    oj->courier.route = job->route;
+    oj->courier.attempt = &job->attempt;
     oj->courier.id = job->ref.id;
     oj->courier.message_id = oj->message.meta.message_id;
     oj->courier.arena = &job->arena;
@@ -322,7 +224,7 @@ static void run_job(struct mailbox_item *item)
 static void on_deliver(void *owner, struct sched_job *job)
 {
     struct outbound *o = owner;
-    struct delivery *d = choose_delivery(o, job->route.owner_route);
+    struct delivery *d = choose_delivery(o, job->route);
     job->owner = d;
     job->item.run = run_job;
     mailbox_send(loop_mailbox(d->loop), &job->item);
@@ -330,7 +232,6 @@ static void on_deliver(void *owner, struct sched_job *job)
 
 const struct sched_ops OUTBOUND_SCHED_OPS = {
     .route = on_route,
-    .route_release = on_route_release,
     .deliver = on_deliver,
 };
 

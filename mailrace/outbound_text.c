@@ -3,6 +3,7 @@
 #include "core/header_class.h"
 #include "core/header_filter.h"
 #include "core/mem.h"
+#include "core/vector.h"
 #include "net/header_rewrite.h"
 
 #define BLOCK_OCTETS 16384
@@ -19,23 +20,15 @@ static enum err add(struct outbound_text *t, struct arena *arena, struct outboun
 {
     if (t->count == SPANS_MAX)
         return ERR_LIMIT;
-    if (t->count == t->capacity) {
-        size_t capacity = t->capacity ? 4 * t->capacity : 16;
-        struct outbound_span *spans = ARENA_NEW_ARRAY(arena, struct outbound_span, capacity);
-        if (t->count)
-            memcpy(spans, t->spans, t->count * sizeof *spans);
-        t->spans = spans;
-        t->capacity = capacity;
-    }
     span.at = t->octets;
     t->octets += span.len;
-    t->spans[t->count++] = span;
+    *VECTOR_ADD_IN(arena, t) = span;
     return ERR_OK;
 }
 
 static enum err keep(struct outbound_text *t, struct arena *arena, uint64_t from, uint64_t len)
 {
-    struct outbound_span *last = t->count ? &t->spans[t->count - 1] : NULL;
+    struct outbound_span *last = t->count ? &t->items[t->count - 1] : NULL;
     if (len == 0)
         return ERR_OK;
     if (last && !last->text && last->from + last->len == from) {
@@ -89,12 +82,12 @@ static const struct outbound_span *span_at(const struct outbound_text *t, uint64
     size_t low = 0, high = t->count;
     while (high - low > 1) {
         size_t middle = low + (high - low) / 2;
-        if (t->spans[middle].at <= at)
+        if (t->items[middle].at <= at)
             low = middle;
         else
             high = middle;
     }
-    return &t->spans[low];
+    return &t->items[low];
 }
 
 enum err outbound_text_read(const struct outbound_text *t, uint64_t at, char *to, size_t len)

@@ -13,7 +13,7 @@
 
 struct outbound_text {
     const struct spool_message *message; /* must outlive it */
-    struct outbound_span *spans;         /* in ARENA */
+    struct outbound_span *items;         /* a vector, in ARENA */
     size_t count, capacity;
     uint64_t octets; /* what remains */
 };

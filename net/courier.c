@@ -31,13 +31,13 @@ void courier_job_finish(struct courier_job *job, const struct mail_status *statu
 {
     struct mail_status copy = {0};
     for (size_t i = 0; i < job->message.envelope->rcpt_count; i++) {
-        if (job->results[i].code != 0) {
+        if (job->attempt->results[i].code != 0) {
             continue;
         }
         if (copy.code == 0) {
             copy = mail_status_copy(job->arena, status);
         }
-        job->results[i] = copy;
+        job->attempt->results[i] = copy;
     }
     job->on_done(job);
 }
@@ -73,34 +73,6 @@ static const char *copy_text(struct arena *arena, const char *text)
     return text ? arena_strdup(arena, text) : NULL;
 }
 
-static struct pool_route *route_copy(const struct courier_route *from)
-{
-    struct pool_route *r = MEM_NEW(struct pool_route);
-    r->refs = 1;
-    arena_init(&r->arena, 0);
-    r->route = *from;
-    r->route.key = copy_text(&r->arena, from->key);
-    r->route.connector = copy_text(&r->arena, from->connector);
-    r->route.domain = copy_text(&r->arena, from->domain);
-    r->route.helo = copy_text(&r->arena, from->helo);
-    const char **hosts = ARENA_NEW_ARRAY(&r->arena, const char *, from->smart_host_count + 1);
-    for (size_t i = 0; i < from->smart_host_count; i++) {
-        hosts[i] = arena_strdup(&r->arena, from->smart_hosts[i]);
-    }
-    r->route.smart_hosts = hosts;
-    return r;
-}
-
-void pool_route_unref(struct pool_route **route)
-{
-    struct pool_route *r = *route;
-    *route = NULL;
-    if (r != NULL && --r->refs == 0) {
-        arena_free(&r->arena);
-        mem_free(r);
-    }
-}
-
 void pool_targets_unref(struct pool_targets **targets)
 {
     struct pool_targets *t = *targets;
@@ -115,7 +87,7 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-static bool same_route(const struct courier_route *a, const struct courier_route *b)
+static bool same_route(const struct route *a, const struct route *b)
 {
     bool same = a->smart_host_count == b->smart_host_count && a->port == b->port &&
                 a->force_helo == b->force_helo && a->chunking == b->chunking && a->tls == b->tls &&
@@ -131,13 +103,25 @@ static bool same_route(const struct courier_route *a, const struct courier_route
     return same;
 }
 
-/* The destination of ROUTE's key, made at need. A route that was changed meanwhile counts for the
- * connections that are opened from now on. */
-static struct pool_destination *destination_of(struct courier *c, const struct courier_route *route)
+/* The newest one is held, so that what an older one was made from can go. A route that differs
+ * counts for the connections that are opened from now on. */
+static void take_route(struct pool_destination *d, struct route *route)
 {
-    uint64_t hash = key_hash(route->key);
+    if (d->route == route)
+        return;
+    if (d->route && !same_route(d->route, route))
+        pool_targets_unref(&d->targets);
+    route_unref(&d->route);
+    d->route = route_ref(route);
+}
+
+/* The destination of ROUTE's connections, made at need. */
+static struct pool_destination *destination_of(struct courier *c, struct route *route)
+{
+    uint64_t hash = key_hash(route->connection_key);
     struct pool_destination *d = c->buckets[hash % c->bucket_count];
-    while (d != NULL && !(d->hash == hash && strcmp(d->route->route.key, route->key) == 0)) {
+    while (d != NULL &&
+           !(d->hash == hash && strcmp(d->route->connection_key, route->connection_key) == 0)) {
         d = d->next;
     }
     if (d == NULL) {
@@ -154,11 +138,7 @@ static struct pool_destination *destination_of(struct courier *c, const struct c
         c->buckets[hash % c->bucket_count] = d;
         c->destination_count++;
     }
-    if (d->route == NULL || !same_route(&d->route->route, route)) {
-        pool_route_unref(&d->route);
-        pool_targets_unref(&d->targets);
-        d->route = route_copy(route);
-    }
+    take_route(d, route);
     return d;
 }
 
@@ -172,7 +152,7 @@ void courier_destination_free(struct courier *c, struct pool_destination *d)
     timer_cancel(&d->patience);
     c->destination_count--;
     pool_targets_unref(&d->targets);
-    pool_route_unref(&d->route);
+    route_unref(&d->route);
     mem_free(d);
 }
 
@@ -263,14 +243,14 @@ void courier_deliver(struct courier *c, struct courier_job *job)
 {
     ASSERT(!c->stopping);
     ASSERT(job->route->domain != NULL || job->route->smart_host_count > 0);
-    job->results =
+    job->attempt->results =
         ARENA_NEW_ARRAY(job->arena, struct mail_status, job->message.envelope->rcpt_count);
     job->returned = false;
-    job->host_failed = false;
-    job->ambiguous = false;
-    job->dsn_passed = false;
-    job->host[0] = '\0';
-    job->peer = (struct endpoint){0};
+    job->attempt->host_failed = false;
+    job->attempt->ambiguous = false;
+    job->attempt->dsn_passed = false;
+    job->attempt->host[0] = '\0';
+    job->attempt->peer = (struct endpoint){0};
     struct pool_destination *d = destination_of(c, job->route);
     pool_queue_push(&d->waiting, job);
     d->job_count++;

@@ -13,6 +13,7 @@
 
 #include "core/loop.h"
 #include "core/mail.h"
+#include "core/route.h"
 #include "net/dns.h"
 #include "net/smtp_client.h"
 #include "net/tls.h"
@@ -42,42 +43,17 @@ struct courier_settings {           /* copied */
     void *owner;
 };
 
-/* How to get there; the part of a send connector that delivery needs. Borrowed for the life of
- * the job; immutable. */
-struct courier_route {
-    const char *key;       /* destination: "smtp:gw.example,[192.0.2.7]:2526" or "mx:example.com" */
-    const char *connector; /* send connector's name, for logs */
-    const char *domain;    /* by MX; NULL: smart hosts */
-    const char *const *smart_hosts;
-    size_t smart_host_count;
-    uint16_t port;
-    const char *helo; /* NULL: the courier's */
-    bool force_helo;
-    bool chunking; /* BDAT where it is offered */
-    enum smtp_client_tls tls;
-    struct ipaddr source;   /* IPADDR_V4_ANY: any */
-    size_t messages_max;    /* per connection */
-    size_t connections_max; /* to this destination from this courier */
-    uint64_t inactivity_timeout_ms;
-    bool protocol_logged; /* counts for connections that are made from now on */
-};
-
 /* One job: embed it. In place until on_done. */
 struct courier_job {
     struct courier_job *next; /* this, RETURNED, TAKEN_MS: the courier's own */
     bool returned;            /* had a connection that was closed before it said a word about it */
     uint64_t taken_ms;        /* by a session */
     struct smtp_client_message message;
-    const struct courier_route *route;
-    uint64_t id; /* for a protocol log, with the Message-ID of its header */
+    struct route *route; /* good until on_done */
+    uint64_t id;         /* for a protocol log, with the Message-ID of its header */
     struct bytes message_id;
-    struct arena *arena;         /* the job's: status text is copied here */
-    struct mail_status *results; /* in arena, one per recipient, filled before on_done */
-    struct endpoint peer;        /* who gave the last answer */
-    char host[256];
-    bool host_failed; /* the destination, not the message, failed: 4.4.x for all */
-    bool ambiguous;   /* the final dot went out and no reply came back */
-    bool dsn_passed;  /* the host offers DSN: reports of success are its duty now (RFC 3461 5.2) */
+    struct arena *arena;                      /* the job's: status text is copied here */
+    struct mail_attempt *attempt;             /* filled before on_done; results are in the arena */
     void (*on_done)(struct courier_job *job); /* exactly once, from the loop */
 };
 

@@ -33,7 +33,7 @@ void pool_return_job(struct pool_session *s, struct courier_job *job)
 {
     struct pool_destination *d = s->destination;
     for (size_t i = 0; i < job->message.envelope->rcpt_count; i++) {
-        job->results[i] = (struct mail_status){0};
+        job->attempt->results[i] = (struct mail_status){0};
     }
     job->returned = true;
     pool_queue_push(&d->returned, job);
@@ -52,10 +52,11 @@ void pool_fail_jobs(struct pool_destination *d, const struct mail_status *status
     for (size_t i = 0; i < ARRAY_SIZE(queues); i++) {
         struct courier_job *job;
         while ((job = pool_queue_pop(&queues[i])) != NULL) {
-            job->host_failed = failure != NULL && !mail_status_permanent(status);
+            job->attempt->host_failed = failure != NULL && !mail_status_permanent(status);
             if (failure != NULL) {
-                job->peer = failure->at;
-                (void)bytes_to_cstr(bytes_of(failure->host), job->host, sizeof job->host);
+                job->attempt->peer = failure->at;
+                (void)bytes_to_cstr(bytes_of(failure->host), job->attempt->host,
+                                    sizeof job->attempt->host);
             }
             courier_job_finish(job, status);
         }
@@ -67,7 +68,7 @@ void pool_fail_jobs(struct pool_destination *d, const struct mail_status *status
 static struct mail_status failure_status(const struct pool_session *s, char *text, size_t size)
 {
     const struct pool_failure *f = &s->failure;
-    if (s->targets == NULL || (f->refuses_mail && s->route->route.domain != NULL)) {
+    if (s->targets == NULL || (f->refuses_mail && s->route->domain != NULL)) {
         return f->status;
     }
     char at[ENDPOINT_TEXT_SIZE];
@@ -160,7 +161,7 @@ void pool_lose_patience(struct timer *t)
 /* One connection for each job that no session took, up to the limit. */
 static void open_more(struct pool_destination *d)
 {
-    size_t most = d->route->route.connections_max > 0 ? d->route->route.connections_max : 1;
+    size_t most = d->route->connections_max > 0 ? d->route->connections_max : 1;
     bool held = loop_now_ms(d->courier->loop) < d->hold_until_ms && others_left(d, NULL);
     if (d->session_count >= most && d->opening_count == 0 && d->returned.head != NULL) {
         let_any_session(d);

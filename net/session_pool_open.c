@@ -48,8 +48,7 @@ static void session_start(struct pool_session *s)
     struct pool_destination *d = s->destination;
     s->targets = d->targets;
     s->targets->refs++;
-    s->start =
-        start_of(s->targets, d->rotation++ - s->targets->first, s->route->route.domain != NULL);
+    s->start = start_of(s->targets, d->rotation++ - s->targets->first, s->route->domain != NULL);
     pool_session_connect(s);
 }
 
@@ -106,7 +105,7 @@ void pool_resolve(struct pool_session *s)
 {
     struct pool_destination *d = s->destination;
     struct courier *c = d->courier;
-    const struct courier_route *route = &d->route->route;
+    const struct route *route = d->route;
     s->phase = POOL_RESOLVING;
     if (d->targets != NULL && d->targets->until_ms > loop_now_ms(c->loop)) {
         session_start(s);

@@ -27,13 +27,6 @@
 #define POOL_FILLS_A_TURN      4  /* of 128 KiB: a large message does not starve other sessions */
 #define POOL_FAILURE_TEXT_SIZE 512
 
-/* A deep copy of a route: sessions outlive the job they were opened for. */
-struct pool_route {
-    unsigned refs;
-    struct arena arena;
-    struct courier_route route;
-};
-
 struct pool_targets {
     unsigned refs;
     uint64_t until_ms;
@@ -53,7 +46,7 @@ struct pool_destination {
     bool dirty;
     uint64_t hash;
     struct courier *courier;
-    struct pool_route *route;
+    struct route *route;
     /* RETURNED jobs had a connection closed under them: they go to fresh sessions only, so that
      * it happens to them once. */
     struct pool_queue waiting, returned;
@@ -93,7 +86,7 @@ struct pool_session {
     struct pool_session *work_next;
     bool work_queued;
     struct pool_destination *destination;
-    struct pool_route *route;
+    struct route *route;
     struct pool_targets *targets;
     size_t start;   /* index of the target to begin with */
     uint32_t tried; /* targets, as bits */
@@ -133,7 +126,6 @@ void courier_work_soon(struct courier *c);
 void courier_destination_free(struct courier *c, struct pool_destination *d);
 /* Tells JOB its end: recipients without a result get STATUS. */
 void courier_job_finish(struct courier_job *job, const struct mail_status *status);
-void pool_route_unref(struct pool_route **route);
 void pool_targets_unref(struct pool_targets **targets);
 void pool_queue_push(struct pool_queue *q, struct courier_job *job);
 struct courier_job *pool_queue_pop(struct pool_queue *q);

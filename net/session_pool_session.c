@@ -67,10 +67,11 @@ static struct smtp_client_message *on_next_message(void *owner)
         return NULL;
     }
     s->taken++;
-    soon_set(s, s->taken != s->route->route.messages_max);
+    soon_set(s, s->taken != s->route->messages_max);
     job->taken_ms = loop_now_ms(s->destination->courier->loop);
-    job->peer = target_of(s)->at;
-    (void)bytes_to_cstr(bytes_of(target_of(s)->host), job->host, sizeof job->host);
+    job->attempt->peer = target_of(s)->at;
+    (void)bytes_to_cstr(bytes_of(target_of(s)->host), job->attempt->host,
+                        sizeof job->attempt->host);
     pool_trace_message(s, job);
     return &job->message;
 }
@@ -81,7 +82,7 @@ static void on_rcpt(void *owner, struct smtp_client_message *m, size_t rcpt,
     (void)owner;
     struct courier_job *job = CONTAINER_OF(m, struct courier_job, message);
     if (!mail_status_ok(status)) {
-        job->results[rcpt] = mail_status_copy(job->arena, status);
+        job->attempt->results[rcpt] = mail_status_copy(job->arena, status);
     }
 }
 
@@ -105,8 +106,8 @@ static void on_message_done(void *owner, struct smtp_client_message *m,
     }
     s->answered++;
     pool_answered(s->destination, job);
-    job->ambiguous = ambiguous;
-    job->dsn_passed = smtp_client_dsn_offered(s->client);
+    job->attempt->ambiguous = ambiguous;
+    job->attempt->dsn_passed = smtp_client_dsn_offered(s->client);
     courier_job_finish(job, status);
 }
 
@@ -134,8 +135,8 @@ static void target_failed(struct pool_session *s, const struct mail_status *stat
         (void)bytes_to_cstr(bytes_of(t->host), f->host, sizeof f->host);
     }
     s->targets->avoid_until_ms[s->target] = loop_now_ms(c->loop) + POOL_TARGET_AVOID_MS;
-    LOG(LOG_INFO, "host_failed", LOG_STR("destination", s->route->route.key),
-        LOG_STR("connector", s->route->route.connector), LOG_STR("host", t->host),
+    LOG(LOG_INFO, "host_failed", LOG_STR("destination", s->route->connection_key),
+        LOG_STR("connector", s->route->connector), LOG_STR("host", t->host),
         LOG_ENDPOINT("peer", &t->at), LOG_U64("code", status->code),
         LOG_BYTES("reply", status->text));
 }
@@ -144,8 +145,8 @@ static void on_end(void *owner, const struct mail_status *status)
 {
     struct pool_session *s = owner;
     s->good_bye = status->code == 221;
-    if (s->phase == POOL_GREETING && !(smtp_client_tls_failed(s->client) && !s->clear &&
-                                       s->route->route.tls == SMTP_CLIENT_TLS_MAY)) {
+    if (s->phase == POOL_GREETING &&
+        !(smtp_client_tls_failed(s->client) && !s->clear && s->route->tls == ROUTE_TLS_MAY)) {
         target_failed(s, status);
     }
 }
@@ -192,7 +193,7 @@ static void flush(struct pool_session *s)
 static uint64_t idle_ms(const struct pool_session *s)
 {
     uint64_t ms = s->destination->courier->settings.idle_timeout_ms;
-    uint64_t route_ms = s->route->route.inactivity_timeout_ms;
+    uint64_t route_ms = s->route->inactivity_timeout_ms;
     return route_ms > 0 && route_ms < ms ? route_ms : ms;
 }
 
@@ -270,7 +271,7 @@ static size_t on_input(void *owner, struct bytes in)
 
 static struct bytes helo_of(const struct pool_session *s)
 {
-    const char *own = s->route->route.helo;
+    const char *own = s->route->helo;
     return bytes_of(own ? own : s->destination->courier->settings.helo);
 }
 
@@ -278,7 +279,7 @@ static struct bytes helo_of(const struct pool_session *s)
 static struct smtp_client_timeouts timeouts_of(const struct pool_session *s)
 {
     struct smtp_client_timeouts t = s->destination->courier->settings.timeouts;
-    uint64_t most = s->route->route.inactivity_timeout_ms;
+    uint64_t most = s->route->inactivity_timeout_ms;
     uint64_t *const each[] = {&t.banner, &t.hello, &t.mail, &t.rcpt,
                               &t.data,   &t.text,  &t.end,  &t.quit};
     const struct smtp_client_timeouts *d = &SMTP_CLIENT_TIMEOUTS_DEFAULT;
@@ -294,14 +295,14 @@ static struct smtp_client_timeouts timeouts_of(const struct pool_session *s)
 static void on_connected(void *owner)
 {
     struct pool_session *s = owner;
-    const struct courier_route *route = &s->route->route;
+    const struct route *route = s->route;
     struct courier *c = s->destination->courier;
-    bool without = s->clear || (c->settings.tls == NULL && route->tls == SMTP_CLIENT_TLS_MAY);
+    bool without = s->clear || (c->settings.tls == NULL && route->tls == ROUTE_TLS_MAY);
     struct smtp_client_settings settings = {
         .helo = helo_of(s),
         .force_helo = route->force_helo,
         .chunking = route->chunking,
-        .tls = without ? SMTP_CLIENT_TLS_NEVER : route->tls,
+        .tls = without ? ROUTE_TLS_NEVER : route->tls,
         .messages_max = route->messages_max,
         .timeouts = timeouts_of(s),
     };
@@ -377,8 +378,7 @@ struct pool_session *pool_session_new(struct pool_destination *d)
 {
     struct pool_session *s = MEM_NEW(struct pool_session);
     s->destination = d;
-    s->route = d->route;
-    s->route->refs++;
+    s->route = route_ref(d->route);
     s->timer.on_due = on_due;
     s->next = d->sessions;
     s->link = &d->sessions;
@@ -427,7 +427,7 @@ void pool_session_free(struct pool_session **sp)
         d->opening_count--;
     }
     pool_targets_unref(&s->targets);
-    pool_route_unref(&s->route);
+    route_unref(&s->route);
     mem_free(s);
     *sp = NULL;
     pool_dirty(d);
@@ -441,7 +441,7 @@ static void connect_to_target(struct pool_session *s)
     s->due_ms = loop_now_ms(c->loop) + c->settings.connect_timeout_ms;
     timer_set(loop_timers(c->loop), &s->timer, s->due_ms);
     pool_trace_attempt(s, &target_of(s)->at);
-    s->conn = conn_connect(c->loop, &target_of(s)->at, &s->route->route.source, &CONN_OPS, s);
+    s->conn = conn_connect(c->loop, &target_of(s)->at, &s->route->source, &CONN_OPS, s);
 }
 
 void pool_session_connect(struct pool_session *s)
@@ -473,7 +473,7 @@ static void start_tls(struct pool_session *s)
 static void try_again(struct pool_session *s)
 {
     bool tls_failed = smtp_client_tls_failed(s->client);
-    bool clear = tls_failed && !s->clear && s->route->route.tls == SMTP_CLIENT_TLS_MAY;
+    bool clear = tls_failed && !s->clear && s->route->tls == ROUTE_TLS_MAY;
     smtp_client_free(&s->client);
     conn_abort(&s->conn);
     pool_trace_end(s, true);

@@ -18,7 +18,7 @@ static void note(struct pool_session *s, char event, struct bytes data, struct b
     const struct courier_settings *settings = &s->destination->courier->settings;
     struct pool_trace *t = s->trace;
     struct courier_note line = {
-        .connector = s->route->route.connector,
+        .connector = s->route->connector,
         .session_id = t->session_id,
         .sequence = t->sequence++,
         .local = t->connected ? &t->local : NULL,
@@ -38,7 +38,7 @@ static void trace_free(struct pool_session *s)
 
 static bool trace_new(struct pool_session *s)
 {
-    if (!s->route->route.protocol_logged || !s->destination->courier->settings.on_note)
+    if (!s->route->protocol_logged || !s->destination->courier->settings.on_note)
         return false;
     s->trace = MEM_NEW(struct pool_trace);
     s->trace->session_id = rand_u64();

@@ -20,6 +20,7 @@
 
 #include "core/buf.h"
 #include "core/mail.h"
+#include "core/route.h"
 #include "net/tls.h"
 
 struct smtp_client;
@@ -65,8 +66,6 @@ struct smtp_client_ops {
     void (*on_protocol)(void *owner, char event, struct bytes line);
 };
 
-enum smtp_client_tls { SMTP_CLIENT_TLS_NEVER, SMTP_CLIENT_TLS_MAY, SMTP_CLIENT_TLS_ENCRYPT };
-
 struct smtp_client_timeouts { /* ms; RFC 5321 4.5.3.2 */
     uint64_t banner, hello, mail, rcpt, data, text, end, quit;
 };
@@ -77,7 +76,7 @@ struct smtp_client_settings { /* copied; text is borrowed for the session's life
     struct bytes helo;        /* our name */
     bool force_helo;
     bool chunking; /* BDAT where it is offered; without it nothing goes as BINARYMIME */
-    enum smtp_client_tls tls;
+    enum route_tls tls;
     size_t messages_max; /* per connection, then QUIT: smtp_max_messages_per_connection */
     struct smtp_client_timeouts timeouts;
 };

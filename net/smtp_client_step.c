@@ -16,7 +16,7 @@ static void session_open(struct smtp_client *c)
 {
     static const struct mail_status clear =
         MAIL_STATUS_INIT(451, 4, 7, 4, "TLS is required and cannot be had from this host");
-    if (c->settings.tls == SMTP_CLIENT_TLS_ENCRYPT && !c->tls) {
+    if (c->settings.tls == ROUTE_TLS_ENCRYPT && !c->tls) {
         smtp_client_end(c, &clear, false);
         return;
     }
@@ -62,7 +62,7 @@ static void on_ehlo(struct smtp_client *c, const struct mail_status *status, str
         return;
     }
     c->hop = c->hop_next;
-    if (!c->tls && c->settings.tls != SMTP_CLIENT_TLS_NEVER &&
+    if (!c->tls && c->settings.tls != ROUTE_TLS_NEVER &&
         smtp_client_offered(c, SMTP_EXTENSION_STARTTLS)) {
         smtp_client_enter(c, SMTP_CLIENT_STATE_STARTTLS);
         return;

@@ -6,10 +6,10 @@
 #include "core/rand.h"
 #include "queue/dsn_private.h"
 
-bool dsn_has_action(const struct dsn_facts *facts, enum dsn_action action)
+bool dsn_has_report(const struct dsn_facts *facts, enum mail_report report)
 {
     for (size_t i = 0; i < facts->rcpt_count; i++)
-        if (facts->rcpts[i].action == action)
+        if (facts->rcpts[i].report == report)
             return true;
     return false;
 }
@@ -23,9 +23,9 @@ struct bytes dsn_message_id(const struct dsn_facts *facts, struct arena *arena)
 
 static const char *subject(const struct dsn_facts *facts)
 {
-    if (dsn_has_action(facts, DSN_FAILED))
+    if (dsn_has_report(facts, MAIL_REPORT_FAILED))
         return "Undelivered mail: your message did not reach everyone";
-    if (dsn_has_action(facts, DSN_DELAYED))
+    if (dsn_has_report(facts, MAIL_REPORT_DELAYED))
         return "Delayed mail: your message is late, you need not send it again";
     return "Your message has been passed on";
 }
@@ -96,33 +96,35 @@ static void write_original_rcpt(struct dsn_out *out, struct bytes orcpt, struct 
 
 /* RFC 3464 2.3.4. Digits of another class than the reply's say nothing (RFC 2034 4), but for our
  * own 4.4.7: it failed because it waited too long. */
-static const char *status_text(const struct dsn_rcpt *rcpt, struct arena *arena)
+static const char *status_text(const struct mail_rcpt *rcpt, struct arena *arena)
 {
-    static const char *const unknown[] = {
-        [DSN_FAILED] = "5.0.0", [DSN_DELAYED] = "4.0.0", [DSN_RELAYED] = "2.0.0"};
+    static const char *const unknown[] = {[MAIL_REPORT_FAILED] = "5.0.0",
+                                          [MAIL_REPORT_DELAYED] = "4.0.0",
+                                          [MAIL_REPORT_RELAYED] = "2.0.0"};
     const uint16_t *e = rcpt->status.enhanced;
     bool known = e[0] == 2 || e[0] == 4 || e[0] == 5;
-    if (!known || (rcpt->remote_mta.len > 0 && e[0] != rcpt->status.code / 100))
-        return unknown[rcpt->action];
+    if (!known || (rcpt->remote && e[0] != rcpt->status.code / 100))
+        return unknown[rcpt->report];
     return arena_printf(arena, "%u.%u.%u", e[0], e[1], e[2]);
 }
 
 /* RFC 3464 2.3 */
 static void write_rcpt_fields(struct dsn_out *out, const struct dsn_facts *facts,
-                              const struct dsn_rcpt *rcpt, struct arena *arena)
+                              const struct mail_rcpt *rcpt, struct arena *arena)
 {
-    static const char *const actions[] = {
-        [DSN_FAILED] = "failed", [DSN_DELAYED] = "delayed", [DSN_RELAYED] = "relayed"};
+    static const char *const actions[] = {[MAIL_REPORT_FAILED] = "failed",
+                                          [MAIL_REPORT_DELAYED] = "delayed",
+                                          [MAIL_REPORT_RELAYED] = "relayed"};
     const char *type;
     char reply[DSN_REMOTE_MAX];
-    struct bytes address = dsn_address(arena, rcpt->rcpt->address, &type);
-    struct bytes host = dsn_clean(arena, rcpt->remote_mta, 255);
+    struct bytes address = dsn_address(arena, rcpt->address, &type);
+    struct bytes host = dsn_clean(arena, rcpt->remote ? facts->remote_mta : BYTES_EMPTY, 255);
 
     dsn_out_text(out, "\r\n");
-    write_original_rcpt(out, rcpt->rcpt->orcpt, arena);
+    write_original_rcpt(out, rcpt->orcpt, arena);
     dsn_out_field(out, "Final-Recipient",
                   bytes_of(arena_printf(arena, "%s; %.*s", type, BYTES_ARG(address))));
-    dsn_out_field(out, "Action", bytes_of(actions[rcpt->action]));
+    dsn_out_field(out, "Action", bytes_of(actions[rcpt->report]));
     dsn_out_field(out, "Status", bytes_of(status_text(rcpt, arena)));
     if (host.len > 0) {
         struct bytes said = bytes_of(mail_status_format(&rcpt->status, reply, sizeof reply));
@@ -133,7 +135,7 @@ static void write_rcpt_fields(struct dsn_out *out, const struct dsn_facts *facts
                       bytes_of(arena_printf(arena, "smtp; %.*s", BYTES_ARG(clean))));
     }
     write_date(out, "Last-Attempt-Date", facts->now_ms);
-    if (rcpt->action == DSN_DELAYED)
+    if (rcpt->report == MAIL_REPORT_DELAYED)
         write_date(out, "Will-Retry-Until", facts->retry_until_ms);
 }
 

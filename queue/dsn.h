@@ -12,24 +12,16 @@
 #include "core/mail.h"
 #include "queue/spool.h"
 
-enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_RELAYED };
-
-struct dsn_rcpt {
-    const struct mail_rcpt *rcpt;
-    enum dsn_action action;
-    struct mail_status status;
-    struct bytes remote_mta; /* who said it; empty: we did */
-};
-
 struct dsn_facts {
     const char *hostname;   /* Reporting-MTA */
     const char *postmaster; /* From */
     uint64_t id;            /* of this report: Message-ID and boundary */
     const struct spool_message *original;
     int64_t now_ms;
-    int64_t retry_until_ms; /* delayed: Will-Retry-Until */
-    const struct dsn_rcpt *rcpts;
+    int64_t retry_until_ms;        /* delayed: Will-Retry-Until */
+    const struct mail_rcpt *rcpts; /* those that the report names, with status and kind of report */
     size_t rcpt_count;
+    struct bytes remote_mta; /* what gave the answers of those that are REMOTE */
 };
 
 #define DSN_FULL_MAX_BYTES (50 * 1024) /* larger originals: header only, unless RET=FULL allows */

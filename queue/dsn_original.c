@@ -179,7 +179,7 @@ static bool copy_text(struct dsn_out *out, struct original *o, uint64_t octets, 
 static bool want_full(const struct dsn_facts *facts)
 {
     const struct spool_message *m = facts->original;
-    if (!dsn_has_action(facts, DSN_FAILED) || m->envelope.ret == MAIL_RET_HDRS ||
+    if (!dsn_has_report(facts, MAIL_REPORT_FAILED) || m->envelope.ret == MAIL_RET_HDRS ||
         m->envelope.body == MAIL_BODY_BINARYMIME)
         return false;
     uint64_t most = m->envelope.ret == MAIL_RET_FULL ? DSN_RET_FULL_MAX : DSN_FULL_MAX_BYTES;

@@ -42,13 +42,13 @@ struct bytes dsn_address(struct arena *arena, struct bytes address, const char *
 struct dsn_words {
     const char *reason, *advice;
 };
-struct dsn_words dsn_words_for(const struct mail_status *status, enum dsn_action action);
+struct dsn_words dsn_words_for(const struct mail_status *status, enum mail_report report);
 void dsn_write_words(struct dsn_out *out, const struct dsn_facts *facts, struct arena *arena);
 
 /* queue/dsn_original.c: the third part, its Content-Type first. False: the text cannot be read. */
 bool dsn_write_original(struct dsn_out *out, const struct dsn_facts *facts, struct arena *arena);
 
 /* queue/dsn.c */
-bool dsn_has_action(const struct dsn_facts *facts, enum dsn_action action);
+bool dsn_has_report(const struct dsn_facts *facts, enum mail_report report);
 
 #endif

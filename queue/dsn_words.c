@@ -102,36 +102,37 @@ static const struct row rows[] = {
       "Ask your administrator to check SPF and DKIM of your domain."}},
 };
 
-static const struct dsn_words by_action[] = {
-    [DSN_FAILED] = {"The receiving mail system refused the message.",
-                    "What it answered stands below. Your administrator can help you with it."},
-    [DSN_DELAYED] = {"The receiving mail system does not take the message at present.",
-                     "You need not send it again."},
-    [DSN_RELAYED] = {"The receiving mail system has taken the message.",
-                     "It sends no confirmation of its own."},
+static const struct dsn_words by_report[] = {
+    [MAIL_REPORT_FAILED] =
+        {"The receiving mail system refused the message.",
+         "What it answered stands below. Your administrator can help you with it."},
+    [MAIL_REPORT_DELAYED] = {"The receiving mail system does not take the message at present.",
+                             "You need not send it again."},
+    [MAIL_REPORT_RELAYED] = {"The receiving mail system has taken the message.",
+                             "It sends no confirmation of its own."},
 };
 
-struct dsn_words dsn_words_for(const struct mail_status *status, enum dsn_action action)
+struct dsn_words dsn_words_for(const struct mail_status *status, enum mail_report report)
 {
-    for (size_t i = 0; action != DSN_RELAYED && i < ARRAY_SIZE(rows); i++) {
+    for (size_t i = 0; report != MAIL_REPORT_RELAYED && i < ARRAY_SIZE(rows); i++) {
         if (rows[i].subject != status->enhanced[1] || rows[i].detail != status->enhanced[2])
             continue;
         struct dsn_words words = rows[i].words;
-        if (action == DSN_DELAYED)
-            words.advice = by_action[DSN_DELAYED].advice;
+        if (report == MAIL_REPORT_DELAYED)
+            words.advice = by_report[MAIL_REPORT_DELAYED].advice;
         return words;
     }
-    return by_action[action];
+    return by_report[report];
 }
 
 static void write_rcpt(struct dsn_out *out, const struct dsn_facts *facts,
-                       const struct dsn_rcpt *rcpt, struct arena *arena)
+                       const struct mail_rcpt *rcpt, struct arena *arena)
 {
     const char *type;
     char said[DSN_REMOTE_MAX];
-    struct bytes address = dsn_address(arena, rcpt->rcpt->address, &type);
-    struct dsn_words words = dsn_words_for(&rcpt->status, rcpt->action);
-    struct bytes host = rcpt->remote_mta.len > 0 ? rcpt->remote_mta : bytes_of(facts->hostname);
+    struct bytes address = dsn_address(arena, rcpt->address, &type);
+    struct dsn_words words = dsn_words_for(&rcpt->status, rcpt->report);
+    struct bytes host = rcpt->remote ? facts->remote_mta : bytes_of(facts->hostname);
     struct bytes reply = dsn_clean(
         arena, bytes_of(mail_status_format(&rcpt->status, said, sizeof said)), sizeof said);
 
@@ -145,16 +146,16 @@ static void write_rcpt(struct dsn_out *out, const struct dsn_facts *facts,
     dsn_out_text(out, "\r\n");
 }
 
-static void write_group(struct dsn_out *out, const struct dsn_facts *facts, enum dsn_action action,
+static void write_group(struct dsn_out *out, const struct dsn_facts *facts, enum mail_report report,
                         const char *opening, struct arena *arena)
 {
     size_t shown = 0, more = 0;
-    if (!dsn_has_action(facts, action))
+    if (!dsn_has_report(facts, report))
         return;
     dsn_out_paragraph(out, "", bytes_of(opening));
     dsn_out_text(out, "\r\n");
     for (size_t i = 0; i < facts->rcpt_count; i++) {
-        if (facts->rcpts[i].action != action)
+        if (facts->rcpts[i].report != report)
             continue;
         if (shown < RCPTS_SHOWN)
             write_rcpt(out, facts, &facts->rcpts[i], arena);
@@ -172,17 +173,17 @@ void dsn_write_words(struct dsn_out *out, const struct dsn_facts *facts, struct 
 {
     char date[CLOCK_RFC5322_SIZE];
     clock_rfc5322(facts->retry_until_ms, date);
-    write_group(out, facts, DSN_FAILED,
+    write_group(out, facts, MAIL_REPORT_FAILED,
                 "Your message could not be delivered to the recipients named here. It will not be "
                 "tried again.",
                 arena);
-    write_group(out, facts, DSN_DELAYED,
+    write_group(out, facts, MAIL_REPORT_DELAYED,
                 arena_printf(arena,
                              "Your message has not been delivered yet to the recipients named "
                              "here. It is only late: it will be tried again until %s.",
                              date),
                 arena);
-    write_group(out, facts, DSN_RELAYED,
+    write_group(out, facts, MAIL_REPORT_RELAYED,
                 "Your message has been handed to the mail system of the recipients named here.",
                 arena);
     clock_rfc5322(facts->original->meta.received_at_ms, date);

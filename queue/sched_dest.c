@@ -1,57 +1,28 @@
+/* A destination: its queue, its window, and the time until it is tried again. */
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "queue/sched_private.h"
+#include "queue/sched_shapes_private.h"
 
 #define REPLY_KEPT 400
 
-void sched_groups_add(struct sched_groups *groups, struct sched_group *group)
+static bool in_ring(const struct sched_dest *dest)
 {
-    group->next = NULL;
-    group->prev = groups->tail;
-    *(groups->tail ? &groups->tail->next : &groups->head) = group;
-    groups->tail = group;
-    groups->count++;
-}
-
-void sched_groups_remove(struct sched_groups *groups, struct sched_group *group)
-{
-    *(group->prev ? &group->prev->next : &groups->head) = group->next;
-    *(group->next ? &group->next->prev : &groups->tail) = group->prev;
-    group->next = group->prev = NULL;
-    groups->count--;
-}
-
-/* --- The ring of destinations that may start a job: each has its turn --- */
-
-static void ring_remove(struct sched_dest *dest)
-{
-    dest->ring_prev->ring_next = dest->ring_next;
-    dest->ring_next->ring_prev = dest->ring_prev;
-    dest->ring_next = dest->ring_prev = NULL;
-}
-
-void sched_pump_soon(struct sched *sched)
-{
-    sched->pump.run = sched_pump;
-    loop_defer(sched->loop, &sched->pump);
+    return !list_empty(&dest->ring);
 }
 
 void sched_dest_update(struct sched_dest *dest)
 {
     struct sched *sched = dest->sched;
-    bool may = dest->queue.head &&
+    bool may = dest->queued > 0 &&
                (dest->waiting ? dest->probe_due : dest->jobs < sched->settings.window_max);
-    if (may == (dest->ring_next != NULL))
+    if (may == in_ring(dest))
         return;
     if (!may) {
-        ring_remove(dest);
+        list_remove(&dest->ring);
         return;
     }
-    dest->ring_next = &sched->ring;
-    dest->ring_prev = sched->ring.ring_prev;
-    dest->ring_prev->ring_next = dest;
-    sched->ring.ring_prev = dest;
+    list_add(&sched->ring, &dest->ring);
     sched_pump_soon(sched);
 }
 
@@ -64,26 +35,33 @@ static void on_probe_due(struct timer *timer)
     sched_dest_update(dest);
 }
 
+static struct sched_dest *find(const struct sched *sched, struct bytes key, uint64_t hash)
+{
+    TABLE_EACH (node, &sched->dests, hash) {
+        struct sched_dest *dest = CONTAINER_OF(node, struct sched_dest, node);
+        if (bytes_equal(key, bytes_of(dest->key)))
+            return dest;
+    }
+    return NULL;
+}
+
 struct sched_dest *sched_dest_get(struct sched *sched, const char *key)
 {
     struct bytes name = bytes_of(key);
-    uint64_t hash = sched_table_hash(&sched->dests, name);
-    struct sched_node *node = sched->dests.buckets[hash & sched->dests.mask];
-    for (; node; node = node->next) {
-        struct sched_dest *dest = CONTAINER_OF(node, struct sched_dest, node);
-        if (node->hash == hash && bytes_equal(name, bytes_of(dest->key))) {
-            dest->refs++;
-            return dest;
-        }
+    uint64_t hash = table_hash(&sched->dests, name);
+    struct sched_dest *dest = find(sched, name, hash);
+    if (dest) {
+        dest->refs++;
+        return dest;
     }
-    struct sched_dest *dest = mem_zalloc(sizeof *dest + name.len + 1);
-    dest->node.hash = hash;
+    dest = mem_zalloc(sizeof *dest + name.len + 1);
     dest->sched = sched;
     dest->refs = 1;
     dest->timer.on_due = on_probe_due;
-    dest->key = (char *)(dest + 1);
+    list_init(&dest->ring);
+    list_init(&dest->queue);
     memcpy(dest->key, key, name.len);
-    sched_table_add(&sched->dests, &dest->node);
+    table_add(&sched->dests, &dest->node, hash);
     dest->serial = ++sched->dest_serial;
     (void)sched_index_add(&sched->dests_by_serial, dest->serial, dest);
     sched_count(&sched->counters.destinations, 1);
@@ -103,9 +81,9 @@ void sched_dest_put(struct sched_dest *dest)
     ASSERT(dest->refs > 0);
     if (--dest->refs > 0)
         return;
-    ASSERT(!dest->queue.head && dest->jobs == 0 && !dest->ring_next);
+    ASSERT(dest->queued == 0 && dest->jobs == 0 && !in_ring(dest));
     open_window(dest);
-    sched_table_remove(&dest->sched->dests, &dest->node);
+    table_remove(&dest->sched->dests, &dest->node);
     sched_index_remove(&dest->sched->dests_by_serial, dest->serial, dest);
     sched_count(&dest->sched->counters.destinations, -1);
     mem_free((char *)dest->last.text.ptr);
@@ -115,11 +93,12 @@ void sched_dest_put(struct sched_dest *dest)
 void sched_dest_queue(struct sched_dest *dest, struct sched_group *group)
 {
     ASSERT(group->place == SCHED_NOWHERE);
-    bool starts_at_once = !dest->queue.head && !dest->waiting;
+    bool starts_at_once = dest->queued == 0 && !dest->waiting;
     group->place = SCHED_READY;
     group->dest = dest;
     dest->refs++;
-    sched_groups_add(&dest->queue, group);
+    list_add(&dest->queue, &group->link);
+    dest->queued++;
     /* The mail that goes straight through needs no timer. Only the first in a queue can be
      * without one, which shut_window() puts right. */
     if (!starts_at_once)
@@ -127,7 +106,19 @@ void sched_dest_queue(struct sched_dest *dest, struct sched_group *group)
     sched_dest_update(dest);
 }
 
-/* --- Good and bad days --- */
+void sched_dest_unqueue(struct sched_group *group)
+{
+    struct sched_dest *dest = group->dest;
+    ASSERT(group->place == SCHED_READY && dest->queued > 0);
+    list_remove(&group->link);
+    dest->queued--;
+    group->place = SCHED_NOWHERE;
+    group->dest = NULL;
+    sched_dest_update(dest);
+    sched_dest_put(dest);
+}
+
+/* --- Reached, and not reached --- */
 
 static void shut_window(struct sched_dest *dest, uint64_t delay_ms)
 {
@@ -137,12 +128,13 @@ static void shut_window(struct sched_dest *dest, uint64_t delay_ms)
     dest->probe_due = false;
     dest->next_attempt_at_ms = clock_wall_ms() + (int64_t)delay_ms;
     timer_set(loop_timers(dest->sched->loop), &dest->timer, clock_mono_ms() + delay_ms);
-    if (dest->queue.head && !timer_armed(&dest->queue.head->timer))
-        sched_group_watch(dest->queue.head);
+    struct sched_group *first = LIST_FIRST(&dest->queue, struct sched_group, link);
+    if (first && !timer_armed(&first->timer))
+        sched_group_watch(first);
     sched_dest_update(dest);
 }
 
-/* Stands for the answer to all who wait: it must be one to wait for. */
+/* Stands for the answer to all that wait: it must be one to wait for. */
 static void keep_reason(struct sched_dest *dest, const struct mail_status *why)
 {
     const struct mail_status unreachable = MAIL_STATUS_INIT(451, 4, 4, 1, "Not reachable");
@@ -166,7 +158,7 @@ void sched_dest_failed(struct sched_dest *dest, uint32_t epoch, const struct mai
     keep_reason(dest, why);
     shut_window(dest, retry_destination_delay(&dest->sched->settings.retry, dest->failures));
     LOG(LOG_WARNING, "destination_waiting", LOG_STR("destination", dest->key),
-        LOG_U64("failures", dest->failures), LOG_U64("messages", dest->queue.count),
+        LOG_U64("failures", dest->failures), LOG_U64("messages", dest->queued),
         LOG_U64("next_s", (uint64_t)(dest->next_attempt_at_ms - dest->failed_at_ms) / 1000));
 }
 
@@ -197,67 +189,4 @@ void sched_dest_probe_now(struct sched_dest *dest)
     dest->next_attempt_at_ms = clock_wall_ms();
     dest->probe_due = true;
     sched_dest_update(dest);
-}
-
-/* --- Starting jobs --- */
-
-static struct sched_work *work_new(struct sched *sched)
-{
-    struct sched_work *work = sched->works_pool;
-    if (work) {
-        sched->works_pool = work->next;
-    } else {
-        work = MEM_NEW(struct sched_work);
-        arena_init(&work->job.arena, 1024);
-    }
-    work->sched = sched;
-    work->prev = NULL;
-    work->next = sched->works;
-    if (work->next)
-        work->next->prev = work;
-    sched->works = work;
-    return work;
-}
-
-static void start_one(struct sched_dest *dest)
-{
-    struct sched *sched = dest->sched;
-    struct sched_group *group = dest->queue.head;
-    struct sched_way *way = sched_group_way(group, dest);
-    if (!way)
-        return;
-    struct sched_message *m = sched_group_message(group);
-    dest->refs++; /* the job's */
-    sched_group_take(group);
-    group->place = SCHED_JOB;
-    group->dest = dest;
-    m->busy++;
-    dest->jobs++;
-    dest->probe_due = false;
-    sched_count(&sched->counters.jobs_under_way, 1);
-
-    struct sched_work *work = work_new(sched);
-    work->group = group;
-    work->dest = dest;
-    work->way = way;
-    work->epoch = dest->epoch;
-    work->job.ref = m->ref;
-    work->job.route = way->route;
-    work->job.message = m;
-    work->job.rcpts = sched_group_rcpts(group, &work->job.arena, &work->job.rcpt_count);
-    sched->ops.deliver(sched->owner, &work->job);
-}
-
-void sched_pump(struct loop_task *task)
-{
-    struct sched *sched = CONTAINER_OF(task, struct sched, pump);
-    while (!sched->draining && sched->ring.ring_next != &sched->ring &&
-           sched_jobs_under_way(sched) < sched->settings.jobs_max) {
-        struct sched_dest *dest = sched->ring.ring_next;
-        ring_remove(dest);
-        dest->refs++;
-        start_one(dest);
-        sched_dest_update(dest); /* behind all others */
-        sched_dest_put(dest);
-    }
 }

@@ -1,45 +1,48 @@
+/* Recipient domains, and the route that each had last. */
 #include "core/clock.h"
 #include "core/mem.h"
-#include "queue/sched_private.h"
+#include "queue/sched_shapes_private.h"
 
-/* A domain nobody writes to is kept for a while: the next message finds its route ready. */
+/* A domain without mail is kept for a while: the next message finds its route ready. */
 #define IDLE_MS  (3 * 60 * 1000)
 #define IDLE_MAX 4096
 
-static struct sched_domain *find(struct sched *sched, struct bytes name, uint64_t hash)
+static struct sched_domain *find(const struct sched *sched, struct bytes name, uint64_t hash)
 {
-    struct sched_node *node = sched->domains.buckets[hash & sched->domains.mask];
-    for (; node; node = node->next) {
+    TABLE_EACH (node, &sched->domains, hash) {
         struct sched_domain *domain = CONTAINER_OF(node, struct sched_domain, node);
-        if (node->hash == hash && bytes_equal(name, bytes_make(domain->name, domain->len)))
+        if (bytes_equal(name, bytes_make(domain->name, domain->len)))
             return domain;
     }
     return NULL;
 }
 
+static struct sched_domain *longest_idle(const struct sched *sched)
+{
+    return LIST_FIRST(&sched->idle, struct sched_domain, idle);
+}
+
 static void idle_remove(struct sched *sched, struct sched_domain *domain)
 {
-    *(domain->idle_prev ? &domain->idle_prev->idle_next : &sched->idle_head) = domain->idle_next;
-    *(domain->idle_next ? &domain->idle_next->idle_prev : &sched->idle_tail) = domain->idle_prev;
-    domain->idle_next = domain->idle_prev = NULL;
+    ASSERT(sched->idle_count > 0);
+    list_remove(&domain->idle);
     sched->idle_count--;
 }
 
-static void forget_route(struct sched *sched, struct sched_domain *domain)
+static void forget_route(struct sched_domain *domain)
 {
-    if (!domain->way)
+    if (!domain->route)
         return;
-    sched_way_put(sched, domain->way);
+    route_unref(&domain->route);
     sched_dest_put(domain->dest);
-    domain->way = NULL;
     domain->dest = NULL;
 }
 
 static void domain_free(struct sched *sched, struct sched_domain *domain)
 {
     idle_remove(sched, domain);
-    sched_table_remove(&sched->domains, &domain->node);
-    forget_route(sched, domain);
+    table_remove(&sched->domains, &domain->node);
+    forget_route(domain);
     mem_free(domain);
 }
 
@@ -47,15 +50,16 @@ static void sweep(struct timer *timer)
 {
     struct sched *sched = CONTAINER_OF(timer, struct sched, idle_timer);
     uint64_t now = clock_mono_ms();
-    while (sched->idle_head && now - sched->idle_head->idle_since_ms >= IDLE_MS)
-        domain_free(sched, sched->idle_head);
-    if (sched->idle_head)
-        timer_set(loop_timers(sched->loop), timer, sched->idle_head->idle_since_ms + IDLE_MS);
+    struct sched_domain *domain;
+    while ((domain = longest_idle(sched)) && now - domain->idle_since_ms >= IDLE_MS)
+        domain_free(sched, domain);
+    if (domain)
+        timer_set(loop_timers(sched->loop), timer, domain->idle_since_ms + IDLE_MS);
 }
 
 struct sched_domain *sched_domain_get(struct sched *sched, struct bytes name)
 {
-    uint64_t hash = sched_table_hash(&sched->domains, name);
+    uint64_t hash = table_hash(&sched->domains, name);
     struct sched_domain *domain = find(sched, name, hash);
     if (domain) {
         if (domain->refs++ == 0)
@@ -63,11 +67,11 @@ struct sched_domain *sched_domain_get(struct sched *sched, struct bytes name)
         return domain;
     }
     domain = mem_zalloc(sizeof *domain + name.len + 1);
-    domain->node.hash = hash;
+    list_init(&domain->idle);
     domain->refs = 1;
     domain->len = (uint32_t)name.len;
     memcpy(domain->name, name.ptr, name.len);
-    sched_table_add(&sched->domains, &domain->node);
+    table_add(&sched->domains, &domain->node, hash);
     return domain;
 }
 
@@ -77,23 +81,12 @@ void sched_domain_put(struct sched *sched, struct sched_domain *domain)
     if (--domain->refs > 0)
         return;
     domain->idle_since_ms = loop_now_ms(sched->loop);
-    domain->idle_prev = sched->idle_tail;
-    *(sched->idle_tail ? &sched->idle_tail->idle_next : &sched->idle_head) = domain;
-    sched->idle_tail = domain;
+    list_add(&sched->idle, &domain->idle);
     if (++sched->idle_count > IDLE_MAX)
-        domain_free(sched, sched->idle_head);
+        domain_free(sched, longest_idle(sched));
     sched->idle_timer.on_due = sweep;
     if (!timer_armed(&sched->idle_timer))
         timer_set(loop_timers(sched->loop), &sched->idle_timer, domain->idle_since_ms + IDLE_MS);
-}
-
-void sched_way_put(struct sched *sched, struct sched_way *way)
-{
-    ASSERT(way->refs > 0);
-    if (--way->refs > 0)
-        return;
-    sched->ops.route_release(sched->owner, &way->route);
-    mem_free(way);
 }
 
 /* Connectors are left out for messages above their size, so that the choice for a larger message
@@ -109,26 +102,25 @@ static void widen_route(struct sched_domain *domain, uint64_t octets)
 struct sched_dest *sched_domain_route(struct sched *sched, struct sched_domain *domain,
                                       uint64_t octets, struct mail_status *status)
 {
-    struct sched_route route = {0};
-    bool current = domain->way && domain->generation == sched->generation;
+    bool current = domain->route && domain->generation == sched->generation;
     if (current && octets >= domain->octets_min && octets <= domain->octets_max)
         return domain->dest;
     *status = MAIL_STATUS(451, 4, 4, 4, "No route");
-    if (!sched->ops.route(sched->owner, bytes_make(domain->name, domain->len), octets, &route,
-                          status)) {
+    struct route *route =
+        sched->ops.route(sched->owner, bytes_make(domain->name, domain->len), octets, status);
+    if (!route) {
         ASSERT(!mail_status_ok(status));
         return NULL;
     }
-    if (current && bytes_equal(bytes_of(route.key), bytes_of(domain->dest->key))) {
-        sched->ops.route_release(sched->owner, &route);
+    if (current && bytes_equal(bytes_of(route->key), bytes_of(domain->dest->key))) {
+        route_unref(&route);
         widen_route(domain, octets);
         return domain->dest;
     }
-    struct sched_dest *dest = sched_dest_get(sched, route.key);
-    forget_route(sched, domain);
+    struct sched_dest *dest = sched_dest_get(sched, route->key);
+    forget_route(domain);
     domain->dest = dest;
-    domain->way = MEM_NEW(struct sched_way);
-    *domain->way = (struct sched_way){.route = route, .refs = 1};
+    domain->route = route;
     domain->generation = sched->generation;
     domain->octets_min = domain->octets_max = octets;
     return dest;
@@ -136,8 +128,9 @@ struct sched_dest *sched_domain_route(struct sched *sched, struct sched_domain *
 
 void sched_domains_free(struct sched *sched)
 {
-    while (sched->idle_head)
-        domain_free(sched, sched->idle_head);
+    struct sched_domain *domain;
+    while ((domain = longest_idle(sched)))
+        domain_free(sched, domain);
     timer_cancel(&sched->idle_timer);
     ASSERT(sched->domains.count == 0);
 }

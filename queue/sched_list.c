@@ -3,7 +3,7 @@
 
 #include "core/clock.h"
 #include "core/mem.h"
-#include "queue/sched_private.h"
+#include "queue/sched_shapes_private.h"
 
 enum {
     STEP_COST = 1024,  /* of a step: messages, or as much of one with many recipients */
@@ -104,13 +104,13 @@ static void mark_deferred(const struct sched_message *m, bool mark)
 static void add_wide(struct step *s, struct sched_list_row *row, const struct sched_message *m)
 {
     size_t count = 1;
-    for (const struct sched_extra *e = m->wide->extras; e; e = e->next)
+    LIST_EACH (e, &m->wide->extras, struct sched_extra, link)
         count++;
     struct sched_list_part *parts = ARENA_NEW_ARRAY(s->arena, struct sched_list_part, count);
     row->parts = parts;
     mark_deferred(m, true);
     add_part(s, row, parts, &m->group, m->group.dest);
-    for (const struct sched_extra *e = m->wide->extras; e; e = e->next)
+    LIST_EACH (e, &m->wide->extras, struct sched_extra, link)
         add_part(s, row, parts, &e->group, e->group.dest);
     mark_deferred(m, false);
     s->cost += (m->rcpt_count + count) / RCPTS_A_COST;
@@ -125,8 +125,11 @@ static uint32_t part_number(const struct sched_message *m, const struct sched_gr
         return 0;
     if (m->group.place != SCHED_NOWHERE)
         number++;
-    for (const struct sched_extra *e = m->wide->extras; e && &e->group != group; e = e->next)
+    LIST_EACH (e, &m->wide->extras, struct sched_extra, link) {
+        if (&e->group == group)
+            break;
         number += e->group.place != SCHED_NOWHERE;
+    }
     return number;
 }
 
@@ -260,7 +263,7 @@ static unsigned dest_statuses(const struct sched_dest *dest)
     unsigned statuses = dest->jobs > 0 ? 1U << SCHED_LIST_ACTIVE : 0;
     if (dest->waiting)
         return statuses | 1U << SCHED_LIST_UNREACHABLE;
-    return statuses | (dest->queue.count > 0 ? 1U << SCHED_LIST_READY : 0);
+    return statuses | (dest->queued > 0 ? 1U << SCHED_LIST_READY : 0);
 }
 
 static void add_dest(struct step *s, const struct sched_dest *dest)
@@ -274,7 +277,7 @@ static void add_dest(struct step *s, const struct sched_dest *dest)
     struct sched_list_dest *row = &list->dests[list->row_count++];
     *row = (struct sched_list_dest){
         .destination = arena_strdup(s->arena, dest->key),
-        .ready = dest->queue.count,
+        .ready = dest->queued,
         .active = dest->jobs,
         .statuses = statuses,
         .failures = dest->failures,

@@ -51,7 +51,7 @@ struct sched_list_part {
     enum sched_list_status status;
 };
 struct sched_list_rcpt {
-    uint8_t state;             /* enum spool_rcpt_state */
+    uint8_t state;             /* enum mail_rcpt_state */
     struct mail_status status; /* the last answer; code 0: none, or only in the spool's record */
     uint32_t part;             /* while it waits */
 };

@@ -1,19 +1,17 @@
+/* A message: its groups, and what the spool is told of it. */
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "queue/sched_private.h"
+#include "queue/sched_shapes_private.h"
 
 #define POOL_MAX  4096
 #define TEXT_KEPT 512 /* as the spool cuts it */
 
-/* A look at a message that waits behind others comes back after this long. */
-#define LOOK_AGAIN_MS (60 * 1000)
-
 struct sched_message *sched_message_new(struct sched *sched, const struct spool_ref *ref)
 {
-    struct sched_message *m = sched->messages_pool;
+    struct sched_message *m = LIST_FIRST(&sched->messages_pool, struct sched_message, group.link);
     if (m) {
-        sched->messages_pool = (struct sched_message *)m->group.next;
+        list_remove(&m->group.link);
         sched->messages_pooled--;
         memset(m, 0, sizeof *m);
     } else {
@@ -22,7 +20,7 @@ struct sched_message *sched_message_new(struct sched *sched, const struct spool_
     m->sched = sched;
     m->ref = *ref;
     (void)sched_index_add(&sched->messages_by_id, ref->id, m);
-    m->group.timer.on_due = sched_group_due;
+    m->group.timer.on_due = m->sched->upward.group_due;
     sched_count(&sched->counters.messages, 1);
     return m;
 }
@@ -30,7 +28,9 @@ struct sched_message *sched_message_new(struct sched *sched, const struct spool_
 struct sched_wide *sched_wide_new(uint32_t rcpt_count)
 {
     struct sched_wide *wide;
-    return mem_zalloc(sizeof *wide + rcpt_count * sizeof wide->rcpts[0]);
+    wide = mem_zalloc(sizeof *wide + rcpt_count * sizeof wide->rcpts[0]);
+    list_init(&wide->extras);
+    return wide;
 }
 
 static void wide_free(struct sched_message *m)
@@ -55,15 +55,22 @@ static void message_free(struct sched_message *m)
         mem_free(m);
         return;
     }
-    m->group.next = (struct sched_group *)sched->messages_pool;
-    sched->messages_pool = m;
+    list_add_first(&sched->messages_pool, &m->group.link);
     sched->messages_pooled++;
+}
+
+void sched_messages_free_pool(struct sched *sched)
+{
+    LIST_EACH_SAFE (m, &sched->messages_pool, struct sched_message, group.link)
+        mem_free(m);
+    list_init(&sched->messages_pool);
+    sched->messages_pooled = 0;
 }
 
 void sched_message_release(struct sched_message *m)
 {
     bool wide = m->flags & SCHED_WIDE;
-    if (m->group.place == SCHED_NOWHERE && m->busy == 0 && !(wide && m->wide->extras))
+    if (m->group.place == SCHED_NOWHERE && m->busy == 0 && !(wide && !list_empty(&m->wide->extras)))
         message_free(m);
 }
 
@@ -95,9 +102,9 @@ void sched_rcpt_note(struct sched_rcpt *rcpt, const struct mail_status *status)
 bool sched_message_waits(const struct sched_message *m)
 {
     if (!(m->flags & SCHED_WIDE))
-        return !(m->flags & SCHED_SETTLED);
+        return !(m->flags & SCHED_ENDED);
     for (uint32_t i = 0; i < m->rcpt_count; i++)
-        if (m->wide->rcpts[i].state == SPOOL_RCPT_PENDING)
+        if (m->wide->rcpts[i].state == MAIL_RCPT_PENDING)
             return true;
     return false;
 }
@@ -110,26 +117,20 @@ struct sched_group *sched_group_new(struct sched_message *m)
     struct sched_extra *extra = MEM_NEW(struct sched_extra);
     extra->message = m;
     extra->group.extra = true;
-    extra->group.timer.on_due = sched_group_due;
-    extra->next = m->wide->extras;
-    m->wide->extras = extra;
+    extra->group.timer.on_due = m->sched->upward.group_due;
+    list_add_first(&m->wide->extras, &extra->link);
     return &extra->group;
 }
 
 void sched_group_take(struct sched_group *group)
 {
-    struct sched_dest *dest = group->dest;
     timer_cancel(&group->timer);
-    if (group->place == SCHED_DEFERRED)
-        sched_groups_remove(&sched_group_message(group)->sched->deferred, group);
-    if (group->place == SCHED_READY) {
-        sched_groups_remove(&dest->queue, group);
-        sched_dest_update(dest);
-        sched_dest_put(dest);
-    }
+    if (group->place == SCHED_READY)
+        sched_dest_unqueue(group);
+    else if (group->place == SCHED_DEFERRED)
+        list_remove(&group->link);
     group->place = SCHED_NOWHERE;
     group->no_route = false;
-    group->dest = NULL;
 }
 
 void sched_group_drop(struct sched_group *group)
@@ -139,10 +140,7 @@ void sched_group_drop(struct sched_group *group)
     if (!group->extra)
         return;
     struct sched_extra *extra = CONTAINER_OF(group, struct sched_extra, group);
-    struct sched_extra **link = &extra->message->wide->extras;
-    while (*link != extra)
-        link = &(*link)->next;
-    *link = extra->next;
+    list_remove(&extra->link);
     mem_free(extra);
 }
 
@@ -151,101 +149,11 @@ void sched_group_defer(struct sched_group *group, uint64_t delay_ms)
     struct sched *sched = sched_group_message(group)->sched;
     ASSERT(group->place == SCHED_NOWHERE);
     group->place = SCHED_DEFERRED;
-    sched_groups_add(&sched->deferred, group);
+    list_add(&sched->deferred, &group->link);
     timer_set(loop_timers(sched->loop), &group->timer, clock_mono_ms() + delay_ms);
 }
 
-const uint32_t *sched_group_rcpts(struct sched_group *group, struct arena *arena, size_t *count)
-{
-    static const uint32_t first = 0;
-    struct sched_message *m = sched_group_message(group);
-    *count = 1;
-    if (!(m->flags & SCHED_WIDE) && m->rcpt_count == 1)
-        return &first;
-    uint32_t *rcpts = ARENA_NEW_ARRAY(arena, uint32_t, m->rcpt_count);
-    *count = 0;
-    for (uint32_t i = 0; i < m->rcpt_count; i++)
-        if (!(m->flags & SCHED_WIDE) || m->wide->rcpts[i].group == group)
-            rcpts[(*count)++] = i;
-    return rcpts;
-}
-
-/* --- Waiting too long behind a destination that cannot be reached --- */
-
-/* When the sender is due to hear of it: first that it is late, in the end that it has expired. */
-static int64_t word_due_at(const struct sched_message *m)
-{
-    const struct retry_settings *retry = &m->sched->settings.retry;
-    bool told = m->flags & (SCHED_NO_REPORT | SCHED_DELAY_TOLD | SCHED_DELAY_TELLING);
-    uint64_t after = retry->message_expiration_timeout_ms;
-    if (!told && retry->delay_notification_timeout_ms < after)
-        after = retry->delay_notification_timeout_ms;
-    int64_t at;
-    return __builtin_add_overflow(m->received_at_ms, after, &at) ? INT64_MAX : at;
-}
-
-static void look_after(struct sched_group *group, uint64_t delay_ms)
-{
-    timer_set(loop_timers(sched_group_message(group)->sched->loop), &group->timer,
-              clock_mono_ms() + delay_ms);
-}
-
-void sched_group_watch(struct sched_group *group)
-{
-    int64_t wait;
-    if (__builtin_sub_overflow(word_due_at(sched_group_message(group)), clock_wall_ms(), &wait) ||
-        wait < LOOK_AGAIN_MS)
-        wait = LOOK_AGAIN_MS;
-    look_after(group, (uint64_t)wait);
-}
-
-/* A failed probe is an attempt for all who wait, but only one made after a message's time counts
- * for it: a clock that jumped ahead expires nothing that was not tried again. */
-static void group_has_waited(struct sched_group *group)
-{
-    struct sched_message *m = sched_group_message(group);
-    struct sched_dest *dest = group->dest;
-    int64_t due_at = word_due_at(m);
-    if (!dest->waiting || dest->failed_at_ms < due_at || clock_wall_ms() < due_at) {
-        sched_group_watch(group);
-        return;
-    }
-    struct arena arena;
-    arena_init(&arena, 0);
-    struct sched_attempt attempt = {
-        .host = "", .dest = dest, .host_failed = true, .only_waited = true};
-    attempt.rcpts = sched_group_rcpts(group, &arena, &attempt.count);
-    struct mail_status *results = ARENA_NEW_ARRAY(&arena, struct mail_status, attempt.count);
-    for (size_t i = 0; i < attempt.count; i++)
-        results[i] = mail_status_copy(&arena, &dest->last);
-    attempt.results = results;
-    dest->refs++; /* this group may be the last that holds it */
-    sched_group_settle(group, &attempt);
-    sched_dest_put(dest);
-    arena_free(&arena);
-}
-
-void sched_group_due(struct timer *timer)
-{
-    struct sched_group *group = CONTAINER_OF(timer, struct sched_group, timer);
-    if (group->place == SCHED_READY) {
-        group_has_waited(group);
-        return;
-    }
-    sched_group_take(group);
-    sched_group_route(group, NULL);
-}
-
 /* --- What the spool is told --- */
-
-int64_t sched_group_next_at(const struct sched_group *group, int64_t now, uint64_t mono)
-{
-    if (group->place == SCHED_READY)
-        return group->dest->waiting ? group->dest->next_attempt_at_ms : now;
-    if (group->place == SCHED_DEFERRED && group->timer.due_ms > mono)
-        return now + (int64_t)(group->timer.due_ms - mono);
-    return now;
-}
 
 static void add_group(struct spool_outcome *outcome, const struct sched_group *group)
 {
@@ -258,26 +166,25 @@ static void add_group(struct spool_outcome *outcome, const struct sched_group *g
         outcome->next_attempt_at_ms = next;
 }
 
-static struct spool_rcpt_outcome *wide_outcomes(const struct sched_message *m, struct arena *arena,
-                                                size_t *count)
+static struct mail_rcpt *wide_outcomes(const struct sched_message *m, struct arena *arena,
+                                       size_t *count)
 {
-    struct spool_rcpt_outcome *out =
-        ARENA_NEW_ARRAY(arena, struct spool_rcpt_outcome, m->rcpt_count);
+    struct mail_rcpt *out = ARENA_NEW_ARRAY(arena, struct mail_rcpt, m->rcpt_count);
     *count = 0;
     for (uint32_t i = 0; i < m->rcpt_count; i++) {
         const struct sched_rcpt *rcpt = &m->wide->rcpts[i];
         if (rcpt->status.code == 0)
             continue;
         /* Until its report is durable a failure must happen again after a restart. */
-        bool again = rcpt->unreported && rcpt->state == SPOOL_RCPT_FAILED;
-        out[(*count)++] =
-            (struct spool_rcpt_outcome){i, again ? SPOOL_RCPT_PENDING : rcpt->state, rcpt->status};
+        bool again = rcpt->report != MAIL_REPORT_NONE && rcpt->state == MAIL_RCPT_FAILED;
+        out[*count].index = i;
+        out[*count].state = again ? MAIL_RCPT_PENDING : rcpt->state;
+        out[(*count)++].status = rcpt->status;
     }
     return out;
 }
 
-static void write_outcome(struct sched_message *m, const struct spool_rcpt_outcome *rcpts,
-                          size_t count)
+static void write_outcome(struct sched_message *m, const struct mail_rcpt *rcpts, size_t count)
 {
     struct arena arena;
     arena_init(&arena, 0);
@@ -285,8 +192,8 @@ static void write_outcome(struct sched_message *m, const struct spool_rcpt_outco
     add_group(&outcome, &m->group);
     if (m->flags & SCHED_WIDE) {
         rcpts = wide_outcomes(m, &arena, &count);
-        for (const struct sched_extra *e = m->wide->extras; e; e = e->next)
-            add_group(&outcome, &e->group);
+        LIST_EACH (extra, &m->wide->extras, struct sched_extra, link)
+            add_group(&outcome, &extra->group);
     }
     outcome.rcpts = rcpts;
     outcome.rcpt_count = count;
@@ -294,8 +201,7 @@ static void write_outcome(struct sched_message *m, const struct spool_rcpt_outco
     arena_free(&arena);
 }
 
-void sched_message_record(struct sched_message *m, const struct spool_rcpt_outcome *rcpts,
-                          size_t count)
+void sched_message_record(struct sched_message *m, const struct mail_rcpt *rcpts, size_t count)
 {
     bool waits = sched_message_waits(m);
     if (!(m->flags & SCHED_DEAD)) {
@@ -307,19 +213,22 @@ void sched_message_record(struct sched_message *m, const struct spool_rcpt_outco
     sched_message_release(m);
 }
 
+static void drop_unless_in_job(struct sched_group *group)
+{
+    if (group->place != SCHED_JOB)
+        sched_group_drop(group);
+}
+
 void sched_message_quarantine(struct sched_message *m, const char *why)
 {
     LOG(LOG_ERROR, "message_quarantined", LOG_U64("id", m->ref.id), LOG_STR("why", why));
+    ASSERT(!(m->flags & SCHED_DEAD));
     spool_message_quarantine(m->sched->spool, &m->ref, why);
     m->flags |= SCHED_DEAD;
-    if (m->group.place != SCHED_JOB)
-        sched_group_drop(&m->group);
-    struct sched_extra *next = (m->flags & SCHED_WIDE) ? m->wide->extras : NULL;
-    while (next) {
-        struct sched_extra *extra = next;
-        next = extra->next;
-        if (extra->group.place != SCHED_JOB)
-            sched_group_drop(&extra->group);
+    drop_unless_in_job(&m->group);
+    if (m->flags & SCHED_WIDE) {
+        LIST_EACH_SAFE (extra, &m->wide->extras, struct sched_extra, link)
+            drop_unless_in_job(&extra->group);
     }
     sched_message_release(m);
 }

@@ -1,21 +1,22 @@
+/* Reports to the sender: written, committed like any message, and made again if that fails. */
 #include "core/clock.h"
 #include "core/kill_point.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "queue/dsn.h"
-#include "queue/sched_private.h"
+#include "queue/sched_shapes_private.h"
 
 /* A report that could not be stored is made again: its message stays in the spool until then. */
 #define AGAIN_MS (60 * 1000)
 
 struct sched_report {
-    struct sched_report *next, *prev;
+    struct cds_list_head link;
     struct sched *sched; /* NULL: freed while the spool had the report */
     struct sched_message *message;
     struct timer timer;
     struct arena arena; /* what it says */
     struct arena work;  /* of this try to write it */
-    struct sched_report_rcpt *rcpts;
+    struct mail_rcpt *rcpts;
     size_t count;
     const char *host;
     bool only_delay;
@@ -29,12 +30,7 @@ struct sched_report {
 
 static void report_free(struct sched_report *report)
 {
-    struct sched *sched = report->sched;
-    if (sched) {
-        *(report->prev ? &report->prev->next : &sched->reports) = report->next;
-        if (report->next)
-            report->next->prev = report->prev;
-    }
+    list_remove(&report->link);
     timer_cancel(&report->timer);
     arena_free(&report->work);
     arena_free(&report->arena);
@@ -43,22 +39,11 @@ static void report_free(struct sched_report *report)
 
 /* --- Its end --- */
 
-static void settle_wide(struct sched_message *m, const struct sched_report *report)
+static void mark_durable(struct sched_message *m, const struct sched_report *report)
 {
     for (size_t i = 0; (m->flags & SCHED_WIDE) && i < report->count; i++)
-        if (report->rcpts[i].kind != SETTLE_REPORT_DELAYED)
-            m->wide->rcpts[report->rcpts[i].rcpt].unreported = false;
-}
-
-/* What a narrow message that still waits was last told: nobody else remembers. */
-static struct spool_rcpt_outcome *narrow_outcomes(struct sched_report *report)
-{
-    struct spool_rcpt_outcome *out =
-        ARENA_NEW_ARRAY(&report->work, struct spool_rcpt_outcome, report->count);
-    for (size_t i = 0; i < report->count; i++)
-        out[i] = (struct spool_rcpt_outcome){report->rcpts[i].rcpt, SPOOL_RCPT_PENDING,
-                                             report->rcpts[i].status};
-    return out;
+        if (report->rcpts[i].report != MAIL_REPORT_DELAYED)
+            m->wide->rcpts[report->rcpts[i].index].report = MAIL_REPORT_NONE;
 }
 
 static void report_over(struct sched_report *report, bool durable)
@@ -66,17 +51,18 @@ static void report_over(struct sched_report *report, bool durable)
     struct sched_message *m = report->message;
     bool delay_told = false;
     for (size_t i = 0; i < report->count; i++)
-        delay_told |= report->rcpts[i].kind == SETTLE_REPORT_DELAYED;
+        delay_told |= report->rcpts[i].report == MAIL_REPORT_DELAYED;
     if (delay_told)
         m->flags &= (uint16_t)~SCHED_DELAY_TELLING;
     if (delay_told && durable)
         m->flags |= SCHED_DELAY_TOLD;
-    settle_wide(m, report);
+    mark_durable(m, report);
+    ASSERT(m->busy > 0);
     m->busy--;
     if (m->flags & SCHED_DEAD)
         sched_message_release(m);
-    else
-        sched_message_record(m, narrow_outcomes(report), report->count);
+    else /* if it is narrow and still waits, only the report knows what it was told */
+        sched_message_record(m, report->rcpts, report->count);
     report_free(report);
 }
 
@@ -109,7 +95,7 @@ static void on_committed(void *owner, const struct spool_committed *result)
     LOG(LOG_INFO, "report_sent", LOG_U64("id", result->ref.id),
         LOG_U64("original", report->message->ref.id), LOG_U64("rcpts", report->count));
     KILL_POINT("report_committed");
-    sched_submit(sched, &result->ref, &report->envelope, &report->meta, NULL);
+    sched->upward.submit(sched, &result->ref, &report->envelope, &report->meta, NULL);
     report_over(report, true);
 }
 
@@ -127,23 +113,17 @@ static bool append(void *owner, struct bytes piece)
     return spool_append(report->txn, piece) == ERR_OK;
 }
 
-static struct dsn_rcpt *dsn_rcpts(struct sched_report *report, const struct mail_envelope *envelope)
+/* What the envelope says of the recipients, and what became of them. */
+static struct mail_rcpt *named_rcpts(struct sched_report *report,
+                                     const struct mail_envelope *envelope)
 {
-    static const enum dsn_action actions[] = {
-        [SETTLE_REPORT_NONE] = DSN_FAILED,
-        [SETTLE_REPORT_FAILED] = DSN_FAILED,
-        [SETTLE_REPORT_DELAYED] = DSN_DELAYED,
-        [SETTLE_REPORT_RELAYED] = DSN_RELAYED,
-    };
-    struct dsn_rcpt *out = ARENA_NEW_ARRAY(&report->work, struct dsn_rcpt, report->count);
+    struct mail_rcpt *out = ARENA_NEW_ARRAY(&report->work, struct mail_rcpt, report->count);
     for (size_t i = 0; i < report->count; i++) {
-        const struct sched_report_rcpt *rcpt = &report->rcpts[i];
-        out[i] = (struct dsn_rcpt){
-            .rcpt = &envelope->rcpts[rcpt->rcpt],
-            .action = actions[rcpt->kind],
-            .status = rcpt->status,
-            .remote_mta = rcpt->remote ? bytes_of(report->host) : BYTES_EMPTY,
-        };
+        const struct mail_rcpt *rcpt = &report->rcpts[i];
+        out[i] = envelope->rcpts[rcpt->index];
+        out[i].report = rcpt->report;
+        out[i].remote = rcpt->remote;
+        out[i].status = rcpt->status;
     }
     return out;
 }
@@ -157,8 +137,9 @@ static bool write_report(struct sched_report *report, const struct spool_message
         .id = spool_txn_id(report->txn),
         .original = original,
         .now_ms = clock_wall_ms(),
-        .rcpts = dsn_rcpts(report, &original->envelope),
+        .rcpts = named_rcpts(report, &original->envelope),
         .rcpt_count = report->count,
+        .remote_mta = bytes_of(report->host),
     };
     if (__builtin_add_overflow(original->meta.received_at_ms,
                                settings->retry.message_expiration_timeout_ms,
@@ -226,43 +207,56 @@ static void on_due(struct timer *timer)
     report_send(CONTAINER_OF(timer, struct sched_report, timer));
 }
 
-void sched_report_start(struct sched_message *m, const struct sched_report_rcpt *rcpts,
-                        size_t count, const char *host)
+static struct sched_report *report_new(struct sched_message *m, const char *host, size_t rcpts_max)
 {
-    struct sched *sched = m->sched;
     struct sched_report *report = MEM_NEW(struct sched_report);
-    report->sched = sched;
+    report->sched = m->sched;
     report->message = m;
     report->timer.on_due = on_due;
     arena_init(&report->arena, 0);
     arena_init(&report->work, 0);
     report->host = arena_strdup(&report->arena, host);
-    report->rcpts = ARENA_NEW_ARRAY(&report->arena, struct sched_report_rcpt, count);
-    report->count = count;
+    report->rcpts = ARENA_NEW_ARRAY(&report->arena, struct mail_rcpt, rcpts_max);
     report->only_delay = true;
-    for (size_t i = 0; i < count; i++) {
-        report->rcpts[i] = rcpts[i];
-        report->rcpts[i].status = mail_status_copy(&report->arena, &rcpts[i].status);
-        report->only_delay &= rcpts[i].kind == SETTLE_REPORT_DELAYED;
-    }
-    report->next = sched->reports;
-    if (report->next)
-        report->next->prev = report;
-    sched->reports = report;
+    list_add_first(&m->sched->reports, &report->link);
     m->busy++;
-    report_send(report);
+    return report;
+}
+
+static void report_add(struct sched_report *report, const struct mail_rcpt *rcpt)
+{
+    ASSERT(rcpt->index < report->message->rcpt_count);
+    report->rcpts[report->count++] = (struct mail_rcpt){
+        .report = rcpt->report,
+        .remote = rcpt->remote,
+        .index = rcpt->index,
+        .status = mail_status_copy(&report->arena, &rcpt->status),
+    };
+    report->only_delay &= rcpt->report == MAIL_REPORT_DELAYED;
+}
+
+void sched_report_start(struct sched_message *m, const struct mail_rcpt *rcpts, size_t count,
+                        const char *host)
+{
+    struct sched_report *report = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (rcpts[i].report == MAIL_REPORT_NONE)
+            continue;
+        if (!report)
+            report = report_new(m, host, count - i);
+        report_add(report, &rcpts[i]);
+    }
+    if (report)
+        report_send(report);
 }
 
 void sched_reports_free(struct sched *sched)
 {
-    while (sched->reports) {
-        struct sched_report *report = sched->reports;
+    LIST_EACH_SAFE (report, &sched->reports, struct sched_report, link) {
         struct sched_message *m = report->message;
         m->busy--;
         sched_message_release(m);
-        sched->reports = report->next;
-        if (report->next)
-            report->next->prev = NULL;
+        list_remove(&report->link);
         report->sched = NULL;
         if (!report->committing)
             report_free(report);

@@ -1,12 +1,7 @@
+/* Where a group goes next: to the queues of its destinations now, or on after it has waited. */
+#include "core/clock.h"
 #include "core/log.h"
-#include "queue/sched_private.h"
-
-static void group_unroutable(struct sched_group *group, const uint32_t *rcpts,
-                             const struct mail_status *results, size_t count)
-{
-    struct sched_attempt attempt = {.rcpts = rcpts, .results = results, .count = count, .host = ""};
-    sched_group_settle(group, &attempt);
-}
+#include "queue/sched_shapes_private.h"
 
 static void to_dest(struct sched_group *group, struct sched_dest *dest,
                     const struct sched_restore *restore)
@@ -14,6 +9,17 @@ static void to_dest(struct sched_group *group, struct sched_dest *dest,
     if (restore)
         sched_dest_restore(dest, restore->failures, restore->next_at_ms);
     sched_dest_queue(dest, group);
+}
+
+/* The same STATUS for all recipients of GROUP. */
+static void settle_all(struct sched_group *group, struct arena *arena, struct mail_attempt *attempt,
+                       const struct mail_status *status, struct sched_dest *dest)
+{
+    attempt->rcpts = sched_group_rcpts(group, arena, &attempt->rcpt_count);
+    attempt->results = ARENA_NEW_ARRAY(arena, struct mail_status, attempt->rcpt_count);
+    for (size_t i = 0; i < attempt->rcpt_count; i++)
+        attempt->results[i] = *status;
+    sched_group_settle(group, attempt, dest);
 }
 
 static void route_narrow(struct sched_group *group, const struct sched_restore *restore)
@@ -27,12 +33,7 @@ static void route_narrow(struct sched_group *group, const struct sched_restore *
     }
     struct arena arena;
     arena_init(&arena, 0);
-    size_t count;
-    const uint32_t *rcpts = sched_group_rcpts(group, &arena, &count);
-    struct mail_status *results = ARENA_NEW_ARRAY(&arena, struct mail_status, count);
-    for (size_t i = 0; i < count; i++)
-        results[i] = status;
-    group_unroutable(group, rcpts, results, count);
+    settle_all(group, &arena, &(struct mail_attempt){.host_failed = false}, &status, NULL);
     arena_free(&arena);
 }
 
@@ -41,18 +42,18 @@ static void mark_groups(struct sched_message *m, bool mark)
 {
     if (m->group.place == SCHED_READY)
         m->group.dest->gather = mark ? &m->group : NULL;
-    for (struct sched_extra *e = m->wide->extras; e; e = e->next)
+    LIST_EACH (e, &m->wide->extras, struct sched_extra, link)
         if (e->group.place == SCHED_READY)
             e->group.dest->gather = mark ? &e->group : NULL;
 }
 
-struct parting {
-    struct sched_group *group; /* what is parted; it goes with the first group */
+struct dividing {
+    struct sched_group *group; /* what is divided; it has the first destination */
     uint32_t attempts;
     bool used;
 };
 
-static struct sched_group *next_group(struct parting *p)
+static struct sched_group *next_group(struct dividing *p)
 {
     if (!p->used) {
         p->used = true;
@@ -66,7 +67,7 @@ static struct sched_group *next_group(struct parting *p)
 static void route_wide(struct sched_group *group, const struct sched_restore *restore)
 {
     struct sched_message *m = sched_group_message(group);
-    struct parting p = {.group = group, .attempts = group->attempts};
+    struct dividing p = {.group = group, .attempts = group->attempts};
     struct arena arena;
     size_t count, stuck = 0;
     arena_init(&arena, 0);
@@ -94,7 +95,9 @@ static void route_wide(struct sched_group *group, const struct sched_restore *re
         struct sched_group *stays = next_group(&p);
         for (size_t i = 0; i < stuck; i++)
             m->wide->rcpts[stuck_rcpts[i]].group = stays;
-        group_unroutable(stays, stuck_rcpts, results, stuck);
+        struct mail_attempt attempt = {
+            .rcpts = stuck_rcpts, .rcpt_count = stuck, .results = results};
+        sched_group_settle(stays, &attempt, NULL);
     } else if (!p.used) {
         sched_group_drop(group);
     }
@@ -109,7 +112,7 @@ void sched_group_route(struct sched_group *group, const struct sched_restore *re
         route_narrow(group, restore);
 }
 
-struct sched_way *sched_group_way(struct sched_group *group, struct sched_dest *dest)
+struct route *sched_group_route_to(struct sched_group *group, struct sched_dest *dest)
 {
     struct sched_message *m = sched_group_message(group);
     struct mail_status status;
@@ -131,7 +134,39 @@ struct sched_way *sched_group_way(struct sched_group *group, struct sched_dest *
         sched_group_route(group, NULL);
         return NULL;
     }
-    ASSERT(first && first->way);
-    first->way->refs++;
-    return first->way;
+    ASSERT(first && first->route);
+    return route_ref(first->route);
+}
+
+/* --- After it has waited --- */
+
+/* A failed probe is an attempt for all that wait, but only one made after a message's time counts
+ * for it: a clock that jumped ahead expires nothing that was not tried again. */
+static void group_has_waited(struct sched_group *group)
+{
+    struct sched_dest *dest = group->dest;
+    int64_t due_at = sched_message_word_due_at(sched_group_message(group));
+    if (!dest->waiting || dest->failed_at_ms < due_at || clock_wall_ms() < due_at) {
+        sched_group_watch(group);
+        return;
+    }
+    struct arena arena;
+    arena_init(&arena, 0);
+    struct mail_attempt attempt = {.host_failed = true};
+    struct mail_status last = mail_status_copy(&arena, &dest->last);
+    dest->refs++; /* this group may be the last that holds it */
+    settle_all(group, &arena, &attempt, &last, dest);
+    sched_dest_put(dest);
+    arena_free(&arena);
+}
+
+void sched_group_due(struct timer *timer)
+{
+    struct sched_group *group = CONTAINER_OF(timer, struct sched_group, timer);
+    if (group->place == SCHED_READY) {
+        group_has_waited(group);
+        return;
+    }
+    sched_group_take(group);
+    sched_group_route(group, NULL);
 }

@@ -1,15 +1,18 @@
+/* What an attempt's answers mean for a group: decided, applied, logged, reported, recorded. */
 #include "core/clock.h"
 #include "core/log.h"
-#include "queue/sched_private.h"
+#include "queue/sched_shapes_private.h"
+#include "queue/settle.h"
 
-/* One group's answers being applied. */
 struct settling {
     struct sched *sched;
     struct sched_message *m;
     struct sched_group *group;
-    const struct sched_attempt *attempt;
+    const struct mail_attempt *attempt;
+    struct sched_dest *dest; /* NULL: no route */
+    bool only_waited;        /* its destination was tried for another message */
     struct arena arena;
-    struct settle_rcpt *rcpts;
+    struct mail_rcpt *rcpts;       /* beside those of the attempt */
     struct spool_message original; /* envelope and meta, when READ */
     bool read, waits, delayed;
 };
@@ -32,11 +35,11 @@ static bool delay_due(const struct settling *x)
 /* Only what may end in a report, or in giving up, needs the envelope from the disk. */
 static bool needs_envelope(const struct settling *x)
 {
-    const struct sched_attempt *a = x->attempt;
+    const struct mail_attempt *a = x->attempt;
     bool late =
         older_than(x, x->sched->settings.retry.message_expiration_timeout_ms) || delay_due(x);
-    bool success = (x->m->flags & SCHED_WANTS_SUCCESS) && !a->peer_has_dsn;
-    for (size_t i = 0; i < a->count; i++)
+    bool success = (x->m->flags & SCHED_WANTS_SUCCESS) && !a->dsn_passed;
+    for (size_t i = 0; i < a->rcpt_count; i++)
         if (mail_status_ok(&a->results[i]) ? success
                                            : late || mail_status_permanent(&a->results[i]))
             return true;
@@ -46,19 +49,20 @@ static bool needs_envelope(const struct settling *x)
 /* Without the envelope: what was delivered is delivered, all else waits. */
 static void decide_blindly(struct settling *x)
 {
-    for (size_t i = 0; i < x->attempt->count; i++) {
+    for (size_t i = 0; i < x->attempt->rcpt_count; i++) {
+        x->rcpts[i].status = x->attempt->results[i];
         bool ok = mail_status_ok(&x->rcpts[i].status);
-        x->rcpts[i].state = ok ? SPOOL_RCPT_DELIVERED : SPOOL_RCPT_PENDING;
+        x->rcpts[i].state = ok ? MAIL_RCPT_DELIVERED : MAIL_RCPT_PENDING;
         x->waits |= !ok;
     }
 }
 
 static void decide(struct settling *x)
 {
-    const struct sched_attempt *a = x->attempt;
-    x->rcpts = ARENA_NEW_ARRAY(&x->arena, struct settle_rcpt, a->count);
-    for (size_t i = 0; i < a->count; i++)
-        x->rcpts[i].status = a->results[i];
+    const struct mail_attempt *a = x->attempt;
+    x->rcpts = ARENA_NEW_ARRAY(&x->arena, struct mail_rcpt, a->rcpt_count);
+    for (size_t i = 0; i < a->rcpt_count; i++)
+        x->rcpts[i].index = a->rcpts[i];
     if (!x->read) {
         decide_blindly(x);
         return;
@@ -68,48 +72,43 @@ static void decide(struct settling *x)
         .meta = &x->original.meta,
         .delay_notified = x->m->flags & (SCHED_DELAY_TOLD | SCHED_DELAY_TELLING),
         .now_ms = clock_wall_ms(),
-        .peer_has_dsn = a->peer_has_dsn,
     };
     bool due = delay_due(x);
-    x->waits = settle(&facts, &x->sched->settings.retry, a->rcpts, x->rcpts, a->count, &x->delayed);
+    x->waits = settle(&facts, &x->sched->settings.retry, a, x->rcpts, &x->delayed);
     if (due && x->delayed)
         x->m->flags |= SCHED_DELAY_TELLING;
     else if (due && x->waits)
-        x->m->flags |= SCHED_DELAY_TOLD; /* nobody wants it: not to be looked into again */
-}
-
-static bool unreported(const struct settle_rcpt *rcpt)
-{
-    return rcpt->report == SETTLE_REPORT_FAILED || rcpt->report == SETTLE_REPORT_RELAYED;
+        x->m->flags |= SCHED_DELAY_TOLD; /* not asked for: not to be looked into again */
 }
 
 static void apply(struct settling *x)
 {
-    const struct sched_attempt *a = x->attempt;
+    const struct mail_attempt *a = x->attempt;
     bool uniform = true;
-    for (size_t i = 1; i < a->count; i++)
+    for (size_t i = 1; i < a->rcpt_count; i++)
         uniform &= x->rcpts[i].state == x->rcpts[0].state;
     if (!uniform)
         sched_message_widen(x->m);
     if (!(x->m->flags & SCHED_WIDE)) {
-        x->m->flags |= x->waits ? 0 : SCHED_SETTLED;
+        x->m->flags |= x->waits ? 0 : SCHED_ENDED;
         return;
     }
-    for (size_t i = 0; i < a->count; i++) {
+    for (size_t i = 0; i < a->rcpt_count; i++) {
         struct sched_rcpt *rcpt = &x->m->wide->rcpts[a->rcpts[i]];
         sched_rcpt_note(rcpt, &x->rcpts[i].status);
-        rcpt->state = (uint8_t)x->rcpts[i].state;
-        rcpt->unreported = unreported(&x->rcpts[i]);
-        if (rcpt->state != SPOOL_RCPT_PENDING)
+        rcpt->state = x->rcpts[i].state;
+        bool delay = x->rcpts[i].report == MAIL_REPORT_DELAYED;
+        rcpt->report = delay ? MAIL_REPORT_NONE : x->rcpts[i].report;
+        if (rcpt->state != MAIL_RCPT_PENDING)
             rcpt->group = NULL;
     }
 }
 
 /* --- What the log is told --- */
 
-static const char *dest_name(const struct sched_attempt *a)
+static const char *dest_name(const struct settling *x)
 {
-    return a->dest ? a->dest->key : "";
+    return x->dest ? x->dest->key : "";
 }
 
 static bool expired(const struct settling *x, size_t i)
@@ -121,19 +120,19 @@ static void log_failed(const struct settling *x, size_t i)
 {
     char reply[600], last[600];
     struct bytes address = x->original.envelope.rcpts[x->attempt->rcpts[i]].address;
-    const char *report = x->rcpts[i].report == SETTLE_REPORT_FAILED ? "yes"
-                         : x->m->flags & SCHED_NO_REPORT            ? "null_sender"
-                                                                    : "notify";
+    const char *report = x->rcpts[i].report == MAIL_REPORT_FAILED ? "yes"
+                         : x->m->flags & SCHED_NO_REPORT          ? "null_sender"
+                                                                  : "notify";
     mail_status_format(&x->rcpts[i].status, reply, sizeof reply);
     mail_status_format(&x->attempt->results[i], last, sizeof last);
     if (expired(x, i))
         LOG(LOG_WARNING, "message_expired", LOG_U64("id", x->m->ref.id), LOG_BYTES("rcpt", address),
-            LOG_STR("destination", dest_name(x->attempt)), LOG_STR("reply", reply),
+            LOG_STR("destination", dest_name(x)), LOG_STR("reply", reply),
             LOG_STR("last_reply", last), LOG_STR("report", report),
             LOG_U64("attempts", x->group->attempts));
     else
         LOG(LOG_WARNING, "message_failed", LOG_U64("id", x->m->ref.id), LOG_BYTES("rcpt", address),
-            LOG_STR("destination", dest_name(x->attempt)), LOG_STR("host", x->attempt->host),
+            LOG_STR("destination", dest_name(x)), LOG_STR("host", x->attempt->host),
             LOG_STR("reply", reply), LOG_STR("report", report),
             LOG_U64("attempts", x->group->attempts));
 }
@@ -141,12 +140,12 @@ static void log_failed(const struct settling *x, size_t i)
 static void log_waiting(const struct settling *x, size_t i, int64_t next_at_ms)
 {
     char reply[600];
-    const struct sched_attempt *a = x->attempt;
+    const struct mail_attempt *a = x->attempt;
     uint64_t next_s = (uint64_t)(next_at_ms - clock_wall_ms()) / 1000;
     mail_status_format(&x->rcpts[i].status, reply, sizeof reply);
-    if (a->dest)
+    if (x->dest)
         LOG(LOG_INFO, "message_deferred", LOG_U64("id", x->m->ref.id),
-            LOG_STR("destination", a->dest->key), LOG_STR("host", a->host), LOG_STR("reply", reply),
+            LOG_STR("destination", x->dest->key), LOG_STR("host", a->host), LOG_STR("reply", reply),
             LOG_U64("attempts", x->group->attempts), LOG_U64("ambiguous", a->ambiguous),
             LOG_U64("next_s", next_s));
     else
@@ -157,17 +156,17 @@ static void log_waiting(const struct settling *x, size_t i, int64_t next_at_ms)
 
 static void tell(const struct settling *x, int64_t next_at_ms)
 {
-    const struct sched_attempt *a = x->attempt;
+    const struct mail_attempt *a = x->attempt;
     struct sched_counters *counters = &x->sched->counters;
-    size_t delivered = 0, failed = 0, waiting = a->count;
-    for (size_t i = 0; i < a->count; i++) {
-        if (x->rcpts[i].state == SPOOL_RCPT_DELIVERED && delivered++ == 0)
-            sched_log_delivered(x->m, a, &a->results[i]);
-        if (x->rcpts[i].state == SPOOL_RCPT_FAILED) {
+    size_t delivered = 0, failed = 0, waiting = a->rcpt_count;
+    for (size_t i = 0; i < a->rcpt_count; i++) {
+        if (x->rcpts[i].state == MAIL_RCPT_DELIVERED && delivered++ == 0)
+            sched_log_delivered(x->m, a, x->dest, &a->results[i]);
+        if (x->rcpts[i].state == MAIL_RCPT_FAILED) {
             failed++;
             log_failed(x, i);
         }
-        if (x->rcpts[i].state == SPOOL_RCPT_PENDING && waiting == a->count)
+        if (x->rcpts[i].state == MAIL_RCPT_PENDING && waiting == a->rcpt_count)
             waiting = i;
     }
     sched_count(&counters->delivered_rcpts, (int64_t)delivered);
@@ -175,20 +174,20 @@ static void tell(const struct settling *x, int64_t next_at_ms)
     if (failed > 0 && (x->m->flags & SCHED_NO_REPORT))
         LOG(LOG_WARNING, "message_discarded", LOG_U64("id", x->m->ref.id), LOG_U64("rcpts", failed),
             LOG_STR("why", "no report to a null sender"));
-    if (waiting == a->count || a->only_waited)
+    if (waiting == a->rcpt_count || x->only_waited)
         return;
     sched_count(&counters->deferrals, 1);
     log_waiting(x, waiting, next_at_ms);
 }
 
-void sched_log_delivered(const struct sched_message *m, const struct sched_attempt *a,
-                         const struct mail_status *status)
+void sched_log_delivered(const struct sched_message *m, const struct mail_attempt *a,
+                         const struct sched_dest *dest, const struct mail_status *status)
 {
     char reply[600];
     if (!log_enabled(LOG_INFO))
         return;
-    LOG(LOG_INFO, "message_delivered", LOG_U64("id", m->ref.id),
-        LOG_STR("destination", a->dest->key), LOG_STR("host", a->host), LOG_U64("rcpts", a->count),
+    LOG(LOG_INFO, "message_delivered", LOG_U64("id", m->ref.id), LOG_STR("destination", dest->key),
+        LOG_STR("host", a->host), LOG_U64("rcpts", a->rcpt_count),
         LOG_STR("reply", mail_status_format(status, reply, sizeof reply)));
 }
 
@@ -198,57 +197,43 @@ void sched_log_delivered(const struct sched_message *m, const struct sched_attem
 static int64_t place(struct settling *x)
 {
     const struct retry_settings *retry = &x->sched->settings.retry;
-    const struct sched_attempt *a = x->attempt;
+    const struct mail_attempt *a = x->attempt;
     if (!x->waits) {
         sched_group_drop(x->group);
         return 0;
     }
-    if (a->only_waited) {
+    if (x->only_waited) {
         sched_group_watch(x->group);
-        return a->dest->next_attempt_at_ms;
+        return x->dest->next_attempt_at_ms;
     }
-    if (a->host_failed && a->dest->waiting) {
-        sched_dest_queue(a->dest, x->group);
-        return a->dest->next_attempt_at_ms;
+    if (a->host_failed && x->dest->waiting) {
+        sched_dest_queue(x->dest, x->group);
+        return x->dest->next_attempt_at_ms;
     }
     uint64_t delay_ms = retry_message_delay(retry, x->group->attempts);
-    if (!a->dest)
+    if (!x->dest)
         delay_ms = retry_destination_delay(retry, x->group->attempts);
     else if (a->host_failed)
         delay_ms = retry_destination_delay(retry, 1); /* others get through: soon again */
     sched_group_defer(x->group, delay_ms);
-    x->group->no_route = !a->dest;
+    x->group->no_route = !x->dest;
     return clock_wall_ms() + (int64_t)delay_ms;
 }
 
 static void start_report(struct settling *x)
 {
-    const struct sched_attempt *a = x->attempt;
-    struct sched_report_rcpt *rcpts =
-        ARENA_NEW_ARRAY(&x->arena, struct sched_report_rcpt, a->count);
-    size_t count = 0;
-    for (size_t i = 0; i < a->count; i++) {
-        if (x->rcpts[i].report == SETTLE_REPORT_NONE)
-            continue;
-        bool remote = a->host[0] && !a->host_failed && !expired(x, i);
-        rcpts[count++] =
-            (struct sched_report_rcpt){a->rcpts[i], x->rcpts[i].report, x->rcpts[i].status, remote};
-    }
-    if (count > 0)
-        sched_report_start(x->m, rcpts, count, a->host);
+    const struct mail_attempt *a = x->attempt;
+    bool answered = a->host[0] && !a->host_failed;
+    for (size_t i = 0; i < a->rcpt_count; i++)
+        x->rcpts[i].remote = answered && !expired(x, i);
+    sched_report_start(x->m, x->rcpts, a->rcpt_count, a->host);
 }
 
 static void record(struct settling *x)
 {
-    const struct sched_attempt *a = x->attempt;
-    if (a->only_waited && x->waits)
+    if (x->only_waited && x->waits)
         return; /* a delay report, if any, is recorded when it is durable */
-    struct spool_rcpt_outcome *outcomes =
-        ARENA_NEW_ARRAY(&x->arena, struct spool_rcpt_outcome, a->count);
-    for (size_t i = 0; i < a->count; i++)
-        outcomes[i] = (struct spool_rcpt_outcome){a->rcpts[i], (uint8_t)x->rcpts[i].state,
-                                                  x->rcpts[i].status};
-    sched_message_record(x->m, outcomes, a->count);
+    sched_message_record(x->m, x->rcpts, x->attempt->rcpt_count);
 }
 
 /* False: the message is corrupt, and gone. */
@@ -269,19 +254,24 @@ static bool read_envelope(struct settling *x)
     return true;
 }
 
-void sched_group_settle(struct sched_group *group, const struct sched_attempt *attempt)
+void sched_group_settle(struct sched_group *group, const struct mail_attempt *attempt,
+                        struct sched_dest *dest)
 {
     struct sched_message *m = sched_group_message(group);
     struct settling x = {.sched = m->sched, .m = m, .group = group, .attempt = attempt};
+    x.dest = dest;
+    x.only_waited = group->place == SCHED_READY;
+    ASSERT(x.only_waited || group->place == SCHED_NOWHERE);
+    ASSERT(dest || !attempt->host_failed);
     arena_init(&x.arena, 0);
-    if (!attempt->only_waited)
+    if (!x.only_waited)
         group->attempts++;
-    if (attempt->host_failed && attempt->dest->failures > group->attempts)
-        group->attempts = attempt->dest->failures; /* tried for all who wait there */
+    if (attempt->host_failed && dest->failures > group->attempts)
+        group->attempts = dest->failures; /* tried for all that wait there */
     if (read_envelope(&x)) {
         decide(&x);
         apply(&x);
-        m->busy++; /* keeps it while its parts are moved */
+        m->busy++; /* keeps it while its groups are moved */
         int64_t next_at_ms = place(&x);
         tell(&x, next_at_ms);
         start_report(&x);

@@ -1,3 +1,4 @@
+/* What the answers to an attempt mean for each recipient, and what the sender is told of it. */
 #include "queue/settle.h"
 
 #include "core/err.h"
@@ -30,52 +31,52 @@ static bool wants(uint8_t notify, uint8_t kind)
     return (notify & MAIL_NOTIFY_NEVER) == 0 && (notify & kind) != 0;
 }
 
-static void settle_delivered(const struct settle_facts *facts, uint8_t notify,
-                             struct settle_rcpt *rcpt)
+static void settle_delivered(const struct settle_facts *facts, uint8_t notify, bool dsn_passed,
+                             struct mail_rcpt *rcpt)
 {
-    rcpt->state = SPOOL_RCPT_DELIVERED;
-    if (may_report(facts) && !facts->peer_has_dsn && wants(notify, MAIL_NOTIFY_SUCCESS))
-        rcpt->report = SETTLE_REPORT_RELAYED;
+    rcpt->state = MAIL_RCPT_DELIVERED;
+    if (may_report(facts) && !dsn_passed && wants(notify, MAIL_NOTIFY_SUCCESS))
+        rcpt->report = MAIL_REPORT_RELAYED;
 }
 
-static void settle_failed(const struct settle_facts *facts, uint8_t notify,
-                          struct settle_rcpt *rcpt)
+static void settle_failed(const struct settle_facts *facts, uint8_t notify, struct mail_rcpt *rcpt)
 {
-    rcpt->state = SPOOL_RCPT_FAILED;
+    rcpt->state = MAIL_RCPT_FAILED;
     if (may_report(facts) && wants(notify, MAIL_NOTIFY_FAILURE))
-        rcpt->report = SETTLE_REPORT_FAILED;
+        rcpt->report = MAIL_REPORT_FAILED;
 }
 
 static void settle_waiting(const struct settle_facts *facts, const struct retry_settings *retry,
-                           uint8_t notify, struct settle_rcpt *rcpt)
+                           uint8_t notify, struct mail_rcpt *rcpt)
 {
-    rcpt->state = SPOOL_RCPT_PENDING;
+    rcpt->state = MAIL_RCPT_PENDING;
     bool due = !facts->delay_notified && older_than(facts, retry->delay_notification_timeout_ms);
     if (due && may_report(facts) && wants(notify, MAIL_NOTIFY_DELAY))
-        rcpt->report = SETTLE_REPORT_DELAYED;
+        rcpt->report = MAIL_REPORT_DELAYED;
 }
 
 bool settle(const struct settle_facts *facts, const struct retry_settings *retry,
-            const uint32_t *indexes, struct settle_rcpt *rcpts, size_t count, bool *delayed)
+            const struct mail_attempt *attempt, struct mail_rcpt *out, bool *delayed)
 {
     bool waiting = false;
     bool expired = older_than(facts, retry->message_expiration_timeout_ms);
     *delayed = false;
-    for (size_t i = 0; i < count; i++) {
-        ASSERT(indexes[i] < facts->envelope->rcpt_count);
-        struct settle_rcpt *rcpt = &rcpts[i];
-        uint8_t notify = facts->envelope->rcpts[indexes[i]].notify;
-        rcpt->report = SETTLE_REPORT_NONE;
+    for (size_t i = 0; i < attempt->rcpt_count; i++) {
+        ASSERT(attempt->rcpts[i] < facts->envelope->rcpt_count);
+        struct mail_rcpt *rcpt = &out[i];
+        uint8_t notify = facts->envelope->rcpts[attempt->rcpts[i]].notify;
+        rcpt->status = attempt->results[i];
+        rcpt->report = MAIL_REPORT_NONE;
         if (!mail_status_ok(&rcpt->status) && !mail_status_permanent(&rcpt->status) && expired)
             rcpt->status = MAIL_STATUS(550, 4, 4, 7, "QUEUE.Expired; message expired");
         if (mail_status_ok(&rcpt->status))
-            settle_delivered(facts, notify, rcpt);
+            settle_delivered(facts, notify, attempt->dsn_passed, rcpt);
         else if (mail_status_permanent(&rcpt->status))
             settle_failed(facts, notify, rcpt);
         else
             settle_waiting(facts, retry, notify, rcpt);
-        waiting |= rcpt->state == SPOOL_RCPT_PENDING;
-        *delayed |= rcpt->report == SETTLE_REPORT_DELAYED;
+        waiting |= rcpt->state == MAIL_RCPT_PENDING;
+        *delayed |= rcpt->report == MAIL_REPORT_DELAYED;
     }
     return waiting;
 }

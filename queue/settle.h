@@ -14,30 +14,17 @@
 #include "queue/retry.h"
 #include "queue/spool.h"
 
-enum settle_report {
-    SETTLE_REPORT_NONE,
-    SETTLE_REPORT_FAILED,
-    SETTLE_REPORT_DELAYED,
-    SETTLE_REPORT_RELAYED
-};
-
-struct settle_rcpt {             /* in and out */
-    struct mail_status status;   /* in: the answer */
-    enum spool_rcpt_state state; /* out */
-    enum settle_report report;   /* out: which DSN, if any, names this recipient */
-};
-
 struct settle_facts {
     const struct mail_envelope *envelope;
     const struct spool_meta *meta;
     bool delay_notified;
-    int64_t now_ms;    /* wall clock */
-    bool peer_has_dsn; /* the next hop took over DSN duties: no "relayed" report */
+    int64_t now_ms; /* wall clock */
 };
 
-/* RCPTS run beside INDEXES into the envelope. True if any recipient still waits. DELAYED is set
- * when a delay report became due. */
+/* What ATTEMPT's answers mean. OUT is beside its recipients: each gets its status, its state and
+ * the report that is due. True if any still waits. DELAYED is set when a delay report became due.
+ */
 bool settle(const struct settle_facts *facts, const struct retry_settings *retry,
-            const uint32_t *indexes, struct settle_rcpt *rcpts, size_t count, bool *delayed);
+            const struct mail_attempt *attempt, struct mail_rcpt *out, bool *delayed);
 
 #endif

@@ -54,17 +54,13 @@ struct spool_meta {
 };
 
 /* What has become of the recipients so far. */
-enum spool_rcpt_state { SPOOL_RCPT_PENDING, SPOOL_RCPT_DELIVERED, SPOOL_RCPT_FAILED };
-struct spool_rcpt_outcome {
-    uint32_t rcpt; /* index in the envelope */
-    uint8_t state;
-    struct mail_status status; /* the last answer; text is cut at 512 octets when stored */
-};
 struct spool_outcome {
     uint32_t attempts;
     int64_t next_attempt_at_ms; /* wall clock */
     bool delay_notified;
-    const struct spool_rcpt_outcome *rcpts; /* all recipients that are no longer untouched */
+    /* INDEX, state and status of all recipients that are no longer untouched. The status' text is
+     * cut at 512 octets when stored. */
+    const struct mail_rcpt *rcpts;
     size_t rcpt_count;
 };
 

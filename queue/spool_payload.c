@@ -239,8 +239,8 @@ size_t spool_outcome_encode(uint64_t generation, const struct spool_outcome *out
     write_u8(&w, outcome->delay_notified);
     write_u32(&w, (uint32_t)outcome->rcpt_count);
     for (size_t i = 0; i < outcome->rcpt_count; i++) {
-        const struct spool_rcpt_outcome *o = &outcome->rcpts[i];
-        write_u32(&w, o->rcpt);
+        const struct mail_rcpt *o = &outcome->rcpts[i];
+        write_u32(&w, o->index);
         write_u8(&w, o->state);
         write_u16(&w, o->status.code);
         for (size_t k = 0; k < ARRAY_SIZE(o->status.enhanced); k++)
@@ -250,10 +250,10 @@ size_t spool_outcome_encode(uint64_t generation, const struct spool_outcome *out
     return w.failed ? 0 : w.len;
 }
 
-static void read_rcpt_outcome(struct reader *r, struct spool_rcpt_outcome *out)
+static void read_rcpt_outcome(struct reader *r, struct mail_rcpt *out)
 {
-    out->rcpt = read_u32(r);
-    out->state = read_u8_max(r, SPOOL_RCPT_FAILED);
+    out->index = read_u32(r);
+    out->state = read_u8_max(r, MAIL_RCPT_FAILED);
     out->status.code = read_u16(r);
     for (size_t k = 0; k < ARRAY_SIZE(out->status.enhanced); k++)
         out->status.enhanced[k] = read_u16(r);
@@ -273,7 +273,7 @@ bool spool_outcome_decode(const uint8_t *data, size_t len, struct arena *arena,
     uint32_t count = read_u32(&r);
     if (r.failed || count > SPOOL_RCPTS_MAX || count > r.left / RCPT_OUTCOME_MIN)
         return false;
-    struct spool_rcpt_outcome *rcpts = ARENA_NEW_ARRAY(arena, struct spool_rcpt_outcome, count);
+    struct mail_rcpt *rcpts = ARENA_NEW_ARRAY(arena, struct mail_rcpt, count);
     for (uint32_t i = 0; i < count && !r.failed; i++)
         read_rcpt_outcome(&r, &rcpts[i]);
     out->rcpts = rcpts;

@@ -142,7 +142,7 @@ static bool read_outcome(struct spool_log *spool, uint64_t id, uint32_t slot, ui
     bool ok =
         spool_outcome_decode(head, record.head_len, &spool->recovered->arena, &generation, out);
     for (size_t i = 0; ok && i < out->rcpt_count; i++)
-        ok = out->rcpts[i].rcpt < m->envelope.rcpt_count;
+        ok = out->rcpts[i].index < m->envelope.rcpt_count;
     return ok;
 }
 

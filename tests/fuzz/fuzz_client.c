@@ -269,7 +269,7 @@ static void run(struct world *w, struct bytes in, unsigned settings)
     struct smtp_client_settings with = {
         .helo = BYTES("me.example"),
         .force_helo = (settings & 1) != 0,
-        .tls = (enum smtp_client_tls)(settings / 2 % 3),
+        .tls = (enum route_tls)(settings / 2 % 3),
         .messages_max = settings / 8 % 4,
         .chunking = (settings & 72) != 72,
     };

@@ -1,6 +1,8 @@
 /* The world of the simulation: disk, destinations, oracle. */
 #include "queue_world.h"
 
+#include "plain_route.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
@@ -68,27 +70,17 @@ static bool is_down(struct dest *dest)
     return dest->down;
 }
 
-bool on_route(void *owner, struct bytes domain, uint64_t octets, struct sched_route *route,
-              struct mail_status *status)
+struct route *on_route(void *owner, struct bytes domain, uint64_t octets,
+                       struct mail_status *status)
 {
     (void)owner;
     (void)octets;
     if (domain.len < 2) {
         *status = MAIL_STATUS(550, 5, 1, 2, "No domain");
-        return false;
+        return NULL;
     }
-    /* Two domains go one way. */
-    struct bytes key = bytes_equal(domain, BYTES("d1.test")) ? BYTES("d0.test") : domain;
-    char *copy = mem_zalloc(key.len + 1);
-    memcpy(copy, key.ptr, key.len);
-    *route = (struct sched_route){.key = copy, .owner_route = copy};
-    return true;
-}
-
-void on_route_release(void *owner, struct sched_route *route)
-{
-    (void)owner;
-    mem_free(route->owner_route);
+    /* Two domains have one destination. */
+    return plain_route_new(bytes_equal(domain, BYTES("d1.test")) ? BYTES("d0.test") : domain);
 }
 
 static int dest_of(const char *key)
@@ -187,9 +179,9 @@ static struct mail_status answer_of(struct rcpt *rcpt)
 static void transfer_mail(struct sched_job *job, const struct spool_message *m)
 {
     bool ambiguous = chance(sim.scenario->ambiguous_percent);
-    for (size_t i = 0; i < job->rcpt_count; i++) {
+    for (size_t i = 0; i < job->attempt.rcpt_count; i++) {
         int number, rcpt;
-        if (!parse_address(m->envelope.rcpts[job->rcpts[i]].address.ptr, &number, &rcpt)) {
+        if (!parse_address(m->envelope.rcpts[job->attempt.rcpts[i]].address.ptr, &number, &rcpt)) {
             wrong("an unknown address", -1, -1);
             return;
         }
@@ -197,12 +189,12 @@ static void transfer_mail(struct sched_job *job, const struct spool_message *m)
         if (i == 0)
             check_text(m, number, &job->arena);
         message->last_turn = sim.turn;
-        job->results[i] = answer_of(&message->rcpts[rcpt]);
-        if (message->rcpt_count == 1 && job->results[i].code == 450 && !ambiguous)
+        job->attempt.results[i] = answer_of(&message->rcpts[rcpt]);
+        if (message->rcpt_count == 1 && job->attempt.results[i].code == 450 && !ambiguous)
             message->told_later_ms = clock_wall_ms();
         if (ambiguous) { /* it came through, and the reply was lost */
-            message->ambiguous = job->ambiguous = job->host_failed = true;
-            job->results[i] = MAIL_STATUS(451, 4, 4, 2, "Connection lost");
+            message->ambiguous = job->attempt.ambiguous = job->attempt.host_failed = true;
+            job->attempt.results[i] = MAIL_STATUS(451, 4, 4, 2, "Connection lost");
         }
     }
 }
@@ -213,7 +205,7 @@ static void transfer_report(struct sched_job *job, const struct spool_message *m
     if (m->envelope.sender.len > 0 || m->envelope.rcpt_count != 1)
         wrong("a report with a sender", -1, -1);
     report_arrives(read_text(m, &job->arena), refused);
-    job->results[0] =
+    job->attempt.results[0] =
         refused ? MAIL_STATUS(550, 5, 1, 1, "Unknown user") : MAIL_STATUS(250, 2, 0, 0, "Taken");
 }
 
@@ -245,7 +237,7 @@ static void transfer_end(struct timer *timer)
 {
     struct transfer *transfer = CONTAINER_OF(timer, struct transfer, timer), **link;
     struct sched_job *job = transfer->job;
-    struct dest *dest = &sim.dests[dest_of(job->route.key)];
+    struct dest *dest = &sim.dests[dest_of(job->route->key)];
     struct spool_message m;
     struct err_detail why;
     for (link = &sim.transfers; *link != transfer;)
@@ -254,21 +246,22 @@ static void transfer_end(struct timer *timer)
     int64_t begun_at_ms = transfer->begun_at_ms;
     mem_free(transfer);
 
-    job->results = ARENA_NEW_ARRAY(&job->arena, struct mail_status, job->rcpt_count);
+    job->attempt.results =
+        ARENA_NEW_ARRAY(&job->arena, struct mail_status, job->attempt.rcpt_count);
     if (is_down(dest)) {
-        job->host_failed = true;
-        for (size_t i = 0; i < job->rcpt_count; i++)
-            job->results[i] = MAIL_STATUS(451, 4, 4, 1, "No answer");
+        job->attempt.host_failed = true;
+        for (size_t i = 0; i < job->attempt.rcpt_count; i++)
+            job->attempt.results[i] = MAIL_STATUS(451, 4, 4, 1, "No answer");
         dest_failed(dest, begun_at_ms);
     } else if (spool_read(sim.spool, &job->ref, &job->arena, &m, &why)) {
         fprintf(stderr, "message %" PRIu64 ": %s\n", job->ref.id, why.text);
         wrong("unreadable", -1, -1);
         job->unreadable = true;
     } else {
-        bytes_to_cstr(bytes_of(job->route.key), job->host, sizeof job->host);
+        bytes_to_cstr(bytes_of(job->route->key), job->attempt.host, sizeof job->attempt.host);
         (m.meta.is_dsn ? transfer_report : transfer_mail)(job, &m);
         spool_message_close(&m);
-        if (job->host_failed)
+        if (job->attempt.host_failed)
             dest_failed(dest, begun_at_ms);
         else
             dest_reached(dest);
@@ -278,7 +271,7 @@ static void transfer_end(struct timer *timer)
 
 void on_deliver(void *owner, struct sched_job *job)
 {
-    struct dest *dest = &sim.dests[dest_of(job->route.key)];
+    struct dest *dest = &sim.dests[dest_of(job->route->key)];
     struct transfer *transfer = MEM_NEW(struct transfer);
     struct arena arena;
     struct spool_message m;

@@ -105,10 +105,8 @@ int io_renameat_(struct io *io, int olddir, const char *old, int newdir, const c
 
 /* --- The world --- */
 
-bool on_route(void *owner, struct bytes domain, uint64_t octets, struct sched_route *route,
-              struct mail_status *status);
-
-void on_route_release(void *owner, struct sched_route *route);
+struct route *on_route(void *owner, struct bytes domain, uint64_t octets,
+                       struct mail_status *status);
 
 size_t make_text(int message, char to[TEXT_MAX]);
 

@@ -123,7 +123,7 @@ static void on_recovered(void *owner, const struct spool_message *m,
 
 static void start(void)
 {
-    static const struct sched_ops ops = {on_route, on_route_release, on_deliver};
+    static const struct sched_ops ops = {on_route, on_deliver};
     struct err_detail why;
     if (spool_open(&sim.settings, &sim.io, &sim.spool, &why)) {
         fprintf(stderr, "%s\n", why.text);
@@ -278,10 +278,11 @@ static void on_probe(void *owner, struct sched_job *job)
     (void)owner;
     if (probe_count < ARRAY_SIZE(probes))
         probes[probe_count++] = clock_wall_ms();
-    job->results = ARENA_NEW_ARRAY(&job->arena, struct mail_status, job->rcpt_count);
-    for (size_t i = 0; i < job->rcpt_count; i++)
-        job->results[i] = MAIL_STATUS(451, 4, 4, 1, "No answer");
-    job->host_failed = true;
+    job->attempt.results =
+        ARENA_NEW_ARRAY(&job->arena, struct mail_status, job->attempt.rcpt_count);
+    for (size_t i = 0; i < job->attempt.rcpt_count; i++)
+        job->attempt.results[i] = MAIL_STATUS(451, 4, 4, 1, "No answer");
+    job->attempt.host_failed = true;
     sched_finished(sim.sched, job);
 }
 
@@ -299,7 +300,7 @@ static void check_schedule(void)
 
 static void run_probes(void)
 {
-    static const struct sched_ops ops = {on_route, on_route_release, on_probe};
+    static const struct sched_ops ops = {on_route, on_probe};
     probe_count = 0;
     sched_free(&sim.sched);
     sim.sched = sched_new(sim.loop, &sim.sched_settings, sim.spool, &ops, NULL);

@@ -205,8 +205,8 @@ bool bed_restart(struct bed *b)
 
 void bed_outcome(struct bed *b, unsigned number, uint32_t attempts)
 {
-    struct spool_rcpt_outcome rcpt = {
-        .rcpt = 1, .state = SPOOL_RCPT_PENDING, .status = MAIL_STATUS(450, 4, 2, 1, "later")};
+    struct mail_rcpt rcpt = {
+        .index = 1, .state = MAIL_RCPT_PENDING, .status = MAIL_STATUS(450, 4, 2, 1, "later")};
     struct spool_outcome outcome = {
         .attempts = attempts, .next_attempt_at_ms = 5000, .rcpts = &rcpt, .rcpt_count = 1};
     spool_outcome_write(b->spool, &b->messages[number].ref, &outcome);

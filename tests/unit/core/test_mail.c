@@ -33,7 +33,10 @@ static void test_envelope_copy(void)
     char sender[] = "a@example.com", rcpt[] = "b@example.com", orcpt[] = "rfc822;b@x",
          orar[] = "rfc822;instead@x";
     struct mail_rcpt rcpts[2] = {
-        {bytes_of(rcpt), bytes_of(orcpt), MAIL_NOTIFY_FAILURE | MAIL_NOTIFY_DELAY, bytes_of(orar)},
+        {.address = bytes_of(rcpt),
+         .orcpt = bytes_of(orcpt),
+         .orar = bytes_of(orar),
+         .notify = MAIL_NOTIFY_FAILURE | MAIL_NOTIFY_DELAY},
         {.address = BYTES("postmaster")},
     };
     struct mail_envelope from = {.sender = bytes_of(sender),

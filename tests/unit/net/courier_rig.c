@@ -238,19 +238,37 @@ static bool letter_read(struct smtp_client_message *m, uint64_t at, char *to, si
     return true;
 }
 
+static unsigned routes_held;
+
+static void route_free(struct route *route)
+{
+    mem_free(route);
+    routes_held--;
+}
+
+static struct route *route_copy(const struct route *from)
+{
+    struct route *route = MEM_NEW(struct route);
+    *route = *from;
+    atomic_init(&route->refs, 1);
+    route->release = route_free;
+    routes_held++;
+    return route;
+}
+
 static void on_done(struct courier_job *job)
 {
     struct letter *l = CONTAINER_OF(job, struct letter, job);
     CHECK(!inside_deliver);
     CHECK_U64(l->done++, 0);
     for (size_t i = 0; i < l->envelope.rcpt_count; i++) {
-        CHECK(job->results[i].code >= 200);
+        CHECK(job->attempt->results[i].code >= 200);
     }
     done_count++;
+    route_unref(&job->route);
 }
 
-void deliver(struct courier *c, struct letter *l, const struct courier_route *route,
-             const char *rcpts)
+void deliver(struct courier *c, struct letter *l, const struct route *route, const char *rcpts)
 {
     *l = (struct letter){0};
     arena_init(&l->arena, 512);
@@ -262,7 +280,8 @@ void deliver(struct courier *c, struct letter *l, const struct courier_route *ro
     }
     l->job.message = (struct smtp_client_message){
         .envelope = &l->envelope, .octets = sizeof TEXT - 1, .read = letter_read};
-    l->job.route = route;
+    l->job.route = route_copy(route);
+    l->job.attempt = &l->attempt;
     l->job.arena = &l->arena;
     l->job.on_done = on_done;
     inside_deliver = true;
@@ -318,22 +337,22 @@ struct courier *courier_start(struct courier_settings settings)
     return c;
 }
 
-struct courier_route route_to(const char *const *hosts, size_t count)
+struct route route_to(const char *const *hosts, size_t count)
 {
-    return (struct courier_route){
-        .key = "smtp:test",
+    return (struct route){
+        .connection_key = "smtp:test",
         .connector = "Test",
         .smart_hosts = hosts,
         .smart_host_count = count,
         .source = IPADDR_V4_ANY,
-        .tls = SMTP_CLIENT_TLS_NEVER,
+        .tls = ROUTE_TLS_NEVER,
         .messages_max = 20,
         .connections_max = 4,
     };
 }
 
-void send_through(struct server *server, struct courier_route route, struct letter *list,
-                  unsigned count, struct tls_context *tls)
+void send_through(struct server *server, struct route route, struct letter *list, unsigned count,
+                  struct tls_context *tls)
 {
     const char *const hosts[] = {server->name};
     struct courier *c = courier_start(settings_of(tls));
@@ -351,7 +370,7 @@ unsigned count_ok(const struct letter *list, unsigned count)
 {
     unsigned ok = 0;
     for (unsigned i = 0; i < count; i++) {
-        ok += list[i].done == 1 && list[i].job.results[0].code == 250;
+        ok += list[i].done == 1 && list[i].attempt.results[0].code == 250;
     }
     return ok;
 }
@@ -414,6 +433,7 @@ void at_loop(void (*test)(void))
     }
     CHECK_U64(loop_new(&loop, &why), ERR_OK);
     test();
+    CHECK_U64(routes_held, 0);
     loop_free(&loop);
 }
 

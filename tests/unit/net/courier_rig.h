@@ -54,6 +54,7 @@ void server_stop(struct server *s);
 
 struct letter {
     struct courier_job job;
+    struct mail_attempt attempt;
     struct arena arena;
     struct mail_envelope envelope;
     struct mail_rcpt rcpts[4];
@@ -62,8 +63,8 @@ struct letter {
 
 extern unsigned done_count;
 
-void deliver(struct courier *c, struct letter *l, const struct courier_route *route,
-             const char *rcpts);
+/* By a copy of ROUTE, whose texts must live as long as the courier. */
+void deliver(struct courier *c, struct letter *l, const struct route *route, const char *rcpts);
 
 void letters_free(struct letter *list, size_t count);
 
@@ -76,11 +77,11 @@ struct courier_settings settings_of(struct tls_context *tls);
 
 struct courier *courier_start(struct courier_settings settings);
 
-struct courier_route route_to(const char *const *hosts, size_t count);
+struct route route_to(const char *const *hosts, size_t count);
 
 /* COUNT letters through one server of the given kind; the caller looks at what came of them. */
-void send_through(struct server *server, struct courier_route route, struct letter *list,
-                  unsigned count, struct tls_context *tls);
+void send_through(struct server *server, struct route route, struct letter *list, unsigned count,
+                  struct tls_context *tls);
 
 unsigned count_ok(const struct letter *list, unsigned count);
 

@@ -5,15 +5,15 @@ static void test_many(void)
 {
     struct server server;
     server_start(&server, (struct script){0});
-    struct courier_route route = route_to(NULL, 0);
+    struct route route = route_to(NULL, 0);
     route.messages_max = 100;
     send_through(&server, route, letters, 1000, NULL);
     CHECK_U64(count_ok(letters, 1000), 1000);
     CHECK_U64(server.messages, 1000);
     CHECK(server.open_max <= 4 && server.connections >= 10);
-    CHECK_STR(letters[999].job.host, "[127.0.0.1]");
-    CHECK_U64(letters[999].job.peer.port, server.at.port);
-    CHECK(letters[999].job.dsn_passed);
+    CHECK_STR(letters[999].attempt.host, "[127.0.0.1]");
+    CHECK_U64(letters[999].attempt.peer.port, server.at.port);
+    CHECK(letters[999].attempt.dsn_passed);
     letters_free(letters, 1000);
     server_stop(&server);
 }
@@ -23,7 +23,7 @@ static void test_one_write_a_message(void)
 {
     struct server server;
     server_start(&server, (struct script){0});
-    struct courier_route route = route_to(NULL, 0);
+    struct route route = route_to(NULL, 0);
     route.messages_max = 0;
     route.connections_max = 1;
     send_through(&server, route, letters, 500, NULL);
@@ -51,17 +51,17 @@ static void test_partial(void)
     struct letter l;
     server_start(&server, (struct script){0});
     const char *const hosts[] = {server.name};
-    struct courier_route route = route_to(hosts, 1);
+    struct route route = route_to(hosts, 1);
     struct courier *c = courier_start(settings_of(NULL));
     deliver(c, &l, &route, "b@y 450@y 550@y d@y");
     run_until(1);
-    CHECK_U64(l.job.results[0].code, 250);
-    CHECK_U64(l.job.results[1].code, 450);
-    CHECK_U64(l.job.results[2].code, 550);
-    CHECK_U64(l.job.results[3].code, 250);
-    CHECK_U64(l.job.results[1].enhanced[1], 2);
-    CHECK_BYTES(l.job.results[2].text, BYTES("unknown"));
-    CHECK(!l.job.host_failed && !l.job.ambiguous);
+    CHECK_U64(l.attempt.results[0].code, 250);
+    CHECK_U64(l.attempt.results[1].code, 450);
+    CHECK_U64(l.attempt.results[2].code, 550);
+    CHECK_U64(l.attempt.results[3].code, 250);
+    CHECK_U64(l.attempt.results[1].enhanced[1], 2);
+    CHECK_BYTES(l.attempt.results[2].text, BYTES("unknown"));
+    CHECK(!l.attempt.host_failed && !l.attempt.ambiguous);
     courier_free(&c);
     letters_free(&l, 1);
     server_stop(&server);
@@ -74,7 +74,7 @@ static void test_round_robin(void)
     server_start(&a, (struct script){0});
     server_start(&b, (struct script){0});
     const char *const hosts[] = {a.name, b.name};
-    struct courier_route route = route_to(hosts, 2);
+    struct route route = route_to(hosts, 2);
     struct courier *c = courier_start(settings_of(NULL));
     route.messages_max = 1;
     for (unsigned i = 0; i < 10; i++) {
@@ -95,7 +95,7 @@ static void test_stale(void)
     struct server server;
     server_start(&server, (struct script){0});
     const char *const hosts[] = {server.name};
-    struct courier_route route = route_to(hosts, 1);
+    struct route route = route_to(hosts, 1);
     struct courier *c = courier_start(settings_of(NULL));
     for (unsigned i = 0; i < 5; i++) {
         deliver(c, &letters[i], &route, "b@y");
@@ -114,7 +114,7 @@ static void test_reuse_and_idle(void)
     struct server server;
     server_start(&server, (struct script){0});
     const char *const hosts[] = {server.name};
-    struct courier_route route = route_to(hosts, 1);
+    struct route route = route_to(hosts, 1);
     struct courier_settings settings = settings_of(NULL);
     struct courier *c = courier_start(settings);
     for (unsigned i = 0; i < 10; i++) {
@@ -141,7 +141,7 @@ static void test_drain(void)
     struct server server;
     server_start(&server, (struct script){0});
     const char *const hosts[] = {server.name};
-    struct courier_route route = route_to(hosts, 1);
+    struct route route = route_to(hosts, 1);
     struct courier *c = courier_start(settings_of(NULL));
     deliver(c, &letters[0], &route, "b@y");
     run_until(1);
@@ -149,8 +149,8 @@ static void test_drain(void)
     CHECK(run_until_closed(c));
     deliver(c, &letters[1], &route, "b@y");
     run_until(2);
-    CHECK_U64(letters[1].job.results[0].code, 451);
-    CHECK_U64(letters[1].job.results[0].enhanced[1], 3);
+    CHECK_U64(letters[1].attempt.results[0].code, 451);
+    CHECK_U64(letters[1].attempt.results[0].enhanced[1], 3);
     CHECK(courier_drain(c));
     courier_free(&c);
     letters_free(letters, 2);
@@ -163,7 +163,7 @@ static void test_free_under_way(void)
     struct server server;
     server_start(&server, (struct script){.silent = true});
     const char *const hosts[] = {server.name};
-    struct courier_route route = route_to(hosts, 1);
+    struct route route = route_to(hosts, 1);
     struct courier *c = courier_start(settings_of(NULL));
     for (unsigned i = 0; i < 30; i++) {
         deliver(c, &letters[i], &route, "b@y");
@@ -176,8 +176,8 @@ static void test_free_under_way(void)
     CHECK_U64(done_count, 30);
     unsigned ambiguous = 0;
     for (unsigned i = 0; i < 30; i++) {
-        CHECK_U64(letters[i].job.results[0].enhanced[1], 3);
-        ambiguous += letters[i].job.ambiguous;
+        CHECK_U64(letters[i].attempt.results[0].enhanced[1], 3);
+        ambiguous += letters[i].attempt.ambiguous;
     }
     CHECK_U64(ambiguous, 4);
     letters_free(letters, 30);

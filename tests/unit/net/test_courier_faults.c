@@ -13,7 +13,7 @@ static void test_failover(void)
             server_deafen(&bad);
         }
         const char *const hosts[] = {bad.name, good.name};
-        struct courier_route route = route_to(hosts, 2);
+        struct route route = route_to(hosts, 2);
         struct courier *c = courier_start(settings_of(NULL));
         for (unsigned i = 0; i < 10; i++) {
             deliver(c, &letters[i], &route, "b@y");
@@ -21,7 +21,7 @@ static void test_failover(void)
         run_until(10);
         CHECK_U64(count_ok(letters, 10), 10);
         CHECK_U64(good.messages, 10);
-        CHECK_U64(letters[0].job.peer.port, good.at.port);
+        CHECK_U64(letters[0].attempt.peer.port, good.at.port);
         courier_free(&c);
         letters_free(letters, 10);
         server_stop(&bad);
@@ -35,7 +35,7 @@ static void test_all_hosts_fail(void)
     server_start(&a, (struct script){.banner = "421 4.3.2 too busy\r\n"});
     server_start(&b, (struct script){.banner = "554 5.3.2 not today\r\n"});
     const char *const hosts[] = {a.name, b.name};
-    struct courier_route route = route_to(hosts, 2);
+    struct route route = route_to(hosts, 2);
     route.connections_max = 1; /* others would begin with the other host */
     struct courier *c = courier_start(settings_of(NULL));
     for (unsigned i = 0; i < 20; i++) {
@@ -43,8 +43,8 @@ static void test_all_hosts_fail(void)
     }
     run_until(20);
     for (unsigned i = 0; i < 20; i++) {
-        const struct mail_status *r = &letters[i].job.results[1];
-        CHECK(letters[i].job.host_failed);
+        const struct mail_status *r = &letters[i].attempt.results[1];
+        CHECK(letters[i].attempt.host_failed);
         CHECK(r->code == 451 && r->enhanced[1] == 4 && r->enhanced[2] == 0);
         CHECK(memmem(r->text.ptr, r->text.len, "421 4.3.2 too busy", 18) != NULL);
     }
@@ -65,7 +65,7 @@ static void test_host_takes_no_mail(void)
         unit_row(by_mx ? "by MX" : "smart host");
         server_start(&server, (struct script){.banner = "521 5.3.2 no mail here\r\n"});
         const char *const hosts[] = {server.name};
-        struct courier_route route = route_to(hosts, 1);
+        struct route route = route_to(hosts, 1);
         if (by_mx) {
             route.domain = "[127.0.0.1]";
             route.port = server.at.port;
@@ -73,8 +73,8 @@ static void test_host_takes_no_mail(void)
         struct courier *c = courier_start(settings_of(NULL));
         deliver(c, &l, &route, "b@y");
         run_until(1);
-        CHECK_U64(l.job.results[0].code, by_mx ? 521 : 451);
-        CHECK_U64(l.job.host_failed, !by_mx);
+        CHECK_U64(l.attempt.results[0].code, by_mx ? 521 : 451);
+        CHECK_U64(l.attempt.host_failed, !by_mx);
         courier_free(&c);
         letters_free(&l, 1);
         server_stop(&server);
@@ -99,9 +99,9 @@ static void test_421_at_once(void)
     server_start(&server, (struct script){.mail_421 = 1});
     send_through(&server, route_to(NULL, 0), letters, 3, NULL);
     for (unsigned i = 0; i < 3; i++) {
-        CHECK_U64(letters[i].job.results[0].code, 421);
-        CHECK_BYTES(letters[i].job.results[0].text, BYTES("enough for one connection"));
-        CHECK(!letters[i].job.ambiguous);
+        CHECK_U64(letters[i].attempt.results[0].code, 421);
+        CHECK_BYTES(letters[i].attempt.results[0].text, BYTES("enough for one connection"));
+        CHECK(!letters[i].attempt.ambiguous);
     }
     letters_free(letters, 3);
     server_stop(&server);
@@ -124,10 +124,10 @@ static void test_ambiguous(void)
     struct server server;
     server_start(&server, (struct script){.close_at_dot = true});
     send_through(&server, route_to(NULL, 0), letters, 1, NULL);
-    CHECK_U64(letters[0].job.results[0].code, 451);
-    CHECK_U64(letters[0].job.results[0].enhanced[1], 4);
-    CHECK_U64(letters[0].job.results[0].enhanced[2], 2);
-    CHECK(letters[0].job.ambiguous);
+    CHECK_U64(letters[0].attempt.results[0].code, 451);
+    CHECK_U64(letters[0].attempt.results[0].enhanced[1], 4);
+    CHECK_U64(letters[0].attempt.results[0].enhanced[2], 2);
+    CHECK(letters[0].attempt.ambiguous);
     CHECK_U64(server.connections, 1);
     letters_free(letters, 1);
     server_stop(&server);
@@ -137,13 +137,13 @@ static void test_ambiguous(void)
 static void test_inactivity(void)
 {
     struct server server;
-    struct courier_route route = route_to(NULL, 0);
+    struct route route = route_to(NULL, 0);
     server_start(&server, (struct script){.silent = true});
     route.inactivity_timeout_ms = 50;
     send_through(&server, route, letters, 1, NULL);
-    CHECK_U64(letters[0].job.results[0].code, 451);
-    CHECK_BYTES(bytes_sub(letters[0].job.results[0].text, 0, 7), BYTES("Timeout"));
-    CHECK(letters[0].job.ambiguous);
+    CHECK_U64(letters[0].attempt.results[0].code, 451);
+    CHECK_BYTES(bytes_sub(letters[0].attempt.results[0].text, 0, 7), BYTES("Timeout"));
+    CHECK(letters[0].attempt.ambiguous);
     letters_free(letters, 1);
     server_stop(&server);
 }
@@ -152,17 +152,17 @@ static void test_starttls(void)
 {
     static const struct {
         const char *name;
-        enum smtp_client_tls tls;
+        enum route_tls tls;
         bool offered, broken;
         unsigned ok, connections, encrypted;
     } rows[] = {
-        {"may, offered", SMTP_CLIENT_TLS_MAY, true, false, 1, 1, 1},
-        {"may, not offered", SMTP_CLIENT_TLS_MAY, false, false, 1, 1, 0},
-        {"may, broken: once more in clear", SMTP_CLIENT_TLS_MAY, true, true, 1, 2, 0},
-        {"encrypt, offered", SMTP_CLIENT_TLS_ENCRYPT, true, false, 1, 1, 1},
-        {"encrypt, not offered", SMTP_CLIENT_TLS_ENCRYPT, false, false, 0, 1, 0},
-        {"encrypt, broken: never in clear", SMTP_CLIENT_TLS_ENCRYPT, true, true, 0, 1, 0},
-        {"never", SMTP_CLIENT_TLS_NEVER, true, false, 1, 1, 0},
+        {"may, offered", ROUTE_TLS_MAY, true, false, 1, 1, 1},
+        {"may, not offered", ROUTE_TLS_MAY, false, false, 1, 1, 0},
+        {"may, broken: once more in clear", ROUTE_TLS_MAY, true, true, 1, 2, 0},
+        {"encrypt, offered", ROUTE_TLS_ENCRYPT, true, false, 1, 1, 1},
+        {"encrypt, not offered", ROUTE_TLS_ENCRYPT, false, false, 0, 1, 0},
+        {"encrypt, broken: never in clear", ROUTE_TLS_ENCRYPT, true, true, 0, 1, 0},
+        {"never", ROUTE_TLS_NEVER, true, false, 1, 1, 0},
     };
     struct tls_context *tls = NULL;
     struct err_detail why;
@@ -172,13 +172,13 @@ static void test_starttls(void)
         unit_row(rows[i].name);
         server_start(&server,
                      (struct script){.starttls = rows[i].offered, .broken = rows[i].broken});
-        struct courier_route route = route_to(NULL, 0);
+        struct route route = route_to(NULL, 0);
         route.tls = rows[i].tls;
         send_through(&server, route, letters, 1, tls);
         CHECK_U64(count_ok(letters, 1), rows[i].ok);
         CHECK_U64(server.connections, rows[i].connections);
         CHECK_U64(server.tls, rows[i].encrypted);
-        CHECK_U64(letters[0].job.host_failed, !rows[i].ok);
+        CHECK_U64(letters[0].attempt.host_failed, !rows[i].ok);
         letters_free(letters, 1);
         server_stop(&server);
     }

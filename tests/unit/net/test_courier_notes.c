@@ -59,7 +59,7 @@ static struct courier_settings noted(struct tls_context *tls)
     return settings;
 }
 
-static void deliver_numbered(struct courier *c, struct letter *l, const struct courier_route *route,
+static void deliver_numbered(struct courier *c, struct letter *l, const struct route *route,
                              const char *rcpts, uint64_t id)
 {
     deliver(c, l, route, rcpts);
@@ -81,7 +81,7 @@ static void test_session(void)
     struct server server;
     server_start(&server, (struct script){0});
     const char *const hosts[] = {server.name};
-    struct courier_route route = route_to(hosts, 1);
+    struct route route = route_to(hosts, 1);
     route.protocol_logged = true;
     route.connections_max = 1;
     route.messages_max = 2;
@@ -108,7 +108,7 @@ static void test_off(void)
     struct server server;
     server_start(&server, (struct script){0});
     const char *const hosts[] = {server.name};
-    struct courier_route route = route_to(hosts, 1);
+    struct route route = route_to(hosts, 1);
     struct courier *c = courier_start(noted(NULL));
     deliver(c, &letters[0], &route, "b@y");
     run_until(1);
@@ -120,7 +120,7 @@ static void test_off(void)
     deliver(c, &letters[1], &route, "b@y");
     run_until(1);
     courier_free(&c);
-    CHECK_U64(letters[1].job.results[0].code, 250);
+    CHECK_U64(letters[1].attempt.results[0].code, 250);
     letters_free(letters, 2);
     server_stop(&server);
 }
@@ -131,7 +131,7 @@ static void test_changed_route(void)
     struct server server;
     server_start(&server, (struct script){0});
     const char *const hosts[] = {server.name};
-    struct courier_route silent = route_to(hosts, 1), logged = route_to(hosts, 1);
+    struct route silent = route_to(hosts, 1), logged = route_to(hosts, 1);
     silent.messages_max = logged.messages_max = 2;
     silent.connections_max = logged.connections_max = 1;
     logged.protocol_logged = true;
@@ -188,7 +188,7 @@ static void test_ends(void)
         unit_row(end_rows[i].name);
         server_start(&server, end_rows[i].script);
         const char *const hosts[] = {server.name};
-        struct courier_route route = route_to(hosts, 1);
+        struct route route = route_to(hosts, 1);
         route.protocol_logged = true;
         struct courier *c = courier_start(noted(NULL));
         deliver(c, &letters[0], &route, "b@y");
@@ -208,12 +208,12 @@ static void test_cannot_connect(void)
     server_start(&server, (struct script){0});
     server_deafen(&closed);
     const char *const hosts[] = {closed.name, server.name};
-    struct courier_route route = route_to(hosts, 2);
+    struct route route = route_to(hosts, 2);
     route.protocol_logged = true;
     struct courier *c = courier_start(noted(NULL));
     deliver(c, &letters[0], &route, "b@y");
     run_until(1);
-    CHECK_U64(letters[0].job.results[0].code, 250);
+    CHECK_U64(letters[0].attempt.results[0].code, 250);
     CHECK_U64(notes.connections, 2);
     static const char refused[] =
         "--\n* |attempting to connect\n* |Failed to connect: Connection refused\n" OPENED;
@@ -236,7 +236,7 @@ static void test_no_address(void)
     struct dns_settings dns = {.servers = servers, .server_count = 1};
     struct courier_settings settings = noted(NULL);
     settings.dns = &dns;
-    struct courier_route route = route_to(NULL, 0);
+    struct route route = route_to(NULL, 0);
     route.domain = "broken.test";
     route.protocol_logged = true;
     struct courier *c = courier_start(settings);
@@ -244,8 +244,8 @@ static void test_no_address(void)
     run_until(1);
     CHECK_U64(notes.connections, 1);
     CHECK(bytes_starts_nocase(bytes_of(notes.text), BYTES("--\n* |")));
-    CHECK(memmem(notes.text, notes.len, letters[0].job.results[0].text.ptr,
-                 letters[0].job.results[0].text.len) != NULL);
+    CHECK(memmem(notes.text, notes.len, letters[0].attempt.results[0].text.ptr,
+                 letters[0].attempt.results[0].text.len) != NULL);
     courier_free(&c);
     letters_free(letters, 1);
     fake_dns_stop(&server);
@@ -255,20 +255,20 @@ static void test_tls(void)
 {
     static const struct {
         const char *name;
-        enum smtp_client_tls tls;
+        enum route_tls tls;
         struct script script;
         const char *wanted[4];
     } rows[] = {
         {"taken",
-         SMTP_CLIENT_TLS_MAY,
+         ROUTE_TLS_MAY,
          {.starttls = true},
          {"> STARTTLS|\n< 220 go|\n* TLSv1.3 TLS_", "|TLS negotiated\n> EHLO courier.example|\n"}},
         {"broken, then in clear",
-         SMTP_CLIENT_TLS_MAY,
+         ROUTE_TLS_MAY,
          {.starttls = true, .broken = true},
          {"> STARTTLS|\n< 220 go|\n* |", "TLS", "\n- |", "\n--\n* |attempting to connect\n+ |\n"}},
         {"required, not offered",
-         SMTP_CLIENT_TLS_ENCRYPT,
+         ROUTE_TLS_ENCRYPT,
          {0},
          {"* |TLS is required and cannot be had from this host\n- |Local\n"}},
     };
@@ -280,7 +280,7 @@ static void test_tls(void)
         unit_row(rows[i].name);
         server_start(&server, rows[i].script);
         const char *const hosts[] = {server.name};
-        struct courier_route route = route_to(hosts, 1);
+        struct route route = route_to(hosts, 1);
         route.protocol_logged = true;
         route.tls = rows[i].tls;
         struct courier *c = courier_start(noted(tls));
@@ -304,7 +304,7 @@ static void test_stale(void)
     struct server server;
     server_start(&server, (struct script){0});
     const char *const hosts[] = {server.name};
-    struct courier_route route = route_to(hosts, 1);
+    struct route route = route_to(hosts, 1);
     route.protocol_logged = true;
     struct courier *c = courier_start(noted(NULL));
     deliver(c, &letters[0], &route, "b@y");

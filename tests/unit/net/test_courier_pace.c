@@ -6,7 +6,7 @@ enum { WARM = 40, BURST = 16 };
 
 static unsigned sent;
 
-static void burst(struct courier *c, const struct courier_route *route, unsigned count)
+static void burst(struct courier *c, const struct route *route, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         deliver(c, &letters[sent++], route, "b@y");
@@ -14,7 +14,7 @@ static void burst(struct courier *c, const struct courier_route *route, unsigned
 }
 
 /* Two sessions, open and without work, and a destination that has been quick for a while. */
-static struct courier *start(struct server *server, struct courier_route *route)
+static struct courier *start(struct server *server, struct route *route)
 {
     static const char *hosts[1];
     server_start(server, (struct script){0});
@@ -37,7 +37,7 @@ static struct courier *start(struct server *server, struct courier_route *route)
 static void test_burst_to_the_quick(void)
 {
     struct server server;
-    struct courier_route route;
+    struct route route;
     struct courier *c = start(&server, &route);
     unsigned inputs = UINT32_MAX;
     /* On a machine that stands still for a moment the destination is not quick: not every time. */
@@ -59,7 +59,7 @@ static void test_burst_to_the_quick(void)
 static void test_patience_ends(void)
 {
     struct server server;
-    struct courier_route route;
+    struct route route;
     struct courier *c = start(&server, &route);
     unsigned before = server.messages, done = done_count;
     uint64_t end = clock_mono_ms() + 10000;
@@ -84,7 +84,7 @@ static void test_burst_to_the_unknown(void)
     static const char *hosts[1];
     server_start(&server, (struct script){0});
     hosts[0] = server.name;
-    struct courier_route route = route_to(hosts, 1);
+    struct route route = route_to(hosts, 1);
     struct courier *c = courier_start(settings_of(NULL));
     sent = 0;
     burst(c, &route, 4);

@@ -221,7 +221,7 @@ static void test_stripping(void)
         snprintf(reply, sizeof reply, "%u x\r\n", codes[i / 2]);
         unit_row(reply);
         bool may = i % 2 == 0;
-        row.with.tls = may ? SMTP_CLIENT_TLS_MAY : SMTP_CLIENT_TLS_ENCRYPT;
+        row.with.tls = may ? ROUTE_TLS_MAY : ROUTE_TLS_ENCRYPT;
         start_at(&w, &row, &out, to_starttls);
         buf_clear(&out);
         smtp_client_input(w.client, bytes_of(reply));
@@ -264,7 +264,7 @@ static void test_facts(void)
 {
     struct world w;
     struct buf out;
-    struct row row = {.id = "", .with = {.tls = SMTP_CLIENT_TLS_MAY}};
+    struct row row = {.id = "", .with = {.tls = ROUTE_TLS_MAY}};
     buf_init(&out, 65536);
     start_at(&w, &row, &out, (const char *const[]){"220 x\r\n", "250-x\r\n250 DSN\r\n", NULL});
     CHECK(smtp_client_idle(w.client));

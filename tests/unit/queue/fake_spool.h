@@ -15,7 +15,7 @@ struct kept { /* a message in the spool, its number is the id */
     bool used, done, quarantined;
     unsigned outcomes;
     struct spool_outcome outcome;
-    struct spool_rcpt_outcome rcpts[RCPTS_MAX];
+    struct mail_rcpt rcpts[RCPTS_MAX];
 };
 
 extern struct disk {

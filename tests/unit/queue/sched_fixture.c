@@ -4,47 +4,37 @@
 #include "core/log.h"
 #include "core/rand.h"
 #include "core/thread.h"
+#include "plain_route.h"
 
 struct world world;
 
 /* "none.*": no way; "bad.*": never; "sh*": by the smart host; otherwise by itself. */
-static bool on_route(void *owner, struct bytes domain, uint64_t octets, struct sched_route *route,
-                     struct mail_status *status)
+static struct route *on_route(void *owner, struct bytes domain, uint64_t octets,
+                              struct mail_status *status)
 {
     (void)owner;
     world.routes_asked++;
     if (bytes_starts_nocase(domain, BYTES("bad."))) {
         *status = MAIL_STATUS(550, 5, 1, 2, "No such domain");
-        return false;
+        return NULL;
     }
     if (bytes_starts_nocase(domain, BYTES("none.")) && !world.new_routes) {
         *status = MAIL_STATUS(451, 4, 4, 4, "No route");
-        return false;
+        return NULL;
     }
-    char *key = mem_zalloc(domain.len + 20);
-    memcpy(key, domain.ptr, domain.len);
     if (bytes_starts_nocase(domain, BYTES("sh")))
-        strncpy(key, octets > 1000 ? "smart-big" : "smart", domain.len + 19);
+        return plain_route_new(octets > 1000 ? BYTES("smart-big") : BYTES("smart"));
     if (world.new_routes && bytes_equal(domain, BYTES("a.test")))
-        strncpy(key, "new", domain.len + 19);
-    *route = (struct sched_route){.key = key, .owner_route = key};
-    world.routes_held++;
-    return true;
-}
-
-static void on_route_release(void *owner, struct sched_route *route)
-{
-    (void)owner;
-    CHECK(route->key == route->owner_route);
-    mem_free(route->owner_route);
-    world.routes_held--;
+        return plain_route_new(BYTES("new"));
+    return plain_route_new(domain);
 }
 
 static void on_deliver(void *owner, struct sched_job *job)
 {
     (void)owner;
     CHECK(world.job_count < JOBS_MAX);
-    CHECK(!job->results && job->rcpt_count > 0 && !job->host_failed && !job->host[0]);
+    CHECK(!job->attempt.results && job->attempt.rcpt_count > 0 && !job->attempt.host_failed &&
+          !job->attempt.host[0]);
     world.jobs[world.job_count++] = job;
 }
 
@@ -71,12 +61,13 @@ void answer(size_t i, const struct mail_status *results, bool host_failed)
     struct sched_job *job = world.jobs[i];
     memmove(&world.jobs[i], &world.jobs[i + 1], (world.job_count - i - 1) * sizeof world.jobs[0]);
     world.job_count--;
-    job->results = ARENA_NEW_ARRAY(&job->arena, struct mail_status, job->rcpt_count);
-    for (size_t r = 0; r < job->rcpt_count; r++)
-        job->results[r] = results[host_failed ? 0 : r];
-    job->host_failed = host_failed;
+    job->attempt.results =
+        ARENA_NEW_ARRAY(&job->arena, struct mail_status, job->attempt.rcpt_count);
+    for (size_t r = 0; r < job->attempt.rcpt_count; r++)
+        job->attempt.results[r] = results[host_failed ? 0 : r];
+    job->attempt.host_failed = host_failed;
     if (!host_failed)
-        bytes_to_cstr(BYTES("mx.test"), job->host, sizeof job->host);
+        bytes_to_cstr(BYTES("mx.test"), job->attempt.host, sizeof job->attempt.host);
     sched_finished(world.sched, job);
     settle_down();
 }
@@ -104,14 +95,14 @@ void begin(void)
     world.settings.hostname = "relay.test";
     world.settings.postmaster = "postmaster@relay.test";
     CHECK(loop_new(&world.loop, NULL) == ERR_OK);
-    const struct sched_ops ops = {on_route, on_route_release, on_deliver};
+    const struct sched_ops ops = {on_route, on_deliver};
     world.sched = sched_new(world.loop, &world.settings, NULL, &ops, NULL);
 }
 
 static void drop_sched(void)
 {
     sched_free(&world.sched);
-    CHECK_U64(world.routes_held, 0);
+    CHECK_U64(plain_routes_held(), 0);
     world.job_count = 0;
 }
 
@@ -152,7 +143,7 @@ uint64_t submit(const char *to)
 
 void restart(void)
 {
-    const struct sched_ops ops = {on_route, on_route_release, on_deliver};
+    const struct sched_ops ops = {on_route, on_deliver};
     drop_sched();
     world.sched = sched_new(world.loop, &world.settings, NULL, &ops, NULL);
     for (uint64_t id = 1; id < disk.next_id; id++) {

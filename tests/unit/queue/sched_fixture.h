@@ -26,7 +26,6 @@ extern struct world {
     struct sched_job *jobs[JOBS_MAX]; /* under way, oldest first */
     size_t job_count;
     unsigned routes_asked;
-    int routes_held;
     bool new_routes; /* "none." has one now, and "a.test" goes by "new" */
 } world;
 

@@ -29,7 +29,6 @@ struct fixture {
     struct arena arena;
     struct mail_rcpt rcpts[3];
     struct spool_message original;
-    struct dsn_rcpt reported[3];
     struct dsn_facts facts;
     struct buf out;
 };
@@ -50,18 +49,20 @@ static void setup(struct fixture *f)
         .sender = BYTES("s@example.com"), .rcpts = f->rcpts, .rcpt_count = 3};
     f->original.meta.received_at_ms = RECEIVED_MS;
     f->original.meta.message_id = BYTES("<1@example.com>");
-    for (size_t i = 0; i < 3; i++)
-        f->reported[i] = (struct dsn_rcpt){&f->rcpts[i], DSN_FAILED,
-                                           MAIL_STATUS(550, 5, 1, 1, "No such user here"),
-                                           BYTES("mx.example.net")};
+    for (size_t i = 0; i < 3; i++) {
+        f->rcpts[i].report = MAIL_REPORT_FAILED;
+        f->rcpts[i].remote = true;
+        f->rcpts[i].status = MAIL_STATUS(550, 5, 1, 1, "No such user here");
+    }
     f->facts = (struct dsn_facts){.hostname = "relay.example",
                                   .postmaster = "postmaster@relay.example",
                                   .id = 4711,
                                   .original = &f->original,
                                   .now_ms = RECEIVED_MS + HOUR_MS,
                                   .retry_until_ms = RECEIVED_MS + 48 * HOUR_MS,
-                                  .rcpts = f->reported,
-                                  .rcpt_count = 1};
+                                  .rcpts = f->rcpts,
+                                  .rcpt_count = 1,
+                                  .remote_mta = BYTES("mx.example.net")};
 }
 
 static void teardown(struct fixture *f)
@@ -197,49 +198,49 @@ static void test_ids(void)
 static const struct status_row {
     const char *name;
     struct mail_status status;
-    enum dsn_action action;
+    enum mail_report report;
     bool ours;
     const char *wanted, *unwanted;
 } status_rows[] = {
     {"no enhanced code",
      {554, {0, 0, 0}, {"No", 2}},
-     DSN_FAILED,
+     MAIL_REPORT_FAILED,
      false,
      "Status: 5.0.0\r\n",
      "Will-"},
     {"class of another reply",
      {550, {2, 1, 1}, {"No", 2}},
-     DSN_FAILED,
+     MAIL_REPORT_FAILED,
      false,
      "Status: 5.0.0\r\n",
      "Status: 2"},
     {"expired",
      {550, {4, 4, 7}, {"QUEUE.Expired; message expired", 30}},
-     DSN_FAILED,
+     MAIL_REPORT_FAILED,
      true,
      "Status: 4.4.7\r\n",
      "Diagnostic-Code"},
     {"expired, for a person",
      {550, {4, 4, 7}, {"QUEUE.Expired; message expired", 30}},
-     DSN_FAILED,
+     MAIL_REPORT_FAILED,
      true,
      "relay.example said: 550 4.4.7 QUEUE.Expired; message expired\r\n",
      "Remote-MTA"},
     {"delayed",
      {451, {4, 7, 1}, {"Wait", 4}},
-     DSN_DELAYED,
+     MAIL_REPORT_DELAYED,
      false,
      "Action: delayed\r\nStatus: 4.7.1\r\n",
      "message/rfc822"},
     {"delayed until",
      {451, {4, 7, 1}, {"Wait", 4}},
-     DSN_DELAYED,
+     MAIL_REPORT_DELAYED,
      false,
      "\r\nWill-Retry-Until: Thu, 10 Oct 2013",
      "It will not be tried again"},
     {"relayed",
      {250, {0, 0, 0}, {"Ok", 2}},
-     DSN_RELAYED,
+     MAIL_REPORT_RELAYED,
      false,
      "Action: relayed\r\nStatus: 2.0.0\r\n",
      "message/rfc822"},
@@ -251,10 +252,10 @@ static void test_statuses(void)
         struct fixture f;
         unit_row(status_rows[i].name);
         setup(&f);
-        f.reported[0].status = status_rows[i].status;
-        f.reported[0].action = status_rows[i].action;
+        f.rcpts[0].status = status_rows[i].status;
+        f.rcpts[0].report = status_rows[i].report;
         if (status_rows[i].ours)
-            f.reported[0].remote_mta = BYTES_EMPTY;
+            f.rcpts[0].remote = false;
         struct bytes text = write_it(&f);
         CHECK(has(text, status_rows[i].wanted));
         CHECK(!has(text, status_rows[i].unwanted));
@@ -274,15 +275,15 @@ static void test_hostile_reply(void)
         setup(&f);
         for (size_t i = 0; i < len; i++)
             noise[i] = kind == 0 ? (char)rand_below(256) : kind == 1 ? 'x' : "\r\n.\r\n-- "[i % 8];
-        f.reported[0].status.text = bytes_make(noise, len);
+        f.rcpts[0].status.text = bytes_make(noise, len);
         struct bytes text = write_it(&f);
         CHECK(text.len < 20000);
         CHECK_U64(count(text, "\r\nAction: "), 1);
         teardown(&f);
     }
     setup(&f);
-    f.reported[0].status.text = BYTES("no\r\n\r\nFinal-Recipient: rfc822; eve@x\r\nAction: failed");
-    f.reported[0].remote_mta = BYTES("mx\r\nAction: delivered\0\xff");
+    f.rcpts[0].status.text = BYTES("no\r\n\r\nFinal-Recipient: rfc822; eve@x\r\nAction: failed");
+    f.facts.remote_mta = BYTES("mx\r\nAction: delivered\0\xff");
     struct bytes text = write_it(&f);
     CHECK_U64(count(text, "\r\nFinal-Recipient:"), 1);
     CHECK_U64(count(text, "\r\nAction:"), 1);
@@ -504,8 +505,8 @@ static void test_groups(void)
 {
     struct fixture f;
     setup(&f);
-    f.reported[1].action = DSN_DELAYED;
-    f.reported[2].action = DSN_RELAYED;
+    f.rcpts[1].report = MAIL_REPORT_DELAYED;
+    f.rcpts[2].report = MAIL_REPORT_RELAYED;
     f.facts.rcpt_count = 3;
     struct bytes text = write_it(&f);
     CHECK_U64(count(text, "\r\nFinal-Recipient:"), 3);
@@ -523,9 +524,9 @@ static void test_many(void)
     enum { MANY = 1000 };
     struct fixture f;
     setup(&f);
-    struct dsn_rcpt *all = ARENA_NEW_ARRAY(&f.arena, struct dsn_rcpt, MANY);
+    struct mail_rcpt *all = ARENA_NEW_ARRAY(&f.arena, struct mail_rcpt, MANY);
     for (size_t i = 0; i < MANY; i++)
-        all[i] = f.reported[0];
+        all[i] = f.rcpts[0];
     f.facts.rcpts = all;
     f.facts.rcpt_count = MANY;
     struct bytes text = write_it(&f);

@@ -7,6 +7,7 @@
 
 #include "core/clock.h"
 #include "core/thread.h"
+#include "plain_route.h"
 #include "spool_bed.h"
 
 /* A real spool, a scheduler on a thread of its own, and a courier that answers at once: 250 for
@@ -18,31 +19,24 @@ struct rig {
     struct sched *sched;
 };
 
-static bool on_route(void *owner, struct bytes domain, uint64_t octets, struct sched_route *route,
-                     struct mail_status *status)
+static struct route *on_route(void *owner, struct bytes domain, uint64_t octets,
+                              struct mail_status *status)
 {
     (void)owner;
     (void)octets;
     (void)status;
-    char *key = mem_zalloc(domain.len + 1);
-    memcpy(key, domain.ptr, domain.len);
-    *route = (struct sched_route){.key = key, .owner_route = key};
-    return true;
-}
-
-static void on_route_release(void *owner, struct sched_route *route)
-{
-    (void)owner;
-    mem_free(route->owner_route);
+    return plain_route_new(domain);
 }
 
 static void on_deliver(void *owner, struct sched_job *job)
 {
     struct rig *rig = owner;
-    job->results = ARENA_NEW_ARRAY(&job->arena, struct mail_status, job->rcpt_count);
-    bool go = strcmp(job->route.key, "go.test") == 0;
-    for (size_t i = 0; i < job->rcpt_count; i++)
-        job->results[i] = go ? MAIL_STATUS(250, 2, 0, 0, "Ok") : MAIL_STATUS(450, 4, 2, 0, "Later");
+    struct mail_attempt *attempt = &job->attempt;
+    attempt->results = ARENA_NEW_ARRAY(&job->arena, struct mail_status, attempt->rcpt_count);
+    bool go = strcmp(job->route->key, "go.test") == 0;
+    for (size_t i = 0; i < attempt->rcpt_count; i++)
+        attempt->results[i] =
+            go ? MAIL_STATUS(250, 2, 0, 0, "Ok") : MAIL_STATUS(450, 4, 2, 0, "Later");
     sched_finished(rig->sched, job);
 }
 
@@ -60,7 +54,7 @@ static struct rig *rig_new(void)
     rig->bed = bed_new();
     CHECK(bed_open(rig->bed, NULL) == ERR_OK);
     CHECK(loop_new(&rig->loop, NULL) == ERR_OK);
-    const struct sched_ops ops = {on_route, on_route_release, on_deliver};
+    const struct sched_ops ops = {on_route, on_deliver};
     rig->sched = sched_new(rig->loop, &settings, rig->bed->spool, &ops, rig);
     return rig;
 }

@@ -10,7 +10,7 @@ static void test_straight(void)
     uint64_t id = submit("a@A.test");
     CHECK_U64(world.job_count, 1);
     CHECK_U64(world.jobs[0]->ref.id, id);
-    CHECK_STR(world.jobs[0]->route.key, "a.test");
+    CHECK_STR(world.jobs[0]->route->key, "a.test");
     CHECK_U64(stats().messages, 1);
     CHECK_U64(stats().jobs_under_way, 1);
     answer(0, OK, false);
@@ -42,7 +42,7 @@ static void test_parts(void)
         begin();
         uint64_t id = submit(parts_rows[i].to);
         CHECK_U64(world.job_count, parts_rows[i].jobs);
-        CHECK_U64(world.jobs[0]->rcpt_count, parts_rows[i].first_rcpts);
+        CHECK_U64(world.jobs[0]->attempt.rcpt_count, parts_rows[i].first_rcpts);
         for (size_t n = parts_rows[i].jobs; n > 0; n--) {
             CHECK(!disk.kept[id].done);
             answer(n - 1, OK, false);
@@ -65,10 +65,10 @@ static void test_route_by_size(void)
     CHECK_U64(world.routes_asked, asked);
     submit_as("s@x", "a@sh.test", 0, 2000);
     CHECK(world.routes_asked > asked);
-    CHECK_STR(world.jobs[2]->route.key, "smart");
-    CHECK_STR(world.jobs[3]->route.key, "smart-big");
+    CHECK_STR(world.jobs[2]->route->key, "smart");
+    CHECK_STR(world.jobs[3]->route->key, "smart-big");
     submit_as("s@x", "a@sh.test", 0, 500);
-    CHECK_STR(world.jobs[4]->route.key, "smart");
+    CHECK_STR(world.jobs[4]->route->key, "smart");
     finish();
 }
 
@@ -95,7 +95,7 @@ static void test_message_waits(void)
     uint64_t id = submit("a@a.test");
     answer(0, LATER, false);
     CHECK_U64(disk.kept[id].outcome.attempts, 1);
-    CHECK_U64(disk.kept[id].rcpts[0].state, SPOOL_RCPT_PENDING);
+    CHECK_U64(disk.kept[id].rcpts[0].state, MAIL_RCPT_PENDING);
     CHECK_BYTES(disk.kept[id].rcpts[0].status.text, BYTES("Later"));
     int64_t next = disk.kept[id].outcome.next_attempt_at_ms;
     CHECK(next >= START_MS + 5 * MINUTE && next <= START_MS + 5 * MINUTE * 17 / 16);
@@ -122,21 +122,21 @@ static void test_three_fates(void)
     answer(0, mixed, false);
     struct kept *k = &disk.kept[id];
     CHECK_U64(k->outcome.rcpt_count, 3);
-    CHECK_U64(k->rcpts[0].state, SPOOL_RCPT_FAILED);
-    CHECK_U64(k->rcpts[1].state, SPOOL_RCPT_DELIVERED);
-    CHECK_U64(k->rcpts[2].state, SPOOL_RCPT_PENDING);
+    CHECK_U64(k->rcpts[0].state, MAIL_RCPT_FAILED);
+    CHECK_U64(k->rcpts[1].state, MAIL_RCPT_DELIVERED);
+    CHECK_U64(k->rcpts[2].state, MAIL_RCPT_PENDING);
     CHECK_U64(disk.commits, 1);
     CHECK(strstr(last_report, "a@a.test") != NULL);
     CHECK(strstr(last_report, "c@a.test") == NULL);
     answer(0, OK, false); /* the report */
     pass(6 * MINUTE);
     CHECK_U64(world.job_count, 1);
-    CHECK_U64(world.jobs[0]->rcpt_count, 1);
-    CHECK_U64(world.jobs[0]->rcpts[0], 2);
+    CHECK_U64(world.jobs[0]->attempt.rcpt_count, 1);
+    CHECK_U64(world.jobs[0]->attempt.rcpts[0], 2);
     restart(); /* and after a crash too */
     CHECK_U64(world.job_count, 1);
-    CHECK_U64(world.jobs[0]->rcpt_count, 1);
-    CHECK_U64(world.jobs[0]->rcpts[0], 2);
+    CHECK_U64(world.jobs[0]->attempt.rcpt_count, 1);
+    CHECK_U64(world.jobs[0]->attempt.rcpts[0], 2);
     answer(0, OK, false);
     CHECK(k->done);
     CHECK_U64(disk.commits, 1);
@@ -160,7 +160,7 @@ static void test_failed(void)
     CHECK_U64(disk.commits, 2);
     CHECK(disk.kept[id].done);
     CHECK_U64(world.job_count, 1);
-    CHECK_STR(world.jobs[0]->route.key, "from.test");
+    CHECK_STR(world.jobs[0]->route->key, "from.test");
     uint64_t report = world.jobs[0]->ref.id;
     CHECK(disk.kept[report].meta.is_dsn);
     CHECK_U64(disk.kept[report].envelope.sender.len, 0);
@@ -219,11 +219,11 @@ static void test_reports(void)
     }
 }
 
-static void test_peer_has_dsn(void)
+static void test_dsn_passed(void)
 {
     begin();
     uint64_t id = submit_as("s@x.test", "a@a.test", MAIL_NOTIFY_SUCCESS, 100);
-    world.jobs[0]->peer_has_dsn = true;
+    world.jobs[0]->attempt.dsn_passed = true;
     answer(0, OK, false);
     CHECK(disk.kept[id].done);
     CHECK_U64(disk.reads + disk.commits, 0);
@@ -248,7 +248,7 @@ static void pass_dead(const char *domain, int64_t ms, int64_t step_ms)
 {
     for (int64_t t = 0; t < ms; t += step_ms) {
         for (size_t n = world.job_count; n > 0; n--) {
-            bool dead = strcmp(world.jobs[0]->route.key, domain) == 0;
+            bool dead = strcmp(world.jobs[0]->route->key, domain) == 0;
             answer(0, dead ? DEAD : OK, dead);
         }
         pass(step_ms);
@@ -357,7 +357,7 @@ static void test_all_settled_before(void)
     uint64_t id = submit("a@a.test b@b.test");
     answer(0, OK, false);
     answer(0, LATER, false);
-    disk.kept[id].rcpts[0].state = disk.kept[id].rcpts[1].state = SPOOL_RCPT_DELIVERED;
+    disk.kept[id].rcpts[0].state = disk.kept[id].rcpts[1].state = MAIL_RCPT_DELIVERED;
     restart();
     CHECK(disk.kept[id].done);
     CHECK_U64(world.job_count, 0);
@@ -421,8 +421,8 @@ static void give_back(void *arg)
 {
     for (size_t i = 0; i < world.job_count; i++) {
         struct sched_job *job = world.jobs[i];
-        job->results = ARENA_NEW(&job->arena, struct mail_status);
-        *job->results = OK[0];
+        job->attempt.results = ARENA_NEW(&job->arena, struct mail_status);
+        *job->attempt.results = OK[0];
         sched_finished(arg, job);
     }
 }
@@ -475,7 +475,7 @@ UNIT_MAIN("queue/sched", {"straight through", test_straight}, {"one job a destin
           {"the route depends on size", test_route_by_size}, {"drain", test_drain},
           {"a message waits", test_message_waits}, {"three fates", test_three_fates},
           {"a failure is reported", test_failed}, {"a crash before the report", test_failed_crash},
-          {"who is told what", test_reports}, {"the next hop has DSN", test_peer_has_dsn},
+          {"who is told what", test_reports}, {"the next hop has DSN", test_dsn_passed},
           {"no such domain", test_no_domain}, {"expiry behind a dead destination", test_expires},
           {"expiry without a route", test_expires_unreachable},
           {"the clock jumps (R-07)", test_clock_jumps},

@@ -143,7 +143,7 @@ static void test_status(void)
             CHECK_U64(shown->octets, 100);
             CHECK_U64(shown->received_at_ms, START_MS);
             CHECK_U64(shown->rcpt_count, 1);
-            CHECK_U64(shown->rcpts[0].state, SPOOL_RCPT_PENDING);
+            CHECK_U64(shown->rcpts[0].state, MAIL_RCPT_PENDING);
             check_status(shown, row);
         }
         sched_list_free(&list);
@@ -196,11 +196,11 @@ static void test_parts(void)
         CHECK_U64(shown->part_count, 4);
         CHECK_U64(shown->statuses, 1U << SCHED_LIST_ACTIVE | 1U << SCHED_LIST_DEFERRED |
                                        1U << SCHED_LIST_UNREACHABLE);
-        CHECK_U64(shown->rcpts[0].state, SPOOL_RCPT_FAILED);
+        CHECK_U64(shown->rcpts[0].state, MAIL_RCPT_FAILED);
         CHECK_BYTES(shown->rcpts[0].status.text, BYTES("Unknown"));
         static const char *const destinations[] = {NULL, "b.test", "a.test", "", "c.test"};
         for (uint32_t i = 1; i < 5; i++) {
-            CHECK_U64(shown->rcpts[i].state, SPOOL_RCPT_PENDING);
+            CHECK_U64(shown->rcpts[i].state, MAIL_RCPT_PENDING);
             if (CHECK(shown->rcpts[i].part < shown->part_count))
                 CHECK_STR(shown->parts[shown->rcpts[i].part].destination, destinations[i]);
         }

@@ -417,10 +417,10 @@ static void test_outcome(void)
 {
     static char text[600];
     memset(text, 'x', sizeof text);
-    struct spool_rcpt_outcome rcpts[] = {
-        {.rcpt = 0, .state = SPOOL_RCPT_DELIVERED, .status = MAIL_STATUS(250, 2, 0, 0, "ok")},
-        {.rcpt = 7,
-         .state = SPOOL_RCPT_FAILED,
+    struct mail_rcpt rcpts[] = {
+        {.index = 0, .state = MAIL_RCPT_DELIVERED, .status = MAIL_STATUS(250, 2, 0, 0, "ok")},
+        {.index = 7,
+         .state = MAIL_RCPT_FAILED,
          .status = {.code = 550, .enhanced = {5, 1, 1}, .text = {text, sizeof text}}},
     };
     struct spool_outcome in = {.attempts = 3,
@@ -440,8 +440,8 @@ static void test_outcome(void)
         CHECK_U64(out.next_attempt_at_ms, 1234567890123);
         CHECK(out.delay_notified);
         CHECK_U64(out.rcpt_count, 2);
-        CHECK_U64(out.rcpts[1].rcpt, 7);
-        CHECK_U64(out.rcpts[1].state, SPOOL_RCPT_FAILED);
+        CHECK_U64(out.rcpts[1].index, 7);
+        CHECK_U64(out.rcpts[1].state, MAIL_RCPT_FAILED);
         CHECK_U64(out.rcpts[1].status.code, 550);
         CHECK_U64(out.rcpts[1].status.enhanced[2], 1);
         CHECK_U64(out.rcpts[1].status.text.len, SPOOL_STATUS_TEXT_MAX);
@@ -449,7 +449,7 @@ static void test_outcome(void)
     }
     for (size_t cut = 0; cut < len; cut++)
         CHECK(!spool_outcome_decode(data, cut, &arena, &generation, &out));
-    data[8 + 4 + 8 + 1 + 4 + 4] = SPOOL_RCPT_FAILED + 1;
+    data[8 + 4 + 8 + 1 + 4 + 4] = MAIL_RCPT_FAILED + 1;
     CHECK(!spool_outcome_decode(data, len, &arena, &generation, &out));
     arena_free(&arena);
 }

@@ -93,14 +93,14 @@ static void check_rcpts(unsigned number, const struct spool_outcome *outcome)
     if (!CHECK_U64(outcome->rcpt_count, count) || count == 0)
         return;
     CHECK_U64(outcome->next_attempt_at_ms, 5000);
-    CHECK_U64(outcome->rcpts[count - 1].rcpt, 1);
-    CHECK_U64(outcome->rcpts[count - 1].state, SPOOL_RCPT_PENDING);
+    CHECK_U64(outcome->rcpts[count - 1].index, 1);
+    CHECK_U64(outcome->rcpts[count - 1].state, MAIL_RCPT_PENDING);
     CHECK_U64(outcome->rcpts[count - 1].status.code, 450);
     CHECK_BYTES(outcome->rcpts[count - 1].status.text, BYTES("later"));
     if (count < 2)
         return;
-    CHECK_U64(outcome->rcpts[0].rcpt, 0);
-    CHECK_U64(outcome->rcpts[0].state, SPOOL_RCPT_DELIVERED);
+    CHECK_U64(outcome->rcpts[0].index, 0);
+    CHECK_U64(outcome->rcpts[0].state, MAIL_RCPT_DELIVERED);
     CHECK_BYTES(outcome->rcpts[0].status.text, BYTES("taken"));
 }
 

@@ -99,7 +99,7 @@ static void on_golden(void *owner, const struct spool_message *m,
     if (outcome->rcpt_count != 1)
         return;
     CHECK_U64(outcome->next_attempt_at_ms, 5000);
-    CHECK_U64(outcome->rcpts[0].rcpt, 1);
+    CHECK_U64(outcome->rcpts[0].index, 1);
     CHECK_U64(outcome->rcpts[0].status.code, 450);
     CHECK_BYTES(outcome->rcpts[0].status.text, BYTES("later"));
 }
