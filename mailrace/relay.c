@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "core/kill_point.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/mem.h"
@@ -192,91 +191,26 @@ enum err relay_start(struct conf *conf, struct ruleset *rules, struct relay **ou
 
 /* --- What the main thread asks of the scheduler --- */
 
-struct sched_errand {
+struct sched_request {
     struct mailbox_item item;
     struct sched *sched;
     void (*what)(struct sched *sched);
 };
 
-static void run_errand(struct mailbox_item *item)
+static void run_request(struct mailbox_item *item)
 {
-    struct sched_errand *errand = CONTAINER_OF(item, struct sched_errand, item);
-    errand->what(errand->sched);
-    mem_free(errand);
+    struct sched_request *request = CONTAINER_OF(item, struct sched_request, item);
+    request->what(request->sched);
+    mem_free(request);
 }
 
-static void ask_scheduler(struct relay *relay, void (*what)(struct sched *sched))
+void relay_ask_scheduler(struct relay *relay, void (*what)(struct sched *sched))
 {
-    struct sched_errand *errand = MEM_NEW(struct sched_errand);
-    errand->item.run = run_errand;
-    errand->sched = relay->sched;
-    errand->what = what;
-    mailbox_send(loop_mailbox(relay->sched_loop), &errand->item);
-}
-
-/* --- Reload --- */
-
-static void report_fault(void *owner, const struct conf_fault *fault)
-{
-    (void)owner;
-    LOG(fault->is_warning ? LOG_WARNING : LOG_ERROR,
-        fault->is_warning ? "config_warning" : "config_fault", LOG_STR("where", fault->where),
-        LOG_STR("key", fault->key), LOG_STR("text", fault->text));
-}
-
-static void warn_restart(bool changed, const char *key)
-{
-    if (changed)
-        LOG(LOG_WARNING, "reload_needs_restart", LOG_STR("key", key),
-            LOG_STR("effect", "the old value stays in force until the relay is restarted"));
-}
-
-static void warn_fixed_settings(const struct conf *old, const struct conf *new_conf)
-{
-    warn_restart(strcmp(old->spool.path, new_conf->spool.path) != 0, "spool.path");
-    warn_restart(old->workers != new_conf->workers, "runtime.workers");
-    warn_restart(old->smart_host_threads != new_conf->smart_host_threads,
-                 "runtime.smart_host_threads");
-    warn_restart(old->mx_threads != new_conf->mx_threads, "runtime.mx_threads");
-    warn_restart(strcmp(old->protocol_path ? old->protocol_path : "",
-                        new_conf->protocol_path ? new_conf->protocol_path : "") != 0,
-                 "log.protocol_path");
-    warn_restart(strcmp(old->hostname, new_conf->hostname) != 0, "hostname");
-}
-
-enum err relay_reload(struct relay *relay)
-{
-    struct conf *conf = NULL;
-    struct ruleset *rules = NULL;
-    struct rules *published = NULL;
-    struct err_detail why = {""};
-    enum err e = conf_load(relay->file, report_fault, NULL, &conf, &rules);
-    if (e != ERR_OK) {
-        LOG(LOG_ERROR, "reload_refused", LOG_STR("file", relay->file),
-            LOG_STR("effect", "the configuration that was in force stays in force"));
-        return e;
-    }
-    e = rules_make(relay->rules, conf, rules, &published, &why);
-    if (e == ERR_OK)
-        e = bindings_follow(&relay->bindings, rules, &why);
-    if (e != ERR_OK) {
-        rules_release(&published);
-        LOG(LOG_ERROR, "reload_refused", LOG_STR("file", relay->file), LOG_STR("reason", why.text),
-            LOG_STR("effect", "the configuration that was in force stays in force"));
-        return e;
-    }
-    log_configure(&conf->log);
-    if (relay->protocol_log)
-        protocol_log_limit(relay->protocol_log, &conf->protocol_limits);
-    KILL_POINT("reload_bound");
-    struct rules *old = rules_hold(relay->rules);
-    warn_fixed_settings(old->conf, conf);
-    rules_release(&old);
-    rules_publish(relay->rules, published);
-    KILL_POINT("reload_published");
-    ask_scheduler(relay, sched_retry_all); /* queued mail follows the new routes at once */
-    LOG(LOG_INFO, "reloaded", LOG_STR("file", relay->file));
-    return ERR_OK;
+    struct sched_request *request = MEM_NEW(struct sched_request);
+    request->item.run = run_request;
+    request->sched = relay->sched;
+    request->what = what;
+    mailbox_send(loop_mailbox(relay->sched_loop), &request->item);
 }
 
 /* --- Stop --- */
@@ -309,7 +243,7 @@ static void drain(struct relay *relay, uint64_t timeout_ms)
     for (unsigned i = 0; i < relay->worker_count; i++)
         worker_drain(relay->workers[i]);
     bool in = wait_until(deadline_ms, sessions_over, relay);
-    ask_scheduler(relay, sched_drain);
+    relay_ask_scheduler(relay, sched_drain);
     bool out = wait_until(deadline_ms, jobs_over, relay);
     LOG(LOG_INFO, "drained", LOG_STR("sessions", in ? "all closed" : "some cut"),
         LOG_STR("deliveries", out ? "all finished" : "some broken off, they are tried again"));

@@ -16,6 +16,7 @@
 
 #include "mailrace/cli/cli.h"
 #include "mailrace/relay.h"
+#include "mailrace/reload.h"
 
 #define DRAIN_MS 30000
 
@@ -59,10 +60,10 @@ static int next_signal(int fd, int wait_ms)
     return read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : 0;
 }
 
-static void reload(struct relay *relay)
+static void on_hangup(struct relay *relay)
 {
     notify("RELOADING=1");
-    if (relay->file && relay_reload(relay) != ERR_OK)
+    if (relay->file && reload(relay) != ERR_OK)
         LOG(LOG_WARNING, "reload_failed",
             LOG_STR("advice", "mailrace check -c FILE prints every fault"));
     notify("READY=1");
@@ -74,7 +75,7 @@ static void serve(struct relay *relay, int signals, void (*on_second)(struct rel
     for (;;) {
         int signal = next_signal(signals, on_second ? 1000 : -1);
         if (signal == SIGHUP)
-            reload(relay);
+            on_hangup(relay);
         else if (signal == SIGTERM || signal == SIGINT)
             return;
         else if (on_second)
