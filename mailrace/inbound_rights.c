@@ -12,7 +12,7 @@
 struct inbound_identity inbound_rights_first(const struct rules *rules, uint32_t connector_index)
 {
     const struct connector *c = rules->connectors[connector_index];
-    enum rights_principal first = ruleset_first_principal(&c->settings);
+    enum rights_principal first = receive_connector_first_principal(&c->settings);
     rights_mask rights = ruleset_rights(rules->ruleset, connector_index, first);
     return (struct inbound_identity){first, first, rights, rights, rules->generation};
 }
@@ -33,7 +33,7 @@ static rights_mask rights_under(const struct smtp_server_facts *facts,
     who->first_rights = 0;
     if (!match.connector)
         return 0;
-    who->first_principal = ruleset_first_principal(match.connector);
+    who->first_principal = receive_connector_first_principal(match.connector);
     who->first_rights = ruleset_rights(ruleset, match.connector_index, who->first_principal);
     return facts->user.len ? rights_of_user(ruleset, match.connector_index, facts->user)
                            : who->first_rights;

@@ -77,7 +77,7 @@ static void make_connectors(struct rules_place *place, struct rules *r, struct t
     r->connectors = MEM_NEW_ARRAY(struct connector *, settings->receive_count);
     for (uint32_t i = 0; i < settings->receive_count; i++) {
         const struct receive_connector *c = &settings->receive[i];
-        rights_mask first = ruleset_rights(r->ruleset, i, ruleset_first_principal(c));
+        rights_mask first = ruleset_rights(r->ruleset, i, receive_connector_first_principal(c));
         r->connectors[i] =
             connector_new(c, first, r->conf->hostname, tls, count_of(place, c->name));
     }

@@ -181,14 +181,15 @@ static bool rejects_domain(const struct decide_facts *facts, struct decide_verdi
     unsigned rejected = facts->rejected_domains;
     if (!rejected || domain.len == 0 || domain.ptr[0] == '[')
         return false;
-    if ((rejected & DECIDE_RESERVED_TOP_LEVEL) && is_within(domain, top, ARRAY_SIZE(top)))
+    if ((rejected & RECEIVE_REJECT_RESERVED_TOP_LEVEL) && is_within(domain, top, ARRAY_SIZE(top)))
         *out = refuse(facts, MAIL_STATUS(550, 5, 1, 4, "Recipient address reserved by RFC 2606"), 0,
                       "the connector has reject_reserved_top_level_recipient_domains");
-    else if ((rejected & DECIDE_RESERVED_SECOND_LEVEL) &&
+    else if ((rejected & RECEIVE_REJECT_RESERVED_SECOND_LEVEL) &&
              is_within(domain, second, ARRAY_SIZE(second)))
         *out = refuse(facts, MAIL_STATUS(550, 5, 1, 5, "Recipient address reserved by RFC 2606"), 0,
                       "the connector has reject_reserved_second_level_recipient_domains");
-    else if ((rejected & DECIDE_SINGLE_LABEL) && bytes_find(domain, '.', 0) == BYTES_NOT_FOUND)
+    else if ((rejected & RECEIVE_REJECT_SINGLE_LABEL) &&
+             bytes_find(domain, '.', 0) == BYTES_NOT_FOUND)
         *out = refuse(
             facts,
             MAIL_STATUS(550, 5, 1, 6, "Recipient addresses in single label domains not accepted"),

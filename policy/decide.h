@@ -12,13 +12,6 @@
 /* DECIDE_FROM: for each address in the message's header From. */
 enum decide_stage { DECIDE_MAIL, DECIDE_RCPT, DECIDE_FROM };
 
-/* Domains that a connector takes no recipients in, from any client: its reject_... switches. */
-enum decide_domains {
-    DECIDE_RESERVED_TOP_LEVEL = 1,    /* RFC 2606 2 */
-    DECIDE_RESERVED_SECOND_LEVEL = 2, /* RFC 2606 3 */
-    DECIDE_SINGLE_LABEL = 4,
-};
-
 struct decide_facts {
     rights_mask rights;
     enum rights_principal principal;
@@ -29,7 +22,7 @@ struct decide_facts {
     /* The account's allowed senders, or the certificate's domain, cover SENDER. Without
      * Accept-Any-Sender a client may use no other. */
     bool sender_entitled;
-    unsigned rejected_domains; /* RCPT: enum decide_domains */
+    unsigned rejected_domains; /* RCPT: enum receive_connector_reject */
     bool sender_hidden;        /* FROM: the field is too long to be read to its end */
 };
 

@@ -1,5 +1,5 @@
 /* An explanation for a program: one object, strings escaped as RFC 8259 section 7 wants. */
-#include "explain_private.h"
+#include "policy/explain_facts_private.h"
 
 /* Length of the well-formed UTF-8 sequence at the front (RFC 3629 section 4), or 0. */
 static size_t utf8_sequence(struct bytes b)

@@ -1,5 +1,5 @@
 /* An explanation for a human, one fact a line, labels in a column of their own. */
-#include "explain_private.h"
+#include "policy/explain_facts_private.h"
 
 #define SHOWN_SIZE 1024
 

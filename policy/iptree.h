@@ -3,7 +3,7 @@
  * A radix tree of eight bits a step above the sorted borders of the ranges; IPv4 has a root of its
  * own. It never changes once built: look-ups take no lock and write nothing. To change the rules,
  * build another tree and publish it (core/snapshot.h). A large tree takes about 20 bytes a range
- * for IPv4 and 45 for IPv6, whatever the bounds of the ranges.
+ * for IPv4 and 45 for IPv6, for any bounds.
  */
 #ifndef POLICY_IPTREE_H
 #define POLICY_IPTREE_H

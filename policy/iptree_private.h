@@ -46,7 +46,7 @@ struct iptree {
     uint64_t *high, *low;             /* halves of that of each IPv6 segment */
 };
 
-/* An address as a number whose most significant bit is its first: IPv4 stands in the upper 32. */
+/* An address as a number the first bit being the most significant: IPv4 stands in the upper 32. */
 typedef unsigned __int128 iptree_number;
 
 struct iptree_segment {
@@ -59,10 +59,14 @@ struct iptree_segment {
 struct iptree_draft {
     struct iptree_segment *segments;
     size_t segment_count;
-    struct iptree_node *nodes;
-    size_t node_count, node_capacity;
-    iptree_child *children;
-    size_t child_count, child_capacity;
+    struct {
+        struct iptree_node *items;
+        size_t count, capacity;
+    } nodes;
+    struct {
+        iptree_child *items;
+        size_t count, capacity;
+    } children;
     iptree_child root;
     unsigned bucket_max;
 };

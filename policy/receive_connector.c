@@ -1,7 +1,5 @@
 #include "policy/receive_connector.h"
 
-#include "decide.h"
-
 #define KILOBYTE  ((uint64_t)1 << 10)
 #define MEGABYTE  ((uint64_t)1 << 20)
 #define SECOND_MS ((uint64_t)1000)
@@ -55,12 +53,22 @@ void receive_connector_copy(struct arena *arena, const struct receive_connector 
             *texts[i] = arena_strdup(arena, *texts[i]);
 }
 
+enum rights_principal receive_connector_first_principal(const struct receive_connector *connector)
+{
+    return connector->auth_mechanism & RECEIVE_AUTH_EXTERNAL_AUTHORITATIVE
+               ? RIGHTS_EXTERNALLY_SECURED_SERVERS
+               : RIGHTS_ANONYMOUS;
+}
+
 unsigned receive_connector_rejected_domains(const struct receive_connector *c)
 {
     unsigned domains = 0;
-    domains |= c->reject_reserved_top_level_recipient_domains ? DECIDE_RESERVED_TOP_LEVEL : 0;
-    domains |= c->reject_reserved_second_level_recipient_domains ? DECIDE_RESERVED_SECOND_LEVEL : 0;
-    domains |= c->reject_single_label_recipient_domains ? DECIDE_SINGLE_LABEL : 0;
+    domains |=
+        c->reject_reserved_top_level_recipient_domains ? RECEIVE_REJECT_RESERVED_TOP_LEVEL : 0;
+    domains |= c->reject_reserved_second_level_recipient_domains
+                   ? RECEIVE_REJECT_RESERVED_SECOND_LEVEL
+                   : 0;
+    domains |= c->reject_single_label_recipient_domains ? RECEIVE_REJECT_SINGLE_LABEL : 0;
     return domains;
 }
 

@@ -33,6 +33,12 @@ enum receive_connector_rate_source { /* MessageRateSource */
                                      RECEIVE_RATE_ALL,
 };
 
+enum receive_connector_reject { /* domains in which it takes no recipients, from any client */
+                                RECEIVE_REJECT_RESERVED_TOP_LEVEL = 1,    /* RFC 2606 2 */
+                                RECEIVE_REJECT_RESERVED_SECOND_LEVEL = 2, /* RFC 2606 3 */
+                                RECEIVE_REJECT_SINGLE_LABEL = 4,
+};
+
 struct receive_connector_range {
     struct iprange range;
     const char *text;   /* as written */
@@ -50,7 +56,7 @@ struct receive_connector {
     size_t range_count;
     unsigned permission_groups;  /* enum rights_group */
     unsigned auth_mechanism;     /* enum receive_connector_auth */
-    bool auth_mechanism_written; /* not the default: somebody counts on it */
+    bool auth_mechanism_written; /* not the default: what it offers is counted on */
     const struct rights_entry *permissions;
     size_t permission_count;
     bool open_relay;          /* allow anonymous relay for the whole Internet */
@@ -86,7 +92,9 @@ void receive_connector_defaults(struct receive_connector *c);
 /* FROM without its lists (bindings, ranges, permissions); texts go into ARENA. */
 void receive_connector_copy(struct arena *arena, const struct receive_connector *from,
                             struct receive_connector *to);
-/* Its reject_... switches: enum decide_domains. */
+/* The principal of a session before it has proved another: externally secured, or anonymous. */
+enum rights_principal receive_connector_first_principal(const struct receive_connector *c);
+/* Its reject_... switches: enum receive_connector_reject. */
 unsigned receive_connector_rejected_domains(const struct receive_connector *c);
 /* What EHLO offers of TLS and of logging on, and so what the session takes: in clear, or UNDER_TLS.
  * CERTIFICATE: there is one. */

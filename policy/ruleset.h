@@ -4,43 +4,9 @@
 #ifndef POLICY_RULESET_H
 #define POLICY_RULESET_H
 
-#include <stddef.h>
-#include <stdint.h>
-
-#include "core/arena.h"
-#include "core/err.h"
-#include "core/ipaddr.h"
-#include "policy/account.h"
-#include "policy/domain_set.h"
-#include "policy/receive_connector.h"
-#include "policy/rewrite.h"
-#include "policy/send_connector.h"
-
-struct ruleset_settings {
-    const char *hostname;
-    const struct receive_connector *receive;
-    size_t receive_count;
-    const struct send_connector *send;
-    size_t send_count;
-    const struct accepted_domain *domains;
-    size_t domain_count;
-    const struct rewrite_entry *rewrites;
-    size_t rewrite_count;
-    /* What every receive connector inherits: its own entries come before these. */
-    const struct rights_entry *server_permissions;
-    size_t server_permission_count;
-    struct account_set *accounts; /* NULL: there is no users file. A ruleset holds it too */
-};
+#include "policy/ruleset_settings.h"
 
 struct ruleset;
-
-/* One fault or warning of a whole check: WHERE is an origin "file:line". */
-struct ruleset_fault {
-    const char *where;
-    const char *text;
-    int is_warning;
-};
-typedef void (*ruleset_report)(void *owner, const struct ruleset_fault *fault);
 
 /* Checks everything that spans properties (contradictions of AuthMechanism, every overlap naming
  * both ranges, open relay) and reports all of it; ERR_SYNTAX, and *OUT is NULL, if any was a fault.
@@ -49,7 +15,8 @@ MUST_USE enum err ruleset_build(const struct ruleset_settings *settings, ruleset
                                 void *owner, struct ruleset **out);
 void ruleset_free(struct ruleset **rules);
 /* What is sound and may still surprise: that an accepted domain is open to anonymous clients, and
- * through which connectors that hold all addresses. For whoever asks, not for every start. */
+ * through which connectors that hold all addresses. For a check that is asked for, not for every
+ * start. */
 void ruleset_notes(const struct ruleset_settings *settings, ruleset_report report, void *owner);
 
 /* What selection found: the smallest range that holds the peer, on the binding's own address
@@ -81,8 +48,6 @@ const struct account_set *ruleset_accounts(const struct ruleset *rules); /* NULL
 #define RULESET_CANDIDATES 4
 size_t ruleset_candidates(const struct ruleset *rules, const struct endpoint *local,
                           struct endpoint out[RULESET_CANDIDATES]);
-/* Who a session is from the first byte: externally secured, or anonymous. */
-enum rights_principal ruleset_first_principal(const struct receive_connector *connector);
 const struct domain_set *ruleset_domains(const struct ruleset *rules);
 const struct rewrite_set *ruleset_rewrites(const struct ruleset *rules); /* NULL: no entries */
 /* What is rewritten in mail that leaves for DOMAIN (empty: <postmaster>). NULL: nothing, as in our

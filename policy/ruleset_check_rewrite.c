@@ -1,5 +1,5 @@
 /* The checks of address rewriting entries: each by itself, then all together. */
-#include "ruleset_private.h"
+#include "policy/ruleset_check_private.h"
 
 #include "core/mem.h"
 

@@ -1,5 +1,5 @@
 /* The checks of accepted domains, of send connectors, and of the way from one to the other. */
-#include "ruleset_private.h"
+#include "policy/ruleset_check_private.h"
 
 #include <stdlib.h>
 

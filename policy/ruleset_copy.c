@@ -1,5 +1,5 @@
 /* The deep copy of the settings: a ruleset outlives the file it was read from. */
-#include "ruleset_private.h"
+#include "policy/ruleset_settings_private.h"
 
 static const char *copy_text(struct arena *arena, const char *text)
 {

@@ -1,9 +1,11 @@
 /* What is sound and may still surprise. */
-#include "ruleset_private.h"
+#include "policy/ruleset.h"
 
 #include <stdio.h>
 
-/* Room for some names of connectors; who has more of them has seen the point. */
+#include "policy/ruleset_check_private.h"
+
+/* Room for some names of connectors; more of them make no other point. */
 #define NAMES_SIZE 400
 
 static size_t list_open_connectors(const struct ruleset_settings *settings, char names[NAMES_SIZE])

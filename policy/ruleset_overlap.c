@@ -2,7 +2,7 @@
  * a fault. One sweep over the sorted ranges finds them: the cost beyond sorting is the number of
  * overlapping pairs.
  */
-#include "ruleset_private.h"
+#include "policy/ruleset_check_private.h"
 
 #include <stdlib.h>
 

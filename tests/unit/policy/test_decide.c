@@ -245,9 +245,9 @@ static void test_domain_apart_from_address(void)
 static void test_rejected_domains(void)
 {
     enum {
-        TOP = DECIDE_RESERVED_TOP_LEVEL,
-        SECOND = DECIDE_RESERVED_SECOND_LEVEL,
-        SINGLE = DECIDE_SINGLE_LABEL
+        TOP = RECEIVE_REJECT_RESERVED_TOP_LEVEL,
+        SECOND = RECEIVE_REJECT_RESERVED_SECOND_LEVEL,
+        SINGLE = RECEIVE_REJECT_SINGLE_LABEL
     };
     static const struct {
         const char *name, *rcpt;

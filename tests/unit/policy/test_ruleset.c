@@ -119,8 +119,8 @@ static void test_rights(void)
     rules_start_routed(&r, two, 2);
     CHECK(rules_build(&r) == ERR_OK);
     const struct receive_connector *c = ruleset_settings(r.set)->receive;
-    CHECK_U64(ruleset_first_principal(&c[0]), RIGHTS_ANONYMOUS);
-    CHECK_U64(ruleset_first_principal(&c[1]), RIGHTS_EXTERNALLY_SECURED_SERVERS);
+    CHECK_U64(receive_connector_first_principal(&c[0]), RIGHTS_ANONYMOUS);
+    CHECK_U64(receive_connector_first_principal(&c[1]), RIGHTS_EXTERNALLY_SECURED_SERVERS);
     CHECK(ruleset_rights(r.set, 0, RIGHTS_ANONYMOUS) & RIGHTS_ACCEPT_ANY_RECIPIENT);
     /* Rights of one connector never reach another on the same binding. */
     CHECK_U64(ruleset_rights(r.set, 1, RIGHTS_ANONYMOUS), 0);

@@ -1,9 +1,13 @@
-/* policy/explain_private.h - what was found out, for the two forms in which it is written. */
-#ifndef POLICY_EXPLAIN_PRIVATE_H
-#define POLICY_EXPLAIN_PRIVATE_H
+/* policy/explain_facts_private.h - what was found out, for the two forms in which it is written. */
+#ifndef POLICY_EXPLAIN_FACTS_PRIVATE_H
+#define POLICY_EXPLAIN_FACTS_PRIVATE_H
+
+#include <stdio.h>
+
+#include <stdio.h>
 
 #include "policy/decide.h"
-#include "policy/explain.h"
+#include "policy/explain_query.h"
 
 #define EXPLAIN_NOTES_MAX   4
 #define EXPLAIN_ADDRESS_MAX 2200 /* beyond the longest of a session, rewritten */
@@ -33,7 +37,7 @@ struct explanation {
     struct send_choice route;
     char sender_completed[EXPLAIN_ADDRESS_MAX], rcpt_completed[EXPLAIN_ADDRESS_MAX];
     char rcpt_text[EXPLAIN_ADDRESS_MAX];  /* the rewritten one, as it is decided about */
-    const char *notes[EXPLAIN_NOTES_MAX]; /* what else stands in the way */
+    const char *notes[EXPLAIN_NOTES_MAX]; /* what else is refused */
     size_t note_count;
     bool accepted;
 };
@@ -63,6 +67,7 @@ rights_mask explain_denied(const struct explanation *x);
 /* "Anonymous", "user:bob". Returns TO. */
 char *explain_principal(enum rights_principal principal, const char *name, char *to, size_t size);
 
+/* explain_text.c, explain_json.c */
 void explain_write_text(const struct explanation *x, FILE *out);
 void explain_write_json(const struct explanation *x, FILE *out);
 
