@@ -1,3 +1,4 @@
+/* The users file: read whole, sorted by name, then only asked. */
 #include "policy/account.h"
 
 #include <crypt.h>
@@ -12,8 +13,8 @@
 #include "policy/domain_set.h"
 
 #define ARENA_BLOCK_BYTES ((size_t)16 * 1024)
-/* Stands for everybody where there is nobody: yescrypt at libxcrypt's own cost, of no password. */
-#define DUMMY_OF_NOBODY "$y$j9T$OfGSAbEza/cOCFk4ro9e40$YixPBecfnYqlitbXjpQZU1P7fhnX.hfvWbi8VK7DgkD"
+/* The dummy of an empty users file: yescrypt at libxcrypt's own cost, of no password. */
+#define DUMMY_HASH "$y$j9T$OfGSAbEza/cOCFk4ro9e40$YixPBecfnYqlitbXjpQZU1P7fhnX.hfvWbi8VK7DgkD"
 
 struct account_set {
     atomic_uint references;
@@ -270,7 +271,7 @@ const char *account_dummy_hash(const struct account_set *set, struct bytes name)
         if (!a->locked)
             return a->hash;
     }
-    return DUMMY_OF_NOBODY;
+    return DUMMY_HASH;
 }
 
 struct account_trial account_trial_of(const struct account_set *set, struct bytes name)

@@ -1,11 +1,12 @@
-/* policy/account.h - who may log on, and as whom he may send: the users file.
+/* policy/account.h - the users: their passwords, and the senders that they may use.
  *
  *   name:crypt(3) hash[:groups[:allowed senders]]
  *
  * one a line, lists with commas, blank lines and those that begin with # aside. A hash that begins
- * with ! or * is locked: nobody logs on with it. An allowed sender is an address, @domain,
- * *@domain (the same), *@*.domain (its subdomains) or * (any); whose name is an address may always
- * send as that. A set never changes once built: to change it, build another and publish that.
+ * with ! or * is locked: no logon succeeds with it. An allowed sender is an address, @domain,
+ * *@domain (the same), *@*.domain (its subdomains) or * (any); a user with an address for a name
+ * may always send as that. A set never changes once built: to change it, build another and publish
+ * that.
  */
 #ifndef POLICY_ACCOUNT_H
 #define POLICY_ACCOUNT_H
@@ -20,7 +21,7 @@
 #define ACCOUNT_NAME_MAX   255
 #define ACCOUNT_GROUPS_MAX 32
 #define ACCOUNT_HASH_SIZE  384 /* with its NUL */
-/* A user is user:NAME, his groups, and AuthenticatedUsers. */
+/* A user is user:NAME, the groups, and AuthenticatedUsers. */
 #define ACCOUNT_IDENTITIES_MAX (ACCOUNT_GROUPS_MAX + 2)
 
 struct account {
@@ -49,16 +50,16 @@ size_t account_set_count(const struct account_set *set);
 const struct account *account_set_at(const struct account_set *set, size_t index);
 /* Names compare as ASCII without case. NULL: none. SET may be NULL. Any thread. */
 const struct account *account_find(const struct account_set *set, struct bytes name);
-/* What to check a password against that belongs to nobody, so that it takes as long as for
- * somebody: the same each time for the same NAME. It may be somebody else's: a match says nothing.
- */
+/* What to check the password of an unknown NAME against, so that it takes as long as for a known
+ * one: the same each time for the same NAME. It may be another user's: a match says nothing. */
 const char *account_dummy_hash(const struct account_set *set, struct bytes name);
 
-/* How a logon as NAME is judged: the password is checked against HASH, once, whoever NAME is, and
- * counts only for an ACCOUNT. So who does not exist, or is locked, costs what the others cost. */
+/* How a logon as NAME is judged: the password is checked against HASH, once, for any NAME, and
+ * counts only for an ACCOUNT. So a user that does not exist, or is locked, costs what the others
+ * cost. */
 struct account_trial {
     const char *hash;
-    const struct account *account; /* NULL: refused, whatever the check says ... */
+    const struct account *account; /* NULL: refused, even where the check succeeds ... */
     const char *reason;            /* ... and why, for the log alone */
 };
 struct account_trial account_trial_of(const struct account_set *set, struct bytes name);

@@ -6,7 +6,7 @@
 #include "core/rand.h"
 
 #define BUCKETS       2048
-#define WAYS          4     /* places in which a key may be: the emptiest gives way */
+#define PLACES        4     /* in which a key may be: the emptiest is taken */
 #define FAILURE_MS    10000 /* what one failure fills, and how long it takes to leak */
 #define SOURCE_FULL   30    /* failures */
 #define ACCOUNT_FULL  100
@@ -55,7 +55,7 @@ static uint64_t account_key(const struct auth_throttle *t, struct bytes account)
 
 static uint64_t level(const struct bucket *buckets, uint64_t key, uint64_t now_ms)
 {
-    for (size_t i = 0; i < WAYS; i++) {
+    for (size_t i = 0; i < PLACES; i++) {
         const struct bucket *b = &buckets[(key + i) % BUCKETS];
         if (b->key == key)
             return b->empty_at > now_ms ? b->empty_at - now_ms : 0;
@@ -66,7 +66,7 @@ static uint64_t level(const struct bucket *buckets, uint64_t key, uint64_t now_m
 static void fill(struct bucket *buckets, uint64_t key, uint64_t now_ms)
 {
     struct bucket *place = &buckets[key % BUCKETS];
-    for (size_t i = 0; i < WAYS; i++) {
+    for (size_t i = 0; i < PLACES; i++) {
         struct bucket *b = &buckets[(key + i) % BUCKETS];
         if (b->key == key) {
             place = b;

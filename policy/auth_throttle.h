@@ -3,7 +3,7 @@
  * A table of fixed size a worker, no lock: a worker sees the failures of its own connections. Each
  * failure fills a bucket that leaks; a bucket that is full keeps further attempts from being
  * checked at all. An account's bucket only counts against sources that have failed themselves:
- * nobody can shut a user out by failing in his name from somewhere else.
+ * a user cannot be shut out by failures from other sources.
  */
 #ifndef POLICY_AUTH_THROTTLE_H
 #define POLICY_AUTH_THROTTLE_H

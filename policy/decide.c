@@ -1,3 +1,4 @@
+/* The verdicts, in the order in which a session meets them. */
 #include "policy/decide.h"
 
 static struct decide_verdict permit(struct mail_status status, const char *reason)
@@ -5,7 +6,7 @@ static struct decide_verdict permit(struct mail_status status, const char *reaso
     return (struct decide_verdict){.accepted = true, .status = status, .reason = reason};
 }
 
-/* Only who has not said who he is waits in the tarpit. */
+/* Only anonymous clients wait in the tarpit. */
 static struct decide_verdict refuse(const struct decide_facts *facts, struct mail_status status,
                                     rights_mask missing, const char *reason)
 {
@@ -99,7 +100,7 @@ bool decide_from_matters(rights_mask rights)
 }
 
 /* What readers see as the sender is held to the same as MAIL; but a field without a readable
- * address speaks for nobody, and only who is held to a list has to keep to it. */
+ * address names no sender, and only a client that is held to a list has to keep to it. */
 static struct decide_verdict decide_from(const struct decide_facts *facts,
                                          const struct ruleset *rules)
 {
@@ -148,7 +149,8 @@ static struct decide_verdict refuse_relay(const struct decide_facts *facts, cons
                   reason);
 }
 
-/* Of an authoritative domain we may know who lives there; postmaster always does (RFC 5321 4.5.1).
+/* The recipients of an authoritative domain may be known; postmaster always is one (RFC
+ * 5321 4.5.1).
  */
 static bool exists_in(const struct accepted_domain *domain, const struct decide_facts *facts)
 {

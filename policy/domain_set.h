@@ -21,8 +21,8 @@ struct accepted_domain {
     enum domain_type type;
     bool is_default;
     bool match_subdomains; /* also *.name */
-    /* Authoritative only: who exists there; NULL: everybody. Borrowed: whoever keeps the settings
-     * holds it. */
+    /* Authoritative only: the recipients that exist there; NULL: all. Borrowed: the owner of the
+     * settings holds it. */
     struct recipient_set *recipients;
 };
 
@@ -36,7 +36,7 @@ const struct accepted_domain *domain_set_find(const struct domain_set *set, stru
 /* The one marked as default, else the first; never a wildcard; NULL: there is none. Its name goes
  * into addresses. */
 const struct accepted_domain *domain_set_default(const struct domain_set *set);
-/* What domain_set_build() wants of a name, for whoever reports every fault. */
+/* What domain_set_build() wants of a name, for a check that reports every fault. */
 MUST_USE enum err domain_pattern_check(struct bytes pattern, struct err_detail *why);
 const char *domain_type_name(enum domain_type type);
 MUST_USE enum err domain_type_parse(struct bytes text, enum domain_type *out);

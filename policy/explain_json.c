@@ -24,7 +24,7 @@ static size_t utf8_sequence(struct bytes b)
     return 0;
 }
 
-/* Bytes that are no UTF-8 become U+FFFD: the output must be valid whatever was typed. */
+/* Bytes that are no UTF-8 become U+FFFD: the output must be valid for any input. */
 static void write_bytes(FILE *out, struct bytes text)
 {
     fputc('"', out);

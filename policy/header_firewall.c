@@ -1,3 +1,4 @@
+/* Rights to header classes, and the stamps of Exchange's header fields. */
 #include "policy/header_firewall.h"
 
 /* One row a class; the order of the bits. */

@@ -1,3 +1,4 @@
+/* Ranges as numbers of 128 bits: read, written, compared, cut into prefixes. */
 #include "policy/iprange.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* What a receive connector says by itself. */
 #include "policy/receive_connector.h"
 
 #define KILOBYTE  ((uint64_t)1 << 10)

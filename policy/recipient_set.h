@@ -1,5 +1,5 @@
-/* policy/recipient_set.h - who exists in an authoritative domain: a file with an address or a local
- * part a line, read into a set.
+/* policy/recipient_set.h - the recipients of an authoritative domain: a file with an address or a
+ * local part a line, read into a set.
  *
  * A local part alone stands for every domain that the file is given to. Blank lines and what
  * follows a # at a line's start or after a blank are nothing. Both parts compare as ASCII without
@@ -24,7 +24,7 @@ typedef void (*recipient_report)(void *owner, const char *where, const char *tex
  * anything was; ERR_LIMIT for a text beyond RECIPIENT_SET_TEXT_MAX. Copies. */
 MUST_USE enum err recipient_set_parse(struct bytes text, const char *file, recipient_report report,
                                       void *owner, struct recipient_set **out);
-/* Counted: one more holder, one less; NULL is nobody's. Any thread. */
+/* Counted: one more holder, one less; NULL is allowed. Any thread. */
 struct recipient_set *recipient_set_ref(struct recipient_set *set);
 void recipient_set_unref(struct recipient_set **set);
 

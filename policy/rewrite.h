@@ -26,8 +26,8 @@ struct rewrite_entry { /* New-AddressRewriteEntry */
 MUST_USE enum err rewrite_entry_check(const struct rewrite_entry *entry, struct err_detail *why);
 
 struct rewrite_set;
-/* Borrows ENTRIES, each of which passed its check, and their text. ERR_EXISTS: two of them say of
- * one address what it becomes; WHICH is the second. */
+/* Borrows ENTRIES, each of which passed its check, and their text. ERR_EXISTS: two of them are
+ * about one address; WHICH is the second. */
 MUST_USE enum err rewrite_set_build(const struct rewrite_entry *entries, size_t count,
                                     struct rewrite_set **out, size_t *which,
                                     struct err_detail *why);

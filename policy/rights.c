@@ -1,3 +1,4 @@
+/* Names of rights and groups, and what they add up to. */
 #include "policy/rights.h"
 
 #include <stdio.h>

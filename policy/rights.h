@@ -84,8 +84,8 @@ struct rights_acl {
     const struct rights_entry *entries;
     size_t entry_count;
 };
-/* One of the principals that a session is at the same time: a user is user:NAME, his groups and
- * AuthenticatedUsers. NAME as in struct rights_entry. */
+/* One of the principals that a session is at the same time: a user is user:NAME, the groups
+ * and AuthenticatedUsers. NAME as in struct rights_entry. */
 struct rights_identity {
     enum rights_principal principal;
     const char *name;

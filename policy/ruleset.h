@@ -32,7 +32,7 @@ struct ruleset_match ruleset_select(const struct ruleset *rules, const struct en
 /* The rights of a well-known principal on connector INDEX: compiled, one load. */
 rights_mask ruleset_rights(const struct ruleset *rules, uint32_t connector_index,
                            enum rights_principal principal);
-/* The rights of a session that is COUNT identities at once: a named user, his groups and
+/* The rights of a session that is COUNT identities at once: a named user, the groups and
  * AuthenticatedUsers. Walks the connector's entries. */
 rights_mask ruleset_identity_rights(const struct ruleset *rules, uint32_t connector_index,
                                     const struct rights_identity *who, size_t count);

@@ -39,7 +39,7 @@ static rights_mask rights_on(const struct ruleset_settings *s, const struct rece
                           s->server_permissions, s->server_permission_count, principal, NULL);
 }
 
-/* Named users and groups count as somebody when an entry lets them submit. */
+/* Named users and groups count when an entry lets them submit. */
 static bool entry_gives_submit(const struct rights_entry *entries, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -51,8 +51,8 @@ static bool entry_gives_submit(const struct rights_entry *entries, size_t count)
     return false;
 }
 
-/* Nobody can be a server, a partner or cert:NAME yet: that takes a client certificate. */
-static bool somebody_can_submit(const struct ruleset_settings *s, const struct receive_connector *c)
+/* No client can be a server, a partner or cert:NAME yet: that takes a client certificate. */
+static bool can_be_submitted_to(const struct ruleset_settings *s, const struct receive_connector *c)
 {
     if (rights_on(s, c, receive_connector_first_principal(c)) & RIGHTS_SUBMIT)
         return true;
@@ -62,9 +62,8 @@ static bool somebody_can_submit(const struct ruleset_settings *s, const struct r
             entry_gives_submit(s->server_permissions, s->server_permission_count));
 }
 
-/* Some that would be let in if they could say who they are. */
-static bool somebody_needs_certificate(const struct ruleset_settings *s,
-                                       const struct receive_connector *c)
+/* Servers and partners may submit, if only they could prove what they are. */
+static bool needs_certificate(const struct ruleset_settings *s, const struct receive_connector *c)
 {
     return (rights_on(s, c, RIGHTS_EXCHANGE_SERVERS) | rights_on(s, c, RIGHTS_PARTNER_SERVERS) |
             rights_on(s, c, RIGHTS_LEGACY_SERVERS)) &
@@ -74,19 +73,19 @@ static bool somebody_needs_certificate(const struct ruleset_settings *s,
 static void check_usable(struct ruleset_check *check, const struct receive_connector *c)
 {
     const struct ruleset_settings *s = check->settings;
-    if (somebody_can_submit(s, c))
+    if (can_be_submitted_to(s, c))
         return;
-    if (somebody_needs_certificate(s, c))
+    if (needs_certificate(s, c))
         ruleset_warn(check, c->origin,
                      "receive connector \"%s\": nobody can use it: only servers and partners may "
-                     "submit, and in this version nobody can prove to be one by a certificate; "
-                     "ExternalAuthoritative in auth_mechanism takes whoever is in "
-                     "remote_ip_ranges for a server",
+                     "submit, and in this version none can prove it by a certificate; "
+                     "ExternalAuthoritative in auth_mechanism takes all of remote_ip_ranges for "
+                     "servers",
                      c->name);
     else
         ruleset_warn(check, c->origin,
                      "receive connector \"%s\": nobody can use it: no permission group and no "
-                     "entry gives ms-Exch-SMTP-Submit to anyone whom auth_mechanism lets in",
+                     "entry gives ms-Exch-SMTP-Submit to a client that auth_mechanism lets in",
                      c->name);
 }
 
@@ -106,7 +105,7 @@ static bool touches(const struct ipaddr *last, const struct ipaddr *first)
 }
 
 /* Two halves of the Internet are the Internet. */
-static bool hold_everybody(struct iprange *ranges, size_t count)
+static bool hold_all(struct iprange *ranges, size_t count)
 {
     qsort(ranges, count, sizeof *ranges, range_compare);
     struct iprange sum = ranges[0];
@@ -125,19 +124,19 @@ static size_t list_ranges(const struct receive_connector *c, bool v4, struct ipr
     return count;
 }
 
-static bool ranges_hold_everybody(const struct receive_connector *c, bool v4)
+static bool ranges_hold_all(const struct receive_connector *c, bool v4)
 {
     struct iprange *ranges = MEM_NEW_ARRAY(struct iprange, c->range_count + 1);
-    bool everybody = hold_everybody(ranges, list_ranges(c, v4, ranges));
+    bool all = hold_all(ranges, list_ranges(c, v4, ranges));
     mem_free(ranges);
-    return everybody;
+    return all;
 }
 
 bool ruleset_open_to_anonymous(const struct ruleset_settings *s, const struct receive_connector *c)
 {
     return c->enabled && receive_connector_first_principal(c) == RIGHTS_ANONYMOUS &&
            (rights_on(s, c, RIGHTS_ANONYMOUS) & RIGHTS_SUBMIT) &&
-           (ranges_hold_everybody(c, true) || ranges_hold_everybody(c, false));
+           (ranges_hold_all(c, true) || ranges_hold_all(c, false));
 }
 
 static void check_open_relay(struct ruleset_check *check, const struct receive_connector *c)
@@ -146,12 +145,12 @@ static void check_open_relay(struct ruleset_check *check, const struct receive_c
     if (c->open_relay ||
         !(rights_on(check->settings, c, receive_connector_first_principal(c)) &
           RIGHTS_ACCEPT_ANY_RECIPIENT) ||
-        !(ranges_hold_everybody(c, true) || ranges_hold_everybody(c, false)))
+        !(ranges_hold_all(c, true) || ranges_hold_all(c, false)))
         return;
     if (external)
         ruleset_warn(check, c->origin,
                      "receive connector \"%s\": remote_ip_ranges holds every address and "
-                     "ExternalAuthoritative trusts all of them: whoever reaches it may relay and "
+                     "ExternalAuthoritative trusts all of them: all that reach it may relay and "
                      "send as anyone; name the servers, or set open_relay = true",
                      c->name);
     else
@@ -170,7 +169,7 @@ static bool relays_for_anonymous(const struct ruleset_settings *s,
            (rights_on(s, c, RIGHTS_ANONYMOUS) & RIGHTS_ACCEPT_ANY_RECIPIENT);
 }
 
-/* Nobody means to divide the Internet among connectors that relay, and yet it adds up. */
+/* The Internet divided among connectors that relay is hardly meant, and yet it adds up. */
 static void check_open_relay_together(struct ruleset_check *check, bool v4)
 {
     const struct ruleset_settings *s = check->settings;
@@ -181,13 +180,13 @@ static void check_open_relay_together(struct ruleset_check *check, bool v4)
     struct iprange *ranges = MEM_NEW_ARRAY(struct iprange, room);
     for (size_t i = 0; i < s->receive_count; i++) {
         const struct receive_connector *c = &s->receive[i];
-        if (!relays_for_anonymous(s, c) || ranges_hold_everybody(c, v4))
+        if (!relays_for_anonymous(s, c) || ranges_hold_all(c, v4))
             continue; /* one that holds all by itself was told of */
         size_t more = list_ranges(c, v4, ranges + count);
         last = more ? c : last;
         count += more;
     }
-    if (hold_everybody(ranges, count))
+    if (hold_all(ranges, count))
         ruleset_fault(check, last->origin,
                       "receive connector \"%.64s\": with the others on which Anonymous has "
                       "ms-Exch-SMTP-Accept-Any-Recipient it holds every %s address: together an "

@@ -1,4 +1,4 @@
-/* The checks of accepted domains, of send connectors, and of the way from one to the other. */
+/* The checks of accepted domains, of send connectors, and of the routes from one to the other. */
 #include "policy/ruleset_check_private.h"
 
 #include <stdlib.h>

@@ -47,7 +47,8 @@ struct send_connector { /* New-SendConnector, with its defaults */
     size_t permission_count;
 };
 void send_connector_defaults(struct send_connector *c);
-/* Who the next hop is: nobody has proved anything (ANONYMOUS LOGON), or it is trusted by decree. */
+/* The principal of the next hop: nothing is proved (ANONYMOUS LOGON), or it is trusted by decree.
+ */
 enum rights_principal send_connector_principal(const struct send_connector *c);
 /* The Send rights of the next hop: by default all may see where a message has been
  * (ms-Exch-Send-Headers-Routing), the rest by permissions entries. */
