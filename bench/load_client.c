@@ -8,15 +8,15 @@
 const char *const LOAD_PHASE_NAMES[LOAD_PHASES] = {"connect", "banner", "tls", "ehlo",
                                                    "auth",    "mail",   "dot", "quit"};
 
-void load_client_home_free(struct load_client_home *home)
+void load_client_shared_free(struct load_client_shared *shared)
 {
-    tls_session_free(&home->tls_session);
-    tls_context_unref(&home->tls);
+    tls_session_free(&shared->tls_session);
+    tls_context_unref(&shared->tls);
 }
 
-void load_client_init(struct load_client *c, struct load_client_home *home)
+void load_client_init(struct load_client *c, struct load_client_shared *shared)
 {
-    *c = (struct load_client){.home = home, .rows = LOAD_CLIENT_TABLE};
+    *c = (struct load_client){.shared = shared, .rows = LOAD_CLIENT_TABLE};
     load_client_unconnected(c);
 }
 

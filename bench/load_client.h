@@ -65,7 +65,7 @@ struct load_client_settings {
 };
 
 /* Of a thread's sessions. */
-struct load_client_home {
+struct load_client_shared {
     const struct load_client_settings *settings;
     const struct load_client_ops *ops;
     struct loop *loop;
@@ -75,7 +75,7 @@ struct load_client_home {
     uint64_t connections, handshakes, resumed;
     struct load_histogram phases[LOAD_PHASES];
 };
-void load_client_home_free(struct load_client_home *home); /* what it holds */
+void load_client_shared_free(struct load_client_shared *shared); /* what it holds */
 
 /* A message to be sent: its owner's, in place until on_done. */
 struct load_client_message {
@@ -140,7 +140,7 @@ enum load_client_state {
 enum { LOAD_CLIENT_OUTPUT_MAX = 16 };
 
 struct load_client { /* its owner embeds it, and reads none of it */
-    struct load_client_home *home;
+    struct load_client_shared *shared;
     const struct load_client_row *rows; /* of the states */
     struct conn *conn;
     enum load_client_state state; /* written by load_client_enter() alone */
@@ -158,7 +158,7 @@ struct load_client { /* its owner embeds it, and reads none of it */
     struct smtp_reply_parser parser;
 };
 
-void load_client_init(struct load_client *c, struct load_client_home *home);
+void load_client_init(struct load_client *c, struct load_client_shared *shared);
 /* Connects, if it is not connected, and sends M. Only when it is free. */
 void load_client_send(struct load_client *c, struct load_client_message *m);
 /* Connects; then on_free. Only when it is free and was never used. */

@@ -15,14 +15,14 @@ enum { SLICE_BYTES = 256 * 1024, LINGER_MS = 1000 };
 uint64_t load_client_timed(struct load_client *c, enum load_phase phase, uint64_t since_ns)
 {
     uint64_t now_ns = clock_mono_ns();
-    load_histogram_add(&c->home->phases[phase], (now_ns - since_ns) / 1000);
+    load_histogram_add(&c->shared->phases[phase], (now_ns - since_ns) / 1000);
     return now_ns;
 }
 
 void load_client_enter(struct load_client *c, enum load_client_state state)
 {
     const struct load_client_row *row = &c->rows[state];
-    struct loop *loop = c->home->loop;
+    struct loop *loop = c->shared->loop;
     ASSERT(state < LOAD_CLIENT_STATES);
     c->state = state;
     LOG(LOG_DEBUG, "load_client_state", LOG_STR("state", row->phrase));
@@ -114,14 +114,14 @@ void load_client_closed(struct load_client *c)
     output_clear(c);
     load_client_enter(c, LOAD_CLIENT_NONE);
     if (c->ending)
-        c->home->ops->on_end(c);
+        c->shared->ops->on_end(c);
     else
-        c->home->ops->on_free(c);
+        c->shared->ops->on_free(c);
 }
 
 static void tell_all(struct load_client *c, const struct mail_status *status, bool refused)
 {
-    const struct load_client_ops *ops = c->home->ops;
+    const struct load_client_ops *ops = c->shared->ops;
     struct load_client_message *current = c->current, *ahead = c->ahead;
     struct load_client_result result = {.lost = true, .status = status};
     c->current = c->ahead = NULL;
@@ -221,24 +221,24 @@ static size_t on_input(void *owner, struct bytes in)
 }
 
 /* The share of RESUME_PERCENT, evenly spread over the connections. */
-static bool resumes_next(struct load_client_home *home)
+static bool resumes_next(struct load_client_shared *shared)
 {
-    home->resume_sum += home->resume_percent;
-    if (home->resume_sum < 100)
+    shared->resume_sum += shared->resume_percent;
+    if (shared->resume_sum < 100)
         return false;
-    home->resume_sum -= 100;
-    return home->tls_session != NULL;
+    shared->resume_sum -= 100;
+    return shared->tls_session != NULL;
 }
 
 void load_client_start_tls(struct load_client *c)
 {
-    struct load_client_home *home = c->home;
-    if (conn_start_tls(c->conn, home->tls, NULL) != ERR_OK) {
+    struct load_client_shared *shared = c->shared;
+    if (conn_start_tls(c->conn, shared->tls, NULL) != ERR_OK) {
         load_client_fail_with(c, "TLS cannot be started");
         return;
     }
-    if (resumes_next(home))
-        conn_tls_resume(c->conn, home->tls_session);
+    if (resumes_next(shared))
+        conn_tls_resume(c->conn, shared->tls_session);
     c->phase_at_ns = clock_mono_ns();
     load_client_enter(c, LOAD_CLIENT_HANDSHAKE);
 }
@@ -247,7 +247,7 @@ static void on_connected(void *owner)
 {
     struct load_client *c = owner;
     c->phase_at_ns = load_client_timed(c, LOAD_PHASE_CONNECT, c->phase_at_ns);
-    if (c->home->settings->security == LOAD_CLIENT_SECURITY_IMPLICIT)
+    if (c->shared->settings->security == LOAD_CLIENT_SECURITY_IMPLICIT)
         load_client_start_tls(c);
     else
         load_client_enter(c, LOAD_CLIENT_BANNER);
@@ -256,14 +256,14 @@ static void on_connected(void *owner)
 static void on_handshake(void *owner, bool ok)
 {
     struct load_client *c = owner;
-    struct load_client_home *home = c->home;
+    struct load_client_shared *shared = c->shared;
     if (!ok)
         return; /* on_closed follows, and says why */
     c->phase_at_ns = load_client_timed(c, LOAD_PHASE_TLS, c->phase_at_ns);
     c->encrypted = true;
-    load_count(&home->handshakes, 1);
-    load_count(&home->resumed, conn_tls(c->conn)->resumed);
-    load_client_enter(c, home->settings->security == LOAD_CLIENT_SECURITY_IMPLICIT
+    load_count(&shared->handshakes, 1);
+    load_count(&shared->resumed, conn_tls(c->conn)->resumed);
+    load_client_enter(c, shared->settings->security == LOAD_CLIENT_SECURITY_IMPLICIT
                              ? LOAD_CLIENT_BANNER
                              : LOAD_CLIENT_EHLO);
 }
@@ -305,13 +305,13 @@ void load_client_unconnected(struct load_client *c)
 void load_client_connect(struct load_client *c)
 {
     struct ipaddr source;
-    bool given = c->home->ops->source(c, &source);
-    load_count(&c->home->connections, 1);
+    bool given = c->shared->ops->source(c, &source);
+    load_count(&c->shared->connections, 1);
     c->parser.complete = true; /* nothing of the last connection is left in it */
     c->peer = (struct smtp_extensions){0};
     c->encrypted = c->reset_needed = false;
     c->phase_at_ns = clock_mono_ns();
     load_client_enter(c, LOAD_CLIENT_CONNECT);
-    c->conn =
-        conn_connect(c->home->loop, &c->home->settings->to, given ? &source : NULL, &CONN_OPS, c);
+    c->conn = conn_connect(c->shared->loop, &c->shared->settings->to, given ? &source : NULL,
+                           &CONN_OPS, c);
 }

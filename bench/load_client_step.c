@@ -18,7 +18,7 @@ static bool offered(const struct load_client *c, enum smtp_extension extension)
 
 static bool pipelines(const struct load_client *c)
 {
-    return c->home->settings->pipelining != LOAD_CLIENT_PIPELINING_NEVER &&
+    return c->shared->settings->pipelining != LOAD_CLIENT_PIPELINING_NEVER &&
            offered(c, SMTP_EXTENSION_PIPELINING);
 }
 
@@ -56,13 +56,13 @@ static void send_ehlo(struct load_client *c)
 
 static void session_keep(struct load_client *c)
 {
-    struct load_client_home *home = c->home;
+    struct load_client_shared *shared = c->shared;
     struct tls_session *newest =
-        c->encrypted && home->resume_percent > 0 ? conn_tls_session(c->conn) : NULL;
+        c->encrypted && shared->resume_percent > 0 ? conn_tls_session(c->conn) : NULL;
     if (!newest)
         return;
-    tls_session_free(&home->tls_session);
-    home->tls_session = newest;
+    tls_session_free(&shared->tls_session);
+    shared->tls_session = newest;
 }
 
 static void ready(struct load_client *c)
@@ -72,13 +72,13 @@ static void ready(struct load_client *c)
         return;
     }
     load_client_enter(c, LOAD_CLIENT_READY);
-    c->home->ops->on_free(c);
+    c->shared->ops->on_free(c);
 }
 
 /* What the session was told to use. */
 static unsigned wanted(const struct load_client *c)
 {
-    const struct load_client_settings *s = c->home->settings;
+    const struct load_client_settings *s = c->shared->settings;
     unsigned x = 0;
     if (s->security == LOAD_CLIENT_SECURITY_STARTTLS && !c->encrypted)
         return SMTP_EXTENSION_STARTTLS;
@@ -103,7 +103,7 @@ static void on_ehlo(struct load_client *c, const struct mail_status *status)
         load_client_fail_with(c, BYTES_FMT " is not offered", BYTES_ARG(first));
     } else if (wanted(c) & SMTP_EXTENSION_STARTTLS) {
         load_client_enter(c, LOAD_CLIENT_STARTTLS);
-    } else if (c->home->settings->auth_count > 0) {
+    } else if (c->shared->settings->auth_count > 0) {
         c->auth_at = 0;
         c->phase_at_ns = clock_mono_ns();
         load_client_enter(c, LOAD_CLIENT_AUTH);
@@ -130,12 +130,12 @@ static void on_starttls(struct load_client *c, const struct mail_status *status)
 
 static void send_auth(struct load_client *c)
 {
-    say(c, c->home->settings->auth[c->auth_at]);
+    say(c, c->shared->settings->auth[c->auth_at]);
 }
 
 static void on_auth(struct load_client *c, const struct mail_status *status)
 {
-    if (status->code == 334 && c->auth_at + 1 < c->home->settings->auth_count) {
+    if (status->code == 334 && c->auth_at + 1 < c->shared->settings->auth_count) {
         c->auth_at++;
         load_client_enter(c, LOAD_CLIENT_AUTH);
     } else if (status->code == 235) {
@@ -164,7 +164,7 @@ static void put_envelope(struct load_client *c, struct load_client_message *m);
 /* The text, and behind it what goes ahead of its reply. */
 static void put_text(struct load_client *c)
 {
-    const struct load_client_settings *s = c->home->settings;
+    const struct load_client_settings *s = c->shared->settings;
     struct load_client_message *m = c->current, *next;
     m->text_put = true;
     if (s->chunking)
@@ -175,7 +175,7 @@ static void put_text(struct load_client *c)
     if (!s->chunking)
         load_client_put(c, BYTES(".\r\n"));
     load_client_put_end(c);
-    next = s->ahead && pipelines(c) ? c->home->ops->next(c) : NULL;
+    next = s->ahead && pipelines(c) ? c->shared->ops->next(c) : NULL;
     if (next) {
         load_client_take(c, next);
         put_envelope(c, next);
@@ -186,7 +186,7 @@ static void put_text(struct load_client *c)
  * with them only if no other message's envelope follows it, since they might all be refused. */
 static void put_rcpts(struct load_client *c, struct load_client_message *m)
 {
-    const struct load_client_settings *s = c->home->settings;
+    const struct load_client_settings *s = c->shared->settings;
     size_t left = s->rcpt_count - m->rcpts_sent, max = pipelines(c) ? RCPTS_MAX : 1;
     const struct bytes *first = &s->rcpts[m->rcpts_sent];
     m->rcpts_sent += left < max ? left : max;
@@ -211,7 +211,7 @@ static void put_envelope(struct load_client *c, struct load_client_message *m)
     *end++ = '\r';
     *end++ = '\n';
     m->mail_at_ns = clock_mono_ns();
-    load_client_put(c, c->home->settings->mail);
+    load_client_put(c, c->shared->settings->mail);
     load_client_put(c, bytes_make(m->parameters, (size_t)(end - m->parameters)));
     if (pipelines(c))
         put_rcpts(c, m);
@@ -241,11 +241,11 @@ static void finish(struct load_client *c, enum load_fate fate, const struct mail
     };
     c->current = c->ahead;
     c->ahead = NULL;
-    c->home->ops->on_done(c, m, &result);
+    c->shared->ops->on_done(c, m, &result);
     c->refusal.code = 0;
     if (c->current)
         load_client_enter(c, LOAD_CLIENT_MAIL);
-    else if (c->home->settings->reconnect)
+    else if (c->shared->settings->reconnect)
         load_client_enter(c, LOAD_CLIENT_QUIT);
     else
         ready(c);
@@ -304,14 +304,14 @@ static void send_rcpt(struct load_client *c)
 static void after_rcpts(struct load_client *c, const struct mail_status *status)
 {
     struct load_client_message *m = c->current;
-    const struct load_client_settings *s = c->home->settings;
-    bool nobody = m->mail_refused || m->rcpts_accepted == 0;
+    const struct load_client_settings *s = c->shared->settings;
+    bool unwanted = m->mail_refused || m->rcpts_accepted == 0;
     if (!m->mail_refused && m->rcpts_sent < s->rcpt_count) {
         load_client_enter(c, LOAD_CLIENT_RCPT);
-    } else if (nobody && !m->data_sent) {
+    } else if (unwanted && !m->data_sent) {
         refuse(c, status, !m->mail_refused);
     } else if (s->chunking) {
-        if (!nobody)
+        if (!unwanted)
             load_client_timed(c, LOAD_PHASE_MAIL, m->mail_at_ns);
         load_client_enter(c, LOAD_CLIENT_END);
     } else {
@@ -350,7 +350,8 @@ static void on_data(struct load_client *c, const struct mail_status *status)
     }
 }
 
-/* A peer that wants the text though nobody is to get it is sent none of it (RFC 2920 3.1). */
+/* A peer that wants the text although no recipient was accepted is sent none of it (RFC 2920 3.1).
+ */
 static void send_end(struct load_client *c)
 {
     struct load_client_message *m = c->current;
@@ -372,7 +373,7 @@ static void on_end(struct load_client *c, const struct mail_status *status)
         return;
     }
     keep_refusal(c, status);
-    refuse(c, status, c->home->settings->chunking); /* RFC 3030 4.2: a failed BDAT wants it */
+    refuse(c, status, c->shared->settings->chunking); /* RFC 3030 4.2: a failed BDAT wants it */
 }
 
 static void send_quit(struct load_client *c)

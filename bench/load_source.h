@@ -79,7 +79,7 @@ struct source_session {
 struct source_thread {
     struct source *source;
     struct loop *loop;
-    struct load_client_home home;
+    struct load_client_shared shared;
     struct source_session *sessions;
     unsigned long first, count; /* of its sessions */
     unsigned long under_way;    /* sessions */

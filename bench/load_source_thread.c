@@ -259,7 +259,7 @@ static void sessions_make(struct source_thread *t)
     t->sessions = MEM_NEW_ARRAY(struct source_session, t->count);
     for (unsigned long i = 0; i < t->count; i++) {
         struct source_session *s = &t->sessions[i];
-        load_client_init(&s->client, &t->home);
+        load_client_init(&s->client, &t->shared);
         s->thread = t;
         s->next_address = t->first + i;
         s->pause.on_due = on_pause_over;
@@ -328,7 +328,7 @@ enum err source_thread_prepare(struct source_thread *t, struct source *s, unsign
     t->first = args->sessions * number / args->threads;
     t->count = args->sessions * (number + 1) / args->threads - t->first;
     enum err e = loop_new(&t->loop, why);
-    t->home = (struct load_client_home){
+    t->shared = (struct load_client_shared){
         .settings = &s->client,
         .ops = &CLIENT_OPS,
         .loop = t->loop,
@@ -345,7 +345,7 @@ enum err source_thread_prepare(struct source_thread *t, struct source *s, unsign
 
 void source_thread_free(struct source_thread *t)
 {
-    load_client_home_free(&t->home);
+    load_client_shared_free(&t->shared);
     source_pace_free(&t->pace);
     loop_free(&t->loop);
 }
@@ -353,11 +353,11 @@ void source_thread_free(struct source_thread *t)
 void source_thread_add(const struct source_thread *t, struct source_counts *to)
 {
     source_counts_merge(to, &t->counts);
-    to->connections += load_counted(&t->home.connections);
-    to->handshakes += load_counted(&t->home.handshakes);
-    to->resumed += load_counted(&t->home.resumed);
+    to->connections += load_counted(&t->shared.connections);
+    to->handshakes += load_counted(&t->shared.handshakes);
+    to->resumed += load_counted(&t->shared.resumed);
     for (size_t i = 0; i < LOAD_PHASES; i++)
-        load_histogram_merge(&to->phases[i], &t->home.phases[i]);
+        load_histogram_merge(&to->phases[i], &t->shared.phases[i]);
 }
 
 double source_cpu_seconds(void)

@@ -1,3 +1,4 @@
+/* A connection in clear: reading, writing, backlog, closing. */
 #include "net/conn.h"
 
 #include <errno.h>

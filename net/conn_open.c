@@ -1,3 +1,4 @@
+/* How a connection begins: accepted, or connecting. */
 #include "net/conn.h"
 
 #include <errno.h>

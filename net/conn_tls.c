@@ -1,3 +1,4 @@
+/* The TLS half of a connection: handshake, records in and out, the closing alert. */
 #include <string.h>
 
 #include <openssl/err.h>

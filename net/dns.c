@@ -1,3 +1,4 @@
+/* Queries to libunbound: asked, timed, cancelled, and their answers put together. */
 #include "net/dns.h"
 
 #include <stdio.h>
@@ -6,6 +7,7 @@
 
 #include <unbound.h>
 
+#include "core/list.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "net/dns_rdata.h"
@@ -22,7 +24,7 @@ struct dns {
     struct loop *loop;
     struct ub_ctx *ctx;
     struct loop_watch watch;
-    struct dns_query *queries;
+    struct cds_list_head queries;
 };
 
 /* One question to the resolver and what became of it. */
@@ -41,7 +43,8 @@ struct dns_part {
 
 struct dns_query {
     struct dns *dns;
-    struct dns_query *next, **link; /* link: NULL once its callback runs */
+    struct cds_list_head link;
+    bool ended; /* its callback runs */
     dns_callback cb;
     void *owner;
     struct timer timer;
@@ -169,6 +172,7 @@ enum err dns_new(struct loop *loop, const struct dns_settings *settings, struct 
     *out = NULL;
     struct dns *dns = MEM_NEW(struct dns);
     dns->loop = loop;
+    list_init(&dns->queries);
     dns->ctx = ub_ctx_create();
     enum err e = dns->ctx ? dns_set_up(dns->ctx, settings, why)
                           : err_set(why, ERR_IO, "cannot set up the resolver");
@@ -191,10 +195,8 @@ enum err dns_new(struct loop *loop, const struct dns_settings *settings, struct 
 
 static void query_unlink(struct dns_query *q)
 {
-    *q->link = q->next;
-    if (q->next)
-        q->next->link = q->link;
-    q->link = NULL;
+    list_remove(&q->link);
+    q->ended = true;
     timer_cancel(&q->timer);
     /* The resolver forgets its questions: no part is written to any more. */
     for (size_t i = 0; i < q->part_count; i++)
@@ -213,8 +215,8 @@ void dns_cancel(struct dns_query **q)
 {
     struct dns_query *query = *q;
     *q = NULL;
-    /* From inside its own callback: it is on its way out already. */
-    if (!query || !query->link)
+    /* From inside its own callback: it ends anyway. */
+    if (!query || query->ended)
         return;
     query_unlink(query);
     query_free(query);
@@ -225,10 +227,8 @@ void dns_free(struct dns **dns)
     struct dns *d = *dns;
     if (!d)
         return;
-    while (d->queries) {
-        struct dns_query *q = d->queries;
+    LIST_EACH_SAFE (q, &d->queries, struct dns_query, link)
         dns_cancel(&q);
-    }
     loop_watch_remove(d->loop, &d->watch);
     ub_ctx_delete(d->ctx);
     mem_free(d);
@@ -402,11 +402,7 @@ static struct dns_query *query_new(struct dns *dns, size_t part_count, dns_callb
     q->timer.on_due = query_on_due;
     for (size_t i = 0; i < part_count; i++)
         q->parts[i].query = q;
-    q->next = dns->queries;
-    q->link = &dns->queries;
-    if (q->next)
-        q->next->link = &q->next;
-    dns->queries = q;
+    list_add(&dns->queries, &q->link);
     return q;
 }
 

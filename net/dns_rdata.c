@@ -1,3 +1,4 @@
+/* MX, A and AAAA data from bytes of the network. */
 #include "net/dns_rdata.h"
 
 #define NAME_OCTETS_MAX  255 /* in wire form */

@@ -1,3 +1,4 @@
+/* The addresses of a From field: comments, quotes and groups are seen through. */
 #include "net/header_from.h"
 
 #include "core/mail.h"
@@ -62,7 +63,7 @@ static void take_opening(struct from_scan *s, char c)
     s->place = c == '"' ? FROM_QUOTED : FROM_COMMENT;
 }
 
-/* A second pair of brackets is another mailbox: nobody knows which of them a reader shows. */
+/* A second pair of brackets is another mailbox: readers differ in which of them they show. */
 static void take_text(struct from_scan *s, char c)
 {
     switch (c) {

@@ -1,3 +1,4 @@
+/* Finds the addresses of people in a header that streams by. */
 #include "net/header_rewrite.h"
 
 enum rewrite_state {

@@ -1,3 +1,4 @@
+/* Reads a header as it streams by, one octet after the other, and counts what was asked for. */
 #include "net/header_scan.h"
 
 enum scan_state {
@@ -5,7 +6,7 @@ enum scan_state {
     SCAN_EMPTY_CR, /* a CR at a line start: the empty line if LF follows */
     SCAN_NAME,
     SCAN_NAME_BLANK, /* blanks before the colon: obsolete, and seen (RFC 5322 4.5) */
-    SCAN_VALUE,      /* of a field that nobody asks about */
+    SCAN_VALUE,      /* of a field that is not asked about */
     SCAN_RECEIVED,
     SCAN_MESSAGE_ID,
     SCAN_FROM,

@@ -15,7 +15,7 @@
 #define HEADER_SCAN_MESSAGE_ID_MAX 256
 
 /* Zeroed with local_name set: ready. With FROM set to FROM_MAX octets too, the values of all From
- * and Sender fields are kept there, a NUL between two: whom readers see as the sender (RFC 5322
+ * and Sender fields are kept there, a NUL between two: what readers see as the sender (RFC 5322
  * 3.6.2). */
 struct header_scan {
     struct bytes local_name; /* our FQDN: a Received that is "by" it counts as a local hop */
@@ -25,7 +25,7 @@ struct header_scan {
     bool has_date, has_message_id, has_from;
     bool exchange_fields; /* X-MS-Exchange-Organization-* or -Forest-* */
     bool ended;           /* the empty line, or a line that is no header, has been seen */
-    bool strict;          /* the owner's: STRAY is wanted, of text that nobody has checked */
+    bool strict;          /* the owner's: STRAY is wanted, of text that was not checked */
     bool stray;           /* a bare CR, a bare LF or a NUL stands in the header */
     char message_id[HEADER_SCAN_MESSAGE_ID_MAX]; /* with its angle brackets; NUL-terminated */
     char *from;

@@ -1,3 +1,4 @@
+/* Listening sockets: opened, accepted from in batches, paused when descriptors run out. */
 #include "net/listen.h"
 
 #include <errno.h>
@@ -109,7 +110,7 @@ static void listener_free(struct listener *l)
     mem_free(l);
 }
 
-/* The reserved descriptor goes to the first in the queue, to be told why nobody answers. */
+/* The reserved descriptor goes to the first in the queue, to be told why there is no answer. */
 static void shortage_answer(struct listener *l)
 {
     static const char busy[] = "421 4.3.2 Too many connections\r\n";

@@ -15,9 +15,9 @@ struct listener;
 /* Binds and listens; not yet watched. Names the address in WHY (EADDRINUSE, EACCES, ...). Port 0
  * picks one. Main thread, before privileges are dropped. */
 MUST_USE enum err listen_open(const struct endpoint *at, int *fd, struct err_detail *why);
-/* Fails where somebody listens already, be it one of us: what the kernel lets processes of one
- * user share would give each a part of the connections. For the first start, when none of our own
- * sockets is there yet. */
+/* Fails where another socket listens already, be it one of us: what the kernel lets processes of
+ * one user share would give each a part of the connections. For the first start, when none of our
+ * own sockets is there yet. */
 MUST_USE enum err listen_check_free(const struct endpoint *at, struct err_detail *why);
 /* The address a socket really has (after port 0). */
 struct endpoint listen_address(int fd);

@@ -1,3 +1,4 @@
+/* From MX records or smart hosts to an ordered list of addresses. */
 #include "net/mx.h"
 
 #include <stdio.h>
@@ -310,7 +311,7 @@ static size_t mx_drop_null(struct dns_mx *mx, size_t count)
     return kept;
 }
 
-/* Takes the ordered list, or says that there is nobody but ourselves to send to. */
+/* Takes the ordered list, or says that it names no host but us. */
 static void mx_use_list(struct mx_resolution *r, struct dns_mx *mx, size_t count)
 {
     count = mx_order(mx, count, r->local_name);

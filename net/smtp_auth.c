@@ -1,3 +1,4 @@
+/* Base64, PLAIN and LOGIN: pure functions on what AUTH carries. */
 #include "net/smtp_auth.h"
 
 enum smtp_auth_mechanism smtp_auth_mechanism_parse(struct bytes name)

@@ -11,8 +11,8 @@
  * is what the next reply belongs to, and UNANSWERED counts the commands between them. At most two
  * messages live in a session: the one whose end is being answered and the one ahead of it. A text
  * that goes by BDAT may be out before any of its envelope was answered, as may the message behind
- * it: that one begins with RSET, for what the peer makes of a failed chunk is its own affair
- * (RFC 3030 2), and its recipients must never meet another message's sender.
+ * it: that one begins with RSET, for what a peer does after a failed chunk is left to it (RFC 3030
+ * 2), and recipients must never meet another message's sender.
  */
 #ifndef NET_SMTP_CLIENT_PRIVATE_H
 #define NET_SMTP_CLIENT_PRIVATE_H
@@ -48,7 +48,7 @@ enum smtp_client_state {
 #define SMTP_CLIENT_HANDSHAKE_MS  30000
 #define SMTP_CLIENT_SESSION_AHEAD 2 /* messages: one being answered, one ahead */
 /* Octets: a chunk this small goes out with its envelope. A larger one waits for the replies, as it
- * would have to be sent to its end even to a peer that wants it for nobody. */
+ * would have to be sent to its end even where no recipient was accepted. */
 #define SMTP_CLIENT_CHUNK_AHEAD (64 * 1024)
 /* Unanswered commands at most: their replies, 512 octets each at the worst, then fit the 64 KiB
  * that any receive buffer has, so that neither side waits for the other (RFC 2920 3.1). */

@@ -115,7 +115,8 @@ void smtp_client_finish(struct smtp_client *c, const struct mail_status *status,
     c->ops->on_message_done(c->owner, m, status, ambiguous);
 }
 
-/* The whole text is out, RCPT was answered up to RCPT: may the peer have taken it for somebody? */
+/* The whole text is out, RCPT was answered up to RCPT: may the peer have taken it for a recipient?
+ */
 static bool may_arrive(const struct smtp_client_transaction *t, size_t rcpt)
 {
     const struct smtp_client_message *m = t->message;

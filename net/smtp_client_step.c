@@ -212,11 +212,11 @@ static void skip_unfit(struct smtp_client *c)
     smtp_client_enter_answered(c, more ? SMTP_CLIENT_STATE_RCPT : behind);
 }
 
-/* Everything sent is answered and nobody is left to send to: the rest of the envelope stays
+/* Everything sent is answered and no recipient is left: the rest of the envelope stays
  * unsent. A transaction that the peer had opened is taken back by RSET before the next one. */
-static void give_up_if_for_nobody(struct smtp_client *c)
+static void give_up_if_unwanted(struct smtp_client *c)
 {
-    static const struct mail_status nobody =
+    static const struct mail_status none =
         MAIL_STATUS_INIT(554, 5, 5, 1, "No recipient was accepted");
     struct smtp_client_transaction *t = smtp_client_head(c);
     struct smtp_client_message *m = t->message;
@@ -231,7 +231,7 @@ static void give_up_if_for_nobody(struct smtp_client *c)
         smtp_client_tell_rcpt(c, m, c->answered.rcpt, unfit ? unfit : &t->refusal);
     }
     c->reset_needed = !t->mail_refused;
-    smtp_client_finish(c, t->mail_refused ? &t->refusal : &nobody, false);
+    smtp_client_finish(c, t->mail_refused ? &t->refusal : &none, false);
 }
 
 static void on_mail(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
@@ -251,7 +251,7 @@ static void on_mail(struct smtp_client *c, const struct mail_status *status, str
         t->refusal.text = bytes_make(t->refusal_text, len);
     }
     skip_unfit(c);
-    give_up_if_for_nobody(c);
+    give_up_if_unwanted(c);
 }
 
 static bool send_rcpt(struct smtp_client *c, struct buf *out)
@@ -287,11 +287,11 @@ static void on_rcpt(struct smtp_client *c, const struct mail_status *status, str
                           t->mail_refused ? &t->refusal : &verdict);
     c->answered.rcpt++;
     skip_unfit(c);
-    give_up_if_for_nobody(c);
+    give_up_if_unwanted(c);
 }
 
-/* Nobody is known to be left to send the text to: the peer is not even asked. */
-static bool for_nobody(const struct smtp_client *c, const struct smtp_client_transaction *t)
+/* No recipient is known to be left for the text: the peer is not even asked. */
+static bool unwanted(const struct smtp_client *c, const struct smtp_client_transaction *t)
 {
     return t->mail_refused || (c->unanswered == 0 && t->message->rcpts_accepted == 0);
 }
@@ -299,7 +299,7 @@ static bool for_nobody(const struct smtp_client *c, const struct smtp_client_tra
 static bool send_data(struct smtp_client *c, struct buf *out)
 {
     const struct smtp_client_transaction *t = smtp_client_sending(c);
-    if (for_nobody(c, t) || !window_open(c))
+    if (unwanted(c, t) || !window_open(c))
         return false;
     smtp_client_write_line(out, BYTES("DATA"), BYTES_EMPTY);
     smtp_client_expect(c);
@@ -325,7 +325,7 @@ static void on_data(struct smtp_client *c, const struct mail_status *status, str
 static bool send_bdat(struct smtp_client *c, struct buf *out)
 {
     const struct smtp_client_transaction *t = smtp_client_sending(c);
-    if (for_nobody(c, t) || (t->patient && c->unanswered > 0) || !window_open(c))
+    if (unwanted(c, t) || (t->patient && c->unanswered > 0) || !window_open(c))
         return false;
     smtp_client_begin_chunk(c, out);
     return true;
@@ -334,7 +334,7 @@ static bool send_bdat(struct smtp_client *c, struct buf *out)
 static void on_end(struct smtp_client *c, const struct mail_status *status, struct bytes rest)
 {
     (void)rest;
-    static const struct mail_status nobody =
+    static const struct mail_status none =
         MAIL_STATUS_INIT(554, 5, 5, 1, "No recipient was accepted");
     struct smtp_client_transaction *t = smtp_client_head(c);
     if (status->code >= 300 && status->code < 400) {
@@ -344,7 +344,7 @@ static void on_end(struct smtp_client *c, const struct mail_status *status, stru
     if (t->chunked && c->live == 1) /* else the next one has begun, by RSET */
         c->reset_needed = !mail_status_ok(status);
     if (t->message->rcpts_accepted == 0)
-        status = t->mail_refused ? &t->refusal : &nobody;
+        status = t->mail_refused ? &t->refusal : &none;
     smtp_client_finish(c, status, false);
 }
 

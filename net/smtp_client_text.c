@@ -90,7 +90,7 @@ bool smtp_client_send_text(struct smtp_client *c, struct buf *out)
         return false; /* no 354 yet */
     struct smtp_client_transaction *t = smtp_client_head(c);
     struct smtp_client_message *m = t->message;
-    /* 354 for nobody: the dot alone (RFC 2920 3.1). */
+    /* 354 without a recipient: the dot alone (RFC 2920 3.1). */
     uint64_t left = m->rcpts_accepted == 0 ? 0 : m->octets - t->text_at;
     if (left == 0) {
         write_dot(c, t, out);
@@ -117,7 +117,7 @@ bool smtp_client_message_chunked(const struct smtp_client *c, const struct smtp_
     return as_it_is && c->settings.chunking && smtp_client_offered(c, SMTP_EXTENSION_CHUNKING);
 }
 
-/* From here on nobody but the peer knows whether the message arrived. */
+/* From here on the peer alone knows whether the message arrived. */
 static void chunk_sent(struct smtp_client *c, struct smtp_client_transaction *t)
 {
     t->dot_sent = true;

@@ -1,3 +1,4 @@
+/* The end of a message on the wire, dots, chunks, and notes of what a text holds. */
 #include "net/smtp_data.h"
 
 #ifdef __SSE2__
@@ -310,7 +311,7 @@ static unsigned stuff_state_behind(unsigned before, struct bytes text)
 }
 
 /* Stuffs behind any LF: text with a bare one is not stored, but if it ever came here it must not
- * become the end of this message at a laxer server. */
+ * be the end of this message to a laxer server. */
 size_t smtp_data_stuff(struct smtp_data_writer *w, struct bytes in, char *out)
 {
     if (in.len == 0)

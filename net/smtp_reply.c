@@ -1,3 +1,4 @@
+/* Replies: the writer of the server side and the parser of the client side. */
 #include "net/smtp_reply.h"
 
 #define WRITE_LINE_MAX  512 /* with code and CRLF: RFC 5321 4.5.3.1.5 */

@@ -57,8 +57,8 @@ struct smtp_server_facts {
     struct endpoint client, local;
     struct bytes helo; /* empty before HELO and for a bare one */
     bool esmtp;
-    struct bytes user;                    /* who logged on; empty: nobody, and after STARTTLS */
-    const struct tls_info *tls;           /* NULL: in clear */
+    struct bytes user;          /* the name that logged on; empty: none, and after STARTTLS */
+    const struct tls_info *tls; /* NULL: in clear */
     const struct mail_envelope *envelope; /* of the current transaction, rcpts accepted so far */
     unsigned data_notes;                  /* enum smtp_data_note, at on_message_end */
     uint64_t message_octets;
@@ -94,9 +94,9 @@ struct smtp_server_ops {
     /* TLS is up (facts.tls); what the owner knew from before is void (RFC 3207 4.2). NULL: not
      * told. */
     void (*on_tls)(void *owner);
-    /* Somebody wants to log on. A 2xx: facts.user is he from now on; 535: one more of
+    /* A logon. A 2xx: facts.user is USER from now on; 535: one more of
      * logon_failures_max. USER and PASSWORD are gone when this returns; an empty USER stands for
-     * credentials that nobody can have, and is to be treated like any unknown one. NULL: no AUTH.
+     * credentials that cannot exist, and is to be treated like any unknown one. NULL: no AUTH.
      */
     enum smtp_server_verdict (*on_auth)(void *owner, struct bytes user, struct bytes password,
                                         struct mail_status *status);

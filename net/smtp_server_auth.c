@@ -1,5 +1,5 @@
 /* AUTH (RFC 4954): the exchange up to a name and a password, which the owner is asked about. What
- * a client says here is never shown to anybody and is wiped as soon as it has been used. */
+ * a client says here is never shown, and is wiped as soon as it has been used. */
 #include "core/mem.h"
 #include "smtp_server_private.h"
 
@@ -94,7 +94,7 @@ static void challenge(struct smtp_server *s, struct bytes text)
     smtp_server_said(s, before);
 }
 
-/* Credentials that nobody can have go the same way and take the same time. */
+/* Credentials that cannot exist go through the same steps and take the same time. */
 static void ask(struct smtp_server *s, const struct smtp_auth_credentials *said, bool usable)
 {
     struct mail_status status = MAIL_STATUS(235, 2, 7, 0, "Authentication successful");

@@ -1,3 +1,4 @@
+/* The table of verbs, what is checked before each, and the short ones. */
 #include <stdio.h>
 
 #include "core/mem.h"
@@ -16,7 +17,7 @@ enum verb_flag {
     VERB_NOT_HERE = 32, /* known, not implemented: 502 */
     VERB_FOREIGN = 64,  /* another protocol, perhaps a browser's: 554 and out */
     VERB_REFUSED = 128, /* even after a 554 banner */
-    VERB_AUTH = 256,    /* known only where somebody can log on: else 502 */
+    VERB_AUTH = 256,    /* known only where AUTH is possible: else 502 */
 };
 
 static void verb_ehlo(struct smtp_server *s, struct bytes argument);

@@ -1,3 +1,4 @@
+/* DATA and BDAT: from the command that begins a text to the reply to its end. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -281,7 +282,7 @@ static void drop_chunk(struct smtp_server *s, const struct mail_status *status, 
     start_chunk(s);
 }
 
-/* True: nothing stands against the chunk; else it is on its way into the void. */
+/* True: nothing stands against the chunk; else it is being dropped. */
 static bool chunk_welcome(struct smtp_server *s)
 {
     uint64_t received = s->chunked ? s->reader.octets : 0;

@@ -1,3 +1,4 @@
+/* MAIL and RCPT: paths, parameters, and the questions to the owner. */
 #include "core/vector.h"
 #include "net/smtp_params.h"
 #include "smtp_server_private.h"

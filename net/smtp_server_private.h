@@ -19,7 +19,7 @@
 /* RFC 5321 4.5.3.1.4 with what SIZE, BODY, AUTH=, DSN, SMTPUTF8 add comes to 1,800 or so. */
 #define SMTP_SERVER_LINE_MAX      2048
 #define SMTP_SERVER_LONG_LINE_MAX 8000 /* with XLONGADDR */
-/* Of a longer line, or of a chunk that nobody wants, so much is read to keep in step. */
+/* Of a longer line, or of a chunk that is refused, so much is read to keep in step. */
 #define SMTP_SERVER_LINE_DROP_MAX  (64 * 1024)
 #define SMTP_SERVER_CHUNK_DROP_MAX (1024 * 1024)
 #define SMTP_SERVER_OUTPUT_MAX     (1024 * 1024)
@@ -125,7 +125,7 @@ struct smtp_server {
 
 /* smtp_server_state.c */
 
-/* The only writer of the state; from SERVER_CLOSING there is no way out. */
+/* The only writer of the state; SERVER_CLOSING is never left. */
 void smtp_server_enter(struct smtp_server *s, enum smtp_server_state state);
 void smtp_server_reply(struct smtp_server *s, const struct mail_status *status);
 /* For on_protocol: LINE was read; the output behind its octet BEFORE was said. */
@@ -163,7 +163,7 @@ void smtp_server_auth_response(struct smtp_server *s, struct bytes line);
 /* The exchange is over, without a word. Nothing if there is none. */
 void smtp_server_auth_abandon(struct smtp_server *s);
 void smtp_server_auth_answered(struct smtp_server *s, const struct mail_status *status);
-/* Nobody is logged on any more. */
+/* No name is logged on any more. */
 void smtp_server_auth_forget(struct smtp_server *s);
 /* What the owner may be told of LINE, which was no command: nothing where it may be a secret. */
 struct bytes smtp_server_auth_shown(const struct smtp_server *s, struct bytes line);

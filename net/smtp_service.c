@@ -1,3 +1,4 @@
+/* A server session on a connection: bytes in, replies out, TLS, timeouts, closing. */
 #include "net/smtp_service.h"
 
 #include "core/mem.h"

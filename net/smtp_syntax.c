@@ -1,3 +1,4 @@
+/* Command lines and paths: RFC 5321 4.1.1 and 4.1.2. */
 #include "net/smtp_syntax.h"
 
 #include "net/smtp_syntax_private.h"
@@ -143,7 +144,7 @@ static size_t scan_domain(struct bytes text, size_t at, bool allow_utf8, struct 
 }
 
 /* Mailbox = Local-part "@" (Domain / address-literal). ADDRESS keeps a final dot, DOMAIN does
- * not: whoever compares domains must find "a.example." and "a.example" the same. */
+ * not: comparing domains must find "a.example." and "a.example" the same. */
 static size_t scan_mailbox(struct bytes text, size_t at, bool allow_utf8, struct smtp_path *out)
 {
     size_t local_end = scan_local_part(text, at, allow_utf8);

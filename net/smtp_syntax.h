@@ -34,8 +34,8 @@ enum smtp_path_kind { SMTP_PATH_SENDER, SMTP_PATH_RECIPIENT };
  * follows. ALLOW_UTF8: RFC 6531 mailboxes (valid UTF-8 only). LIMIT: of the address, octets. */
 MUST_USE enum err smtp_syntax_path(struct bytes argument, enum smtp_path_kind kind, bool allow_utf8,
                                    size_t limit, struct smtp_path *out, struct bytes *rest);
-/* The same for a path that lacks its domain, "FROM:<local-part>": DOMAIN is empty. For whoever has
- * one to complete it with. */
+/* The same for a path that lacks its domain, "FROM:<local-part>": DOMAIN is empty. For
+ * callers that complete it with one of theirs. */
 MUST_USE enum err smtp_syntax_local_path(struct bytes argument, enum smtp_path_kind kind,
                                          bool allow_utf8, struct smtp_path *out,
                                          struct bytes *rest);

@@ -1,3 +1,4 @@
+/* The Received line of a message. */
 #include "net/smtp_trace.h"
 
 #include <inttypes.h>
@@ -13,7 +14,7 @@ static bool is_printable(char c)
     return c > ' ' && c < 0x7F;
 }
 
-/* TEXT as one token: what would end the clause, open a comment or begin a line becomes "?". */
+/* TEXT as one token: what would end the clause, open a comment or begin a line is written "?". */
 static char *token_clean(struct bytes text, char to[HELO_KEPT_MAX + 1])
 {
     text = bytes_sub(text, 0, HELO_KEPT_MAX);

@@ -1,3 +1,4 @@
+/* OpenSSL contexts for both sides, their certificates, and sessions to resume. */
 #include "net/tls.h"
 
 #include <errno.h>
@@ -22,7 +23,8 @@ struct tls_context {
 
 /* RFC 9325 4.1 and 4.2: forward secrecy, authenticated peers, no legacy families. */
 #define SERVER_CIPHERS "HIGH:!aNULL:!eNULL:!kRSA:!PSK:!SRP:!DSS:!CAMELLIA:!ARIA:!AESCCM:@SECLEVEL=2"
-/* Any encryption beats none when nobody is authenticated (RFC 7435 3): old keys of peers do too. */
+/* Any encryption beats none where no peer is authenticated (RFC 7435 3): old keys of peers do too.
+ */
 #define CLIENT_CIPHERS "DEFAULT:!eNULL:@SECLEVEL=0"
 
 static const char *error_text(unsigned long code)

@@ -33,7 +33,7 @@ MUST_USE enum err tls_context_server(const struct tls_settings *settings, struct
  * gone with it: for servers whose clients encrypt without verifying (RFC 7435). */
 MUST_USE enum err tls_context_self_signed(const char *name, struct tls_context **out,
                                           struct err_detail *why);
-/* Encrypts with whoever answers (opportunistic: no certificate check, RFC 7435). */
+/* Encrypts with any peer (opportunistic: no certificate check, RFC 7435). */
 MUST_USE enum err tls_context_client(const struct tls_settings *settings, struct tls_context **out,
                                      struct err_detail *why);
 /* What a client that knows us as NAME could have against the certificate of a server's context, and

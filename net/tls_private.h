@@ -7,7 +7,7 @@
 #include "net/tls.h"
 
 /* A session of CTX, in the role that CTX was made for; NULL when OpenSSL cannot make one.
- * SERVER_NAME becomes the SNI if it is a DNS name; an address or NULL sends none (RFC 6066 3). */
+ * SERVER_NAME is sent as SNI if it is a DNS name; an address or NULL sends none (RFC 6066 3). */
 SSL *tls_session_new(struct tls_context *ctx, const char *server_name);
 void tls_session_info(const SSL *ssl, struct tls_info *out);
 /* The session of a connection that was made; NULL if it cannot be resumed. */

@@ -1,3 +1,4 @@
+/* A TLS client on a blocking socket. */
 #include "net/tls_stream.h"
 
 #include <limits.h>

@@ -1,3 +1,4 @@
+/* The sink: threads, counters, and what each session answers. */
 #include "bench/sink/smtp_sink.h"
 
 #include <stdatomic.h>
@@ -21,8 +22,7 @@ struct sink_thread {
     const struct smtp_sink_observer *observer;
     struct tls_context *tls;
     bool chunking;
-    struct sink_session *sessions;
-    struct smtp_sink_detour *detours;
+    struct cds_list_head sessions, detours;
     atomic_uint_fast64_t connections, handshakes, messages, octets;
 };
 
@@ -34,7 +34,7 @@ struct smtp_sink {
 
 /* One connection. */
 struct sink_session {
-    struct sink_session *next, **link;
+    struct cds_list_head link; /* in the sessions of its thread */
     struct sink_thread *thread;
     const struct smtp_sink_observer *observer; /* NULL: none */
     void *observed;
@@ -192,9 +192,7 @@ static void session_free(void *owner)
     struct sink_session *s = owner;
     if (s->observer)
         s->observer->on_close(s->observed);
-    *s->link = s->next;
-    if (s->next)
-        s->next->link = s->link;
+    list_remove(&s->link);
     mem_free(s);
 }
 
@@ -210,11 +208,7 @@ static struct sink_session *session_new(struct sink_thread *t)
     s->thread = t;
     s->observer = t->observer;
     s->observed = s->observer ? s->observer->on_open(s->observer->owner) : NULL;
-    s->next = t->sessions;
-    s->link = &t->sessions;
-    if (s->next)
-        s->next->link = &s->next;
-    t->sessions = s;
+    list_add(&t->sessions, &s->link);
     return s;
 }
 
@@ -296,8 +290,8 @@ static void sink_run(void *arg)
     loop_run(t->loop);
     listener_stop(&t->listener);
     smtp_sink_detour_stop_all(&t->detours);
-    while (t->sessions)
-        smtp_service_abort(t->sessions->service);
+    LIST_EACH_SAFE (s, &t->sessions, struct sink_session, link)
+        smtp_service_abort(s->service);
     while (loop_turn(t->loop, 0))
         continue;
 }
@@ -330,6 +324,8 @@ enum err smtp_sink_start_with(const struct smtp_sink_settings *settings, struct 
     enum err e = ERR_OK;
     sink->at = settings->at;
     for (unsigned i = 0; i < threads; i++) {
+        list_init(&sink->threads[i].sessions);
+        list_init(&sink->threads[i].detours);
         sink->threads[i].observer = settings->observer;
         sink->threads[i].tls = settings->tls;
         sink->threads[i].chunking = settings->chunking;

@@ -3,8 +3,8 @@
  * listener each, so that it does not saturate first. An observer may see the messages, and may be
  * asked at each step whether this one goes wrong.
  */
-#ifndef NET_SMTP_SINK_H
-#define NET_SMTP_SINK_H
+#ifndef BENCH_SINK_SMTP_SINK_H
+#define BENCH_SINK_SMTP_SINK_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,7 +35,7 @@ enum smtp_sink_move {
     SMTP_SINK_GO_ON,
     SMTP_SINK_REPLY,          /* STATUS, not 2xx; 421 ends the connection as well */
     SMTP_SINK_CLOSE,          /* without a reply: at STARTTLS right behind its 220 */
-    SMTP_SINK_TAKE_AND_CLOSE, /* DOT: the message counts as taken, and nobody is told */
+    SMTP_SINK_TAKE_AND_CLOSE, /* DOT: the message counts as taken, without a reply */
     SMTP_SINK_RESET,          /* CONNECT: RST at once */
     SMTP_SINK_SILENCE,        /* CONNECT: stays open and never says a word */
 };
@@ -54,7 +54,7 @@ struct smtp_sink_answer {
     uint64_t bytes_per_s;      /* CONNECT: the connection is read no faster; 0: at once */
 };
 
-/* Whoever wants to see the messages: per connection one session of the observer's, made by on_open;
+/* Sees the messages: per connection it has one session, made by on_open;
  * all calls for it come on one thread. on_end comes before the sender is told 250; a message that
  * ended otherwise just begins anew. */
 struct smtp_sink_observer {

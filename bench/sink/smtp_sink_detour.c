@@ -1,3 +1,4 @@
+/* Connections of the sink that are silent, late or slow. */
 #include "bench/sink/smtp_sink_private.h"
 
 #include <sys/socket.h>
@@ -10,32 +11,16 @@
 #define LINGER_MS   2000
 #define SLOW_RCVBUF 16384 /* else the kernel would take megabytes in our place */
 
-static void detour_add(struct smtp_sink_detour **list, struct smtp_sink_detour *d)
+void smtp_sink_detour_stop_all(struct cds_list_head *list)
 {
-    d->next = *list;
-    d->link = list;
-    if (d->next)
-        d->next->link = &d->next;
-    *list = d;
-}
-
-static void detour_remove(struct smtp_sink_detour *d)
-{
-    *d->link = d->next;
-    if (d->next)
-        d->next->link = d->link;
-}
-
-void smtp_sink_detour_stop_all(struct smtp_sink_detour **list)
-{
-    while (*list)
-        (*list)->stop(*list);
+    LIST_EACH_SAFE (d, list, struct smtp_sink_detour, link)
+        d->stop(d);
 }
 
 void smtp_sink_reset(int fd)
 {
     const struct linger none = {.l_onoff = 1, .l_linger = 0};
-    /* Should it fail the connection closes in the ordinary way, which ends it as well. */
+    /* Should it fail the connection closes as others do, which ends it as well. */
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
     (void)close(fd);
 }
@@ -51,7 +36,7 @@ struct silence {
 
 static void silence_end(struct silence *s)
 {
-    detour_remove(&s->detour);
+    list_remove(&s->detour.link);
     s->gone(s->owner);
     mem_free(s);
 }
@@ -75,7 +60,7 @@ static void silence_closed(void *owner, enum err reason, const char *text)
     silence_end(owner);
 }
 
-void smtp_sink_silence(struct smtp_sink_detour **list, struct loop *loop, int fd,
+void smtp_sink_silence(struct cds_list_head *list, struct loop *loop, int fd,
                        void (*gone)(void *owner), void *owner)
 {
     static const struct conn_ops ops = {.on_input = silence_input, .on_closed = silence_closed};
@@ -84,7 +69,7 @@ void smtp_sink_silence(struct smtp_sink_detour **list, struct loop *loop, int fd
     s->gone = gone;
     s->owner = owner;
     s->conn = conn_accepted(loop, fd, &ops, s);
-    detour_add(list, &s->detour);
+    list_add(list, &s->detour.link);
 }
 
 /* ---- late ------------------------------------------------------------------------------- */
@@ -100,7 +85,7 @@ struct delay {
 static void delay_stop(struct smtp_sink_detour *d)
 {
     struct delay *w = CONTAINER_OF(d, struct delay, detour);
-    detour_remove(d);
+    list_remove(&d->link);
     timer_cancel(&w->timer);
     (void)close(w->fd);
     w->then.gone(w->then.owner);
@@ -110,12 +95,12 @@ static void delay_stop(struct smtp_sink_detour *d)
 static void delay_due(struct timer *t)
 {
     struct delay *w = CONTAINER_OF(t, struct delay, timer);
-    detour_remove(&w->detour);
+    list_remove(&w->detour.link);
     w->then.go(w->then.owner, w->fd);
     mem_free(w);
 }
 
-void smtp_sink_delay(struct smtp_sink_detour **list, struct loop *loop, int fd, uint64_t delay_ms,
+void smtp_sink_delay(struct cds_list_head *list, struct loop *loop, int fd, uint64_t delay_ms,
                      const struct smtp_sink_later *then)
 {
     struct delay *w = MEM_NEW(struct delay);
@@ -123,7 +108,7 @@ void smtp_sink_delay(struct smtp_sink_detour **list, struct loop *loop, int fd, 
     w->timer.on_due = delay_due;
     w->then = *then;
     w->fd = fd;
-    detour_add(list, &w->detour);
+    list_add(list, &w->detour.link);
     timer_set(loop_timers(loop), &w->timer, loop_now_ms(loop) + delay_ms);
 }
 
@@ -141,7 +126,7 @@ struct pump {
 
 static void pump_free(struct pump *p)
 {
-    detour_remove(&p->detour);
+    list_remove(&p->detour.link);
     timer_cancel(&p->tick);
     conn_abort(&p->peer);
     conn_abort(&p->session);
@@ -201,7 +186,7 @@ static void session_closed(void *owner, enum err reason, const char *text)
     conn_close_after_output(p->peer, LINGER_MS);
 }
 
-int smtp_sink_slow(struct smtp_sink_detour **list, struct loop *loop, int fd, uint64_t bytes_per_s)
+int smtp_sink_slow(struct cds_list_head *list, struct loop *loop, int fd, uint64_t bytes_per_s)
 {
     static const struct conn_ops peer_ops = {.on_input = from_peer, .on_closed = peer_closed};
     static const struct conn_ops session_ops = {.on_input = from_session,
@@ -222,6 +207,6 @@ int smtp_sink_slow(struct smtp_sink_detour **list, struct loop *loop, int fd, ui
     p->allowance = p->each_tick;
     p->peer = conn_accepted(loop, fd, &peer_ops, p);
     p->session = conn_accepted(loop, pair[0], &session_ops, p);
-    detour_add(list, &p->detour);
+    list_add(list, &p->detour.link);
     return pair[1];
 }

@@ -4,21 +4,22 @@
  *   smtp_sink_detour.c  connections that do not go straight to a session: silent, late, slow
  *   smtp_sink_tls.c     a certificate made on the spot
  */
-#ifndef NET_SMTP_SINK_PRIVATE_H
-#define NET_SMTP_SINK_PRIVATE_H
+#ifndef BENCH_SINK_SMTP_SINK_PRIVATE_H
+#define BENCH_SINK_SMTP_SINK_PRIVATE_H
 
+#include "core/list.h"
 #include "core/loop.h"
 
-/* A connection off the straight way, in a list of its thread's: whatever is left when the thread
- * ends is stopped from there. */
+/* A connection that has no session yet, or none of its own, in a list of its thread's: what is left
+ * when the thread ends is stopped from there. */
 struct smtp_sink_detour {
-    struct smtp_sink_detour *next, **link;
+    struct cds_list_head link;
     void (*stop)(struct smtp_sink_detour *d); /* closes, tells the owner, and D is gone */
 };
-void smtp_sink_detour_stop_all(struct smtp_sink_detour **list);
+void smtp_sink_detour_stop_all(struct cds_list_head *list);
 
 /* Holds FD without a word until the peer leaves, then calls GONE. */
-void smtp_sink_silence(struct smtp_sink_detour **list, struct loop *loop, int fd,
+void smtp_sink_silence(struct cds_list_head *list, struct loop *loop, int fd,
                        void (*gone)(void *owner), void *owner);
 /* Holds FD for DELAY_MS and hands it back by GO; or GONE when stopped before. */
 struct smtp_sink_later {
@@ -26,11 +27,11 @@ struct smtp_sink_later {
     void (*gone)(void *owner);
     void *owner;
 };
-void smtp_sink_delay(struct smtp_sink_detour **list, struct loop *loop, int fd, uint64_t delay_ms,
+void smtp_sink_delay(struct cds_list_head *list, struct loop *loop, int fd, uint64_t delay_ms,
                      const struct smtp_sink_later *then);
 /* Another descriptor that talks to FD's peer and is fed BYTES_PER_S of what that one sends; FD
  * itself when there is no other one to be had. */
-int smtp_sink_slow(struct smtp_sink_detour **list, struct loop *loop, int fd, uint64_t bytes_per_s);
+int smtp_sink_slow(struct cds_list_head *list, struct loop *loop, int fd, uint64_t bytes_per_s);
 
 /* Ends FD with RST. */
 void smtp_sink_reset(int fd);

@@ -28,7 +28,8 @@ static void tell(struct exchange_importer *im, const char *where, const char *te
         im->report(im->owner, &(struct conf_fault){where, "", text, is_warning});
 }
 
-static const char *format_line(struct exchange_importer *im, const char *fmt, va_list args)
+static const char *PRINTF_LIKE(2, 0)
+    format_line(struct exchange_importer *im, const char *fmt, va_list args)
 {
     char line[NOTE_SIZE];
     vsnprintf(line, sizeof line, fmt, args);
