@@ -1,19 +1,24 @@
 /* mailrace-load micro: options, repetitions, and what is printed of them. */
 #include "load_micro.h"
 
+#include <errno.h>
+#include <ftw.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/log.h"
 #include "core/thread.h"
 
 #include "load.h"
+#include "load_micro_queue.h"
 
 static const char HELP[] =
     "usage: mailrace-load micro [NAME...] [--seconds S] [--json] [--list]\n"
     "\n"
-    "Measures the relay's parts alone: parsers, spool, mailbox, TLS. NAME is one row's or the "
+    "Measures the relay's parts alone: parsers, spool, scheduler, listing, mailbox, TLS. NAME is "
+    "one row's or the "
     "word\n"
     "before its hyphen. Each row is measured 5 times; printed are the median and the extremes.\n"
     "The spool lies under TMPDIR (default /var/tmp).\n"
@@ -33,11 +38,34 @@ struct micro_options {
 };
 
 static const struct micro_rows *const GROUPS[] = {
-    &micro_parse,
-    &micro_mailbox,
-    &micro_spool,
-    &micro_tls,
+    &micro_parse, &micro_mailbox, &micro_spool, &micro_sched, &micro_list, &micro_tls,
 };
+
+/* --- A directory --- */
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
+{
+    (void)st;
+    (void)type;
+    (void)where;
+    return remove(path);
+}
+
+enum err micro_directory_make(char *to, size_t size, struct err_detail *why)
+{
+    const char *where = getenv("TMPDIR");
+    int n = snprintf(to, size, "%s/mailrace-micro-XXXXXX", where && *where ? where : "/var/tmp");
+    if (n < 0 || (size_t)n >= size)
+        return err_set(why, ERR_LIMIT, "TMPDIR is too long");
+    return mkdtemp(to) ? ERR_OK : err_set(why, ERR_IO, "%s: %s", to, strerror(errno));
+}
+
+enum err micro_directory_remove(const char *path, struct err_detail *why)
+{
+    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0)
+        return err_set(why, ERR_IO, "%s stays: %s", path, strerror(errno));
+    return ERR_OK;
+}
 
 /* --- Printing --- */
 
@@ -119,7 +147,7 @@ static int check_names(const struct micro_options *o)
     return LOAD_DONE;
 }
 
-static int run(struct micro_options *o)
+static int run_rows(struct micro_options *o)
 {
     const struct micro_row *chosen[ROWS_MAX];
     struct err_detail why = {""};
@@ -132,6 +160,19 @@ static int run(struct micro_options *o)
             return LOAD_FAILED;
         }
     }
+    return LOAD_DONE;
+}
+
+static int run(struct micro_options *o)
+{
+    struct err_detail why = {""};
+    int exit_code = run_rows(o);
+    if (micro_queue_close(&why) != ERR_OK) {
+        fprintf(stderr, "mailrace-load micro: %s\n", why.text);
+        exit_code = LOAD_FAILED;
+    }
+    if (exit_code != LOAD_DONE)
+        return exit_code;
     if (o->json && !o->list)
         puts("]");
     return LOAD_DONE;
@@ -171,6 +212,7 @@ int load_micro(int argc, char **argv)
     if (exit_code != LOAD_DONE)
         return exit_code;
     thread_main_init();
+    log_configure(&(struct log_settings){.level = LOG_WARNING}); /* not of each message */
     exit_code = run(&o);
     thread_main_exit();
     return exit_code;

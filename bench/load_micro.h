@@ -31,7 +31,12 @@ struct micro_rows {
     const struct micro_row *rows;
     size_t count;
 };
-extern const struct micro_rows micro_parse, micro_mailbox, micro_spool, micro_tls;
+extern const struct micro_rows micro_parse, micro_mailbox, micro_spool, micro_sched, micro_list,
+    micro_tls;
+
+/* A new directory under TMPDIR, and its end with all that is in it. */
+MUST_USE enum err micro_directory_make(char *to, size_t size, struct err_detail *why);
+MUST_USE enum err micro_directory_remove(const char *path, struct err_detail *why);
 
 /* P and all that it points to are used here, whatever the compiler knows. */
 static inline void micro_keep(const void *p)

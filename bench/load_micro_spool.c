@@ -4,11 +4,7 @@
  */
 #include "load_micro.h"
 
-#include <errno.h>
-#include <ftw.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/clock.h"
@@ -139,25 +135,6 @@ static enum err run_producers(struct spool_bench *b, const struct micro_row *row
     return e;
 }
 
-/* --- A directory for one repetition --- */
-
-static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-    (void)st;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
-
-static enum err directory_make(char *to, size_t size, struct err_detail *why)
-{
-    const char *where = getenv("TMPDIR");
-    int n = snprintf(to, size, "%s/mailrace-micro-XXXXXX", where && *where ? where : "/var/tmp");
-    if (n < 0 || (size_t)n >= size)
-        return err_set(why, ERR_LIMIT, "TMPDIR is too long");
-    return mkdtemp(to) ? ERR_OK : err_set(why, ERR_IO, "%s: %s", to, strerror(errno));
-}
-
 static enum err measure_in(const char *path, const struct micro_row *row, uint64_t ns,
                            struct micro_figures *out, struct err_detail *why)
 {
@@ -194,13 +171,12 @@ static enum err measure(const struct micro_row *row, uint64_t ns, struct micro_f
                         struct err_detail *why)
 {
     char path[4096];
-    enum err e = directory_make(path, sizeof path, why);
+    enum err e = micro_directory_make(path, sizeof path, why);
     if (e != ERR_OK)
         return e;
     e = measure_in(path, row, ns, out, why);
-    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0 && e == ERR_OK)
-        e = err_set(why, ERR_IO, "%s stays: %s", path, strerror(errno));
-    return e;
+    enum err removed = micro_directory_remove(path, why);
+    return e == ERR_OK ? removed : e;
 }
 
 static const struct micro_row ROWS[] = {
