@@ -291,6 +291,7 @@ size_t account_identities(const struct account *account,
     out[count++] = (struct rights_identity){RIGHTS_USER, account->name};
     for (size_t i = 0; i < account->group_count && count < ACCOUNT_IDENTITIES_MAX; i++)
         out[count++] = (struct rights_identity){RIGHTS_GROUP, account->groups[i]};
+    ASSERT(count <= ACCOUNT_IDENTITIES_MAX);
     return count;
 }
 

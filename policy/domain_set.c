@@ -132,6 +132,7 @@ static bool insert(struct domain_set *set, struct bytes name, bool wildcard,
 {
     if (find(set, name, wildcard))
         return false;
+    ASSERT(name.len > 0 && name.len <= NAME_MAX_OCTETS);
     struct domain_name *n = ARENA_NEW(&set->arena, struct domain_name);
     n->name = name;
     n->domain = domain;

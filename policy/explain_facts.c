@@ -47,6 +47,7 @@ void explain_each_source(const struct explanation *x, rights_mask right, bool de
     const struct ruleset_settings *s = ruleset_settings(x->rules);
     struct rights_acl own = {c->permission_groups, c->permissions, c->permission_count};
     struct rights_acl inherited = {0, s->server_permissions, s->server_permission_count};
+    ASSERT(c && x->who_count > 0);
     struct source_filter f = {right, denial, false, each, owner};
     for (size_t w = 0; w < x->who_count; w++) {
         f.inherited = false;

@@ -123,6 +123,7 @@ static void take_line(struct reading *r, struct bytes line)
     for (size_t i = 0; i < line.len; i++)
         set->text[set->text_len++] = bytes_lower(line.ptr[i]);
     set->count++;
+    ASSERT(set->count <= set->slot_mask); /* a search ends at a free place */
 }
 
 static size_t count_lines(struct bytes text)

@@ -227,6 +227,7 @@ static struct rewrite_result look_up(const struct table *table, struct bytes add
     struct key to = key_of(
         bytes_of(outbound ? result.entry->external_address : result.entry->internal_address));
     result.domain = to.domain;
+    ASSERT(to.domain.len > 0); /* both addresses of an entry were checked */
     if (is_exact)
         result.local = to.local;
     return result;

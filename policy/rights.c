@@ -192,7 +192,9 @@ rights_mask rights_evaluate(const struct rights_acl *own, const struct rights_ac
     rights_each_source(own, who, count, add_source, &said);
     if (inherited)
         rights_each_source(inherited, who, count, add_source, &before);
-    return (said.allow | (before.allow & ~before.deny)) & ~said.deny;
+    rights_mask mask = (said.allow | (before.allow & ~before.deny)) & ~said.deny;
+    ASSERT(mask >> RIGHTS_COUNT == 0);
+    return mask;
 }
 
 rights_mask rights_compile(unsigned groups, const struct rights_entry *entries, size_t count,

@@ -197,6 +197,7 @@ struct ruleset_match ruleset_select(const struct ruleset *rules, const struct en
         if (value == IPTREE_NONE)
             continue;
         struct place place = rules->places[value];
+        ASSERT(place.connector < rules->settings.receive_count);
         const struct receive_connector *c = &rules->settings.receive[place.connector];
         return (struct ruleset_match){c, &c->ranges[place.range], place.connector};
     }

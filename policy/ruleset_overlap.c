@@ -89,6 +89,7 @@ static void sweep_add(struct sweep *s, const struct ruleset_span *next)
     for (size_t i = s->open_count++; i > at; i--)
         s->open[i] = s->open[i - 1];
     s->open[at] = next;
+    ASSERT(at < s->open_count);
 }
 
 /* Exact repeats of one connector stand side by side; only the first takes part. */

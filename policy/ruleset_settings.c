@@ -63,5 +63,6 @@ struct ruleset_span *ruleset_list_spans(const struct ruleset_settings *settings,
                 spans[(*count)++] =
                     (struct ruleset_span){&c->ranges[j].range, (uint32_t)i, (uint32_t)j};
     }
+    ASSERT(*count <= all);
     return spans;
 }

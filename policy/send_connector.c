@@ -123,6 +123,7 @@ struct send_choice send_connector_find(const struct send_connector *connectors, 
                 best = this;
         }
     }
+    ASSERT(!best.choice.connector == !best.choice.space);
     best.choice.too_big = !best.choice.connector && size_excluded;
     return best.choice;
 }

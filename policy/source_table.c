@@ -109,8 +109,11 @@ uint32_t source_table_enter(struct source_table *t, uint64_t connector, const st
 
 void source_table_leave(struct source_table *t, uint32_t slot)
 {
-    if (slot != SOURCE_TABLE_NONE)
-        atomic_fetch_sub_explicit(&t->slots[slot].word, 1, memory_order_acq_rel);
+    if (slot == SOURCE_TABLE_NONE)
+        return;
+    ASSERT(slot <= t->mask);
+    uint64_t before = atomic_fetch_sub_explicit(&t->slots[slot].word, 1, memory_order_acq_rel);
+    ASSERT(before & SESSIONS_MAX);
 }
 
 uint32_t source_table_sessions(const struct source_table *t, uint32_t slot)

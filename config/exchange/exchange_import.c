@@ -25,8 +25,7 @@ static void take_fault(void *owner, const struct conf_fault *fault)
         &j->im->arena, arena_printf(&j->im->arena, "%s: %s%s%s", fault->where, fault->key,
                                     *fault->key ? ": " : "", fault->text));
     fprintf(j->out, "#   %s\n", text);
-    exchange_warn(j->im, j->im->file,
-                  arena_printf(&j->im->arena, "the configuration needs your hand: %s", text));
+    exchange_note(j->im, NULL, j->im->file, "the configuration needs your hand: %s", text);
 }
 
 /* What Exchange allowed and we refuse is said at once, not when the relay is to start. */

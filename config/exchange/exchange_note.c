@@ -67,11 +67,6 @@ void exchange_fault(struct exchange_importer *im, const char *where, const char 
                        arena_printf(&im->arena, "not understood: %s", text));
 }
 
-void exchange_warn(struct exchange_importer *im, const char *where, const char *text)
-{
-    tell(im, where, text, true);
-}
-
 bool exchange_step(struct exchange_importer *im, size_t n, const char *where)
 {
     bool before = im->steps <= STEPS_MAX;

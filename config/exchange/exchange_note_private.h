@@ -37,8 +37,6 @@ void exchange_note(struct exchange_importer *im, struct cds_list_head *notes, co
 /* Not understood. */
 void exchange_fault(struct exchange_importer *im, const char *where, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
-/* Only reported. */
-void exchange_warn(struct exchange_importer *im, const char *where, const char *text);
 /* Only kept. */
 void exchange_notes_add(struct arena *arena, struct cds_list_head *notes, const char *where,
                         const char *text);
