@@ -72,8 +72,8 @@ static void test_limit(void)
         }
 }
 
-/* Whoever keeps failing at the limit gets one attempt in 10 s, for ever; a bucket that has leaked
- * starts anew. */
+/* A source that keeps failing at the limit gets one attempt in 10 s, for ever; a bucket that has
+ * leaked starts anew. */
 static void test_rate(void)
 {
     struct auth_throttle *t = auth_throttle_new();
@@ -133,8 +133,8 @@ static void test_source_across_accounts(void)
     auth_throttle_free(&t);
 }
 
-/* Many sources try one name: full, it is closed to whoever has failed himself, in any case of its
- * letters, and to nobody else. */
+/* Many sources try one name: full, it is closed to sources that have failed themselves, in any
+ * case of its letters, and to no other. */
 static void test_account_across_sources(void)
 {
     struct auth_throttle *t = auth_throttle_new();
@@ -152,10 +152,10 @@ static void test_account_across_sources(void)
         const char *name, *account;
         bool from_failed, allowed;
     } rows[] = {
-        {"whoever has failed", "ann", true, false},
+        {"a source that has failed", "ann", true, false},
         {"in capitals", "ANN", true, false},
         {"another account", "bob", true, true},
-        {"from where nobody has failed: the user himself", "ann", false, true},
+        {"a source that has not failed: the user's own", "ann", false, true},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         unit_row(rows[i].name);
@@ -182,8 +182,8 @@ static void flood(struct auth_throttle *t, uint64_t now_ms)
     }
 }
 
-/* A place in the table is taken from whoever has failed least: a flood of names and sources that
- * failed once leaves those alone that failed more. */
+/* A place in the table is taken from the one that has failed least: a flood of names and sources
+ * that failed once leaves those alone that failed more. */
 static void test_flood(void)
 {
     struct ipaddr full = address("192.0.2.1"), half = address("192.0.2.2");
@@ -210,8 +210,8 @@ static void test_flood(void)
     auth_throttle_free(&t);
 }
 
-/* What a flood costs the others: nothing. Whoever has not failed may log on, and when the flood has
- * leaked the table is as good as new. */
+/* What a flood costs the others: nothing. A source that has not failed may log on, and when the
+ * flood has leaked the table is as good as new. */
 static void test_after_flood(void)
 {
     struct auth_throttle *t = auth_throttle_new();

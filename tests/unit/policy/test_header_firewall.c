@@ -5,7 +5,7 @@
 #define ALL          (HEADER_CLASS_ORGANIZATION | HEADER_CLASS_FOREST | HEADER_CLASS_ROUTING)
 #define TRUSTED_ONLY (HEADER_CLASS_ORGANIZATION | HEADER_CLASS_FOREST)
 
-/* Who brings mail, by permission group, and what he loses. */
+/* What is removed from mail, by the permission group of its sender. */
 static const struct receive_row {
     const char *name;
     unsigned groups;

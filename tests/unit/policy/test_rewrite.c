@@ -21,9 +21,12 @@ static const struct rewrite_entry entries[] = {
 
 static const char *joined(const struct rewrite_result *r, char to[128])
 {
+    struct bytes address = rewrite_address(r, to, 127);
     if (!r->entry)
         return "-";
-    snprintf(to, 128, BYTES_FMT "@" BYTES_FMT, BYTES_ARG(r->local), BYTES_ARG(r->domain));
+    to[address.len] = '\0';
+    CHECK(rewrite_address(r, to, address.len).len == address.len);
+    CHECK(rewrite_address(r, to, address.len - 1).len == 0); /* no room */
     return to;
 }
 
@@ -189,7 +192,12 @@ static void on_fault(void *owner, const struct ruleset_fault *fault)
 static void test_ruleset(void)
 {
     struct rewrite_entry two[] = {entries[0], entries[1]};
-    struct ruleset_settings s = {.hostname = "relay.example", .rewrites = two, .rewrite_count = 2};
+    const struct accepted_domain ours = {.name = "int.example"};
+    struct ruleset_settings s = {.hostname = "relay.example",
+                                 .rewrites = two,
+                                 .rewrite_count = 2,
+                                 .domains = &ours,
+                                 .domain_count = 1};
     struct ruleset *rules;
     struct faults faults = {0};
     CHECK(ruleset_build(&s, on_fault, &faults, &rules) == ERR_OK);
@@ -197,6 +205,9 @@ static void test_ruleset(void)
     struct rewrite_result r = rewrite_outbound(ruleset_rewrites(rules), BYTES("boss@int.example"));
     char text[128];
     CHECK_STR(joined(&r, text), "Chief@ext.example");
+    CHECK(ruleset_rewrites_to(rules, BYTES("x.example")) == ruleset_rewrites(rules));
+    CHECK(!ruleset_rewrites_to(rules, BYTES("INT.example")));
+    CHECK(!ruleset_rewrites_to(rules, BYTES_EMPTY));
     ruleset_free(&rules);
     s.rewrite_count = 0;
     CHECK(ruleset_build(&s, on_fault, &faults, &rules) == ERR_OK && !ruleset_rewrites(rules));

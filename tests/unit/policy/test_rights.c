@@ -1,5 +1,7 @@
 #include "policy/rights.h"
 
+#include <stdio.h>
+
 #include "unit.h"
 
 static void test_names_parse_back(void)
@@ -245,7 +247,7 @@ static void test_precedence(void)
     }
 }
 
-/* A user is himself, his groups and AuthenticatedUsers: a deny of one counts against all. */
+/* A user is user:NAME, the groups and AuthenticatedUsers: a deny of one counts against all. */
 static void test_several_identities(void)
 {
     static const struct rights_entry entries[] = {
@@ -275,8 +277,42 @@ static void test_several_identities(void)
     }
 }
 
+struct walk {
+    char text[128];
+};
+
+static void write_source(void *owner, const struct rights_source *source)
+{
+    struct walk *w = owner;
+    size_t len = strlen(w->text);
+    CHECK(!source->entry != !source->group);
+    snprintf(w->text + len, sizeof w->text - len, " %s+%x-%x",
+             source->entry ? source->entry->name : rights_group_name(source->group), source->allow,
+             source->deny);
+}
+
+/* Identity by identity, groups before entries; what is of no identity is left out. */
+static void test_sources(void)
+{
+    static const struct rights_entry entries[] = {
+        {RIGHTS_USER, "bob", AS, 0},
+        {RIGHTS_USER, "eve", 0, AR},
+        {RIGHTS_GROUP, "locked", 0, S},
+    };
+    struct rights_acl acl = {RIGHTS_GROUP_EXCHANGE_USERS | RIGHTS_GROUP_ANONYMOUS_USERS, entries,
+                             ARRAY_SIZE(entries)};
+    struct rights_identity who[] = {
+        {RIGHTS_GROUP, "LOCKED"}, {RIGHTS_AUTHENTICATED_USERS, NULL}, {RIGHTS_USER, "bob"}};
+    struct walk w = {""};
+    char wanted[128];
+    rights_each_source(&acl, who, ARRAY_SIZE(who), write_source, &w);
+    snprintf(wanted, sizeof wanted, " locked+0-%x ExchangeUsers+%x-0 bob+%x-0", (unsigned)S,
+             (unsigned)(S | R | AR | BS), (unsigned)AS);
+    CHECK_STR(w.text, wanted);
+}
+
 UNIT_MAIN("policy/rights", {"names parse back", test_names_parse_back},
           {"spellings of rights", test_spellings_of_rights}, {"short format", test_short_format},
           {"groups", test_groups}, {"preset table", test_preset_table},
           {"principals", test_principals}, {"precedence", test_precedence},
-          {"several identities", test_several_identities})
+          {"several identities", test_several_identities}, {"sources", test_sources})

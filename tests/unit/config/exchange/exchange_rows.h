@@ -1,6 +1,6 @@
 /* tests/unit/config/exchange/exchange_rows.h - an import a row: what is pasted, what stands in the
- * configuration, what does not, what is told, and whether it was all understood. Whatever comes
- * out, check takes it.
+ * configuration, what does not, what is told, and whether it was all understood. Check takes
+ * all that comes out.
  */
 #ifndef TESTS_EXCHANGE_ROWS_H
 #define TESTS_EXCHANGE_ROWS_H

@@ -13,7 +13,7 @@
     "New-ReceiveConnector -Name Scan -Usage Custom -Bindings 10.0.0.1:26 -RemoteIPRanges "         \
     "10.0.0.8 -PermissionGroups AnonymousUsers,ExchangeServers -MaxMessageSize 5MB\n"              \
     "New-ReceiveConnector -Name Front -Internet -Bindings 10.0.0.2:25 -Enabled $false\n"
-/* Whom a condition lets through gets a comment. */
+/* What a condition lets through gets a comment. */
 #define MARK " | Set-ReceiveConnector -Comment found\n"
 
 static struct {
