@@ -13,7 +13,7 @@ struct rules_place {
 
 static void rules_free(struct rules *r)
 {
-    size_t count = ruleset_settings(r->ruleset)->receive_count;
+    size_t count = ruleset_settings_of(r->ruleset)->receive_count;
     for (size_t i = 0; r->connectors && i < count; i++)
         connector_unref(&r->connectors[i]);
     mem_free(r->connectors);
@@ -73,7 +73,7 @@ static struct connector_count *count_of(struct rules_place *place, const char *n
 
 static void make_connectors(struct rules_place *place, struct rules *r, struct tls_context *tls)
 {
-    const struct ruleset_settings *settings = ruleset_settings(r->ruleset);
+    const struct ruleset_settings *settings = ruleset_settings_of(r->ruleset);
     r->connectors = MEM_NEW_ARRAY(struct connector *, settings->receive_count);
     for (uint32_t i = 0; i < settings->receive_count; i++) {
         const struct receive_connector *c = &settings->receive[i];

@@ -171,7 +171,7 @@ static void find_verdicts(struct explanation *x)
 bool explain(const struct ruleset *rules, const struct explain_query *query, bool json, FILE *out)
 {
     struct explanation x = {.rules = rules, .query = query, .accepted = true};
-    x.local = query->to.port ? query->to : default_local(ruleset_settings(rules), &query->from);
+    x.local = query->to.port ? query->to : default_local(ruleset_settings_of(rules), &query->from);
     x.match = ruleset_select(rules, &x.local, &query->from);
     if (x.match.connector) {
         find_identity(&x);

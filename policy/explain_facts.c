@@ -8,7 +8,7 @@ void explain_each_holder(const struct explanation *x,
                          void *owner)
 {
     struct endpoint bindings[RULESET_CANDIDATES];
-    const struct ruleset_settings *s = ruleset_settings(x->rules);
+    const struct ruleset_settings *s = ruleset_settings_of(x->rules);
     size_t count = ruleset_candidates(x->rules, &x->local, bindings);
     for (size_t b = 0; b < count; b++) {
         for (size_t i = 0; i < s->receive_count; i++) {
@@ -44,7 +44,7 @@ void explain_each_source(const struct explanation *x, rights_mask right, bool de
                          void *owner)
 {
     const struct receive_connector *c = x->match.connector;
-    const struct ruleset_settings *s = ruleset_settings(x->rules);
+    const struct ruleset_settings *s = ruleset_settings_of(x->rules);
     struct rights_acl own = {c->permission_groups, c->permissions, c->permission_count};
     struct rights_acl inherited = {0, s->server_permissions, s->server_permission_count};
     ASSERT(c && x->who_count > 0);

@@ -262,7 +262,7 @@ const struct rewrite_set *ruleset_rewrites_to(const struct ruleset *rules, struc
     return ours ? NULL : rules->rewrites;
 }
 
-const struct ruleset_settings *ruleset_settings(const struct ruleset *rules)
+const struct ruleset_settings *ruleset_settings_of(const struct ruleset *rules)
 {
     return &rules->settings;
 }

@@ -53,7 +53,7 @@ const struct rewrite_set *ruleset_rewrites(const struct ruleset *rules); /* NULL
 /* What is rewritten in mail that leaves for DOMAIN (empty: <postmaster>). NULL: nothing, as in our
  * own domains. */
 const struct rewrite_set *ruleset_rewrites_to(const struct ruleset *rules, struct bytes domain);
-const struct ruleset_settings *ruleset_settings(const struct ruleset *rules);
+const struct ruleset_settings *ruleset_settings_of(const struct ruleset *rules);
 /* DOMAIN empty (<postmaster>): that of the default accepted domain. */
 struct send_choice ruleset_route(const struct ruleset *rules, struct bytes domain, uint64_t octets);
 /* Every binding of enabled connectors, each once. Returns how many; OUT may be NULL. */

@@ -78,7 +78,7 @@ static void test_every_value_reaches_its_place(void)
     CHECK_STR(c->ranges[0].text, "10.0.0.0/8");
     CHECK_STR(c->default_domain, "example.com");
     CHECK(c->long_addresses_enabled);
-    CHECK_STR(ruleset_settings(rules)->receive[0].default_domain, "example.com");
+    CHECK_STR(ruleset_settings_of(rules)->receive[0].default_domain, "example.com");
     CHECK_U64(ruleset_bindings(rules, NULL, 0), 1);
     ruleset_free(&rules);
     conf_free(&conf);

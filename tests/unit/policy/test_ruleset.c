@@ -70,7 +70,7 @@ static void test_select(void)
                   rows[i].connector ? rows[i].connector : "(none)");
         if (m.connector) {
             CHECK(iprange_contains(&m.range->range, &peer));
-            CHECK(m.connector == &ruleset_settings(r.set)->receive[m.connector_index]);
+            CHECK(m.connector == &ruleset_settings_of(r.set)->receive[m.connector_index]);
         }
     }
     ruleset_free(&r.set);
@@ -118,7 +118,7 @@ static void test_rights(void)
     struct rules r;
     rules_start_routed(&r, two, 2);
     CHECK(rules_build(&r) == ERR_OK);
-    const struct receive_connector *c = ruleset_settings(r.set)->receive;
+    const struct receive_connector *c = ruleset_settings_of(r.set)->receive;
     CHECK_U64(receive_connector_first_principal(&c[0]), RIGHTS_ANONYMOUS);
     CHECK_U64(receive_connector_first_principal(&c[1]), RIGHTS_EXTERNALLY_SECURED_SERVERS);
     CHECK(ruleset_rights(r.set, 0, RIGHTS_ANONYMOUS) & RIGHTS_ACCEPT_ANY_RECIPIENT);
@@ -208,7 +208,7 @@ static void test_deep_copy(void)
     CHECK_STR(m.connector ? m.connector->name : "", "A");
     CHECK_STR(m.range ? m.range->text : "", "10.0.0.1");
     CHECK_STR(m.range ? m.range->origin : "", "t.conf:11");
-    CHECK_STR(ruleset_settings(set)->hostname, "relay.example.com");
+    CHECK_STR(ruleset_settings_of(set)->hostname, "relay.example.com");
     CHECK_STR(ruleset_route(set, BYTES("x.example"), 0).connector->name, "Internet");
     ruleset_free(&set);
 }
