@@ -41,6 +41,14 @@ static inline void list_remove(struct cds_list_head *link)
     cds_list_del_init(link);
 }
 
+/* All elements of FROM into TO, whose own are forgotten; FROM is empty afterwards. */
+static inline void list_take_all(struct cds_list_head *from, struct cds_list_head *to)
+{
+    list_init(to);
+    cds_list_splice(from, to);
+    list_init(from);
+}
+
 /* The element at the head, or NULL. */
 #define LIST_FIRST(head, type, member)                                                             \
     (list_empty(head) ? NULL : CONTAINER_OF((head)->next, type, member))

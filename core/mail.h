@@ -1,7 +1,7 @@
 /* core/mail.h - the words that the session, the spool and delivery share about one mail.
  *
  * Plain shapes: all text is borrowed from the arena of the transaction or of the record that was
- * read back; whoever keeps an envelope keeps its arena.
+ * read back; to keep an envelope is to keep its arena.
  */
 #ifndef CORE_MAIL_H
 #define CORE_MAIL_H

@@ -1,3 +1,4 @@
+/* Sending: routes for the scheduler, and its jobs on the delivery threads. */
 #include "mailrace/outbound.h"
 
 #include <inttypes.h>
@@ -135,7 +136,7 @@ static enum err prepare_text(struct outbound_job *oj)
     return e;
 }
 
-/* Nobody was asked: the same for all. */
+/* No host was asked: the same answer for all. */
 static void refuse_job(struct outbound_job *oj, enum err e)
 {
     struct sched_job *job = oj->job;

@@ -81,6 +81,7 @@ static enum route_tls tls_of(const struct send_connector *c)
 struct route *outbound_route_new(struct rules *rules, const struct send_connector *c,
                                  struct bytes domain, size_t couriers)
 {
+    ASSERT(couriers > 0);
     bool by_mx = c->dns_routing_enabled;
     size_t hosts_size = by_mx ? 0 : c->smart_host_count * sizeof(const char *);
     struct route *r = mem_zalloc(sizeof *r + hosts_size + texts_size(c, domain));

@@ -1,3 +1,4 @@
+/* A message's text for one next hop: the parts of the spool's text that remain. */
 #include "mailrace/outbound_text.h"
 
 #include "core/header_class.h"

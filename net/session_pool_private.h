@@ -1,18 +1,23 @@
 /* net/session_pool_private.h - open sessions by destination; private to the courier.
  *
- * A destination has jobs that wait, and sessions. A session that has nothing to do is "hungry"
- * and is fed by the next pump; a busy one asks by itself, one message ahead. Nothing is torn
- * down inside a callback: sessions that need a hand, and destinations that may have become
- * interesting, are put on the courier's lists and seen to at the end of the loop's turn.
+ * A destination has jobs that wait, and sessions. A session that has asked for a message and got
+ * none is "ready": the next pump gives it one; a busy one asks by itself, one message ahead.
+ * Nothing is torn down inside a callback: sessions that have work left, and destinations where
+ * something has changed, are put on the courier's lists and seen to at the end of the loop's turn.
+ *
+ * From the lowest file to the highest: a file calls only what stands above its own section.
  */
 #ifndef NET_SESSION_POOL_PRIVATE_H
 #define NET_SESSION_POOL_PRIVATE_H
 
 #include "core/arena.h"
 #include "core/buf.h"
+#include "core/list.h"
+#include "core/loop.h"
+#include "core/table.h"
 #include "core/timer.h"
 #include "net/conn.h"
-#include "net/courier.h"
+#include "net/courier_job.h"
 #include "net/mx.h"
 
 #define POOL_OUTPUT_BYTES      (128 * 1024)
@@ -36,23 +41,17 @@ struct pool_targets {
     struct mx_target targets[MX_TARGETS_MAX];
 };
 
-struct pool_queue {
-    struct courier_job *head, **tail;
-};
-
 struct pool_destination {
-    struct pool_destination *next; /* of its bucket */
-    struct pool_destination *next_dirty;
-    bool dirty;
-    uint64_t hash;
+    struct table_node node;
+    struct cds_list_head changed; /* to be pumped; a list of its own: no need */
     struct courier *courier;
-    struct route *route;
+    struct route *route; /* the newest */
     /* RETURNED jobs had a connection closed under them: they go to fresh sessions only, so that
      * it happens to them once. */
-    struct pool_queue waiting, returned;
+    struct cds_list_head waiting, returned;
     size_t job_count; /* in both */
-    struct pool_session *sessions, *hungry;
-    size_t session_count, opening_count, hungry_count;
+    struct cds_list_head sessions, ready;
+    size_t session_count, opening_count, ready_count;
     size_t soon_count;     /* sessions that will ask for a job as soon as they may send a text */
     uint64_t answer_ms_16; /* of a message, on average, in sixteenths */
     struct timer patience; /* then the jobs that were left to those sessions get any that is free */
@@ -75,16 +74,15 @@ enum pool_phase {
 struct pool_failure {
     struct mail_status status; /* code 0: none; text below */
     char text[POOL_FAILURE_TEXT_SIZE];
-    char host[256];
+    char host[MAIL_HOST_SIZE];
     struct endpoint at;
     bool refuses_mail; /* every target so far said 521 or 556 (RFC 7504) */
 };
 
 struct pool_session {
-    struct pool_session *next, **link;               /* of the destination */
-    struct pool_session *hungry_next, **hungry_link; /* link NULL: not hungry */
-    struct pool_session *work_next;
-    bool work_queued;
+    struct cds_list_head link;  /* of the destination's */
+    struct cds_list_head ready; /* a list of its own: not ready */
+    struct cds_list_head work;  /* of the courier's, at the end of the turn; its own: none */
     struct pool_destination *destination;
     struct route *route;
     struct pool_targets *targets;
@@ -103,7 +101,7 @@ struct pool_session {
     struct smtp_client *client;
     struct timer timer;
     struct pool_failure failure;
-    struct pool_trace *trace; /* of this connection; NULL: nobody wants to hear of it */
+    struct pool_trace *trace; /* of this connection; NULL: it is not logged */
 };
 
 struct courier {
@@ -111,48 +109,47 @@ struct courier {
     struct courier_settings settings; /* texts are in ARENA */
     struct arena arena;
     struct dns *dns;
-    struct pool_destination **buckets;
-    size_t bucket_count, destination_count, session_count;
-    size_t rotation; /* where the next new destination begins */
-    struct pool_destination *dirty;
-    struct pool_session *work;
+    struct table destinations;
+    size_t session_count;
+    size_t rotation;              /* where the next new destination begins */
+    struct cds_list_head changed; /* destinations */
+    struct cds_list_head work;    /* sessions */
     struct loop_task task;
     struct buf out; /* shared: what a fill gives is written at once, or kept by the connection */
-    bool draining, stopping;
+    bool stopping;
+    /* SESSION found no target that works: its jobs are told, and it is freed. Upwards, to
+     * session_pool_feed.c. */
+    void (*gave_up)(struct pool_session *session);
 };
 
-/* courier.c */
-void courier_work_soon(struct courier *c);
-void courier_destination_free(struct courier *c, struct pool_destination *d);
-/* Tells JOB its end: recipients without a result get STATUS. */
-void courier_job_finish(struct courier_job *job, const struct mail_status *status);
-void pool_targets_unref(struct pool_targets **targets);
-void pool_queue_push(struct pool_queue *q, struct courier_job *job);
-struct courier_job *pool_queue_pop(struct pool_queue *q);
+/* --- session_pool_jobs.c: the jobs of a destination, and what is left to the end of the turn ---
+ */
 
-/* session_pool.c */
-void pool_dirty(struct pool_destination *d); /* pumped at the end of the turn */
-/* Feeds hungry sessions, opens connections, frees D when nothing is left of it. */
-void pool_pump(struct pool_destination *d);
-void pool_lose_patience(struct timer *t); /* of the destination */
-/* SESSION found no target that works. It is freed. */
-void pool_gave_up(struct pool_session *s);
+void pool_work_soon(struct courier *c);
+void pool_changed(struct pool_destination *d); /* pumped at the end of the turn */
+void pool_add_job(struct pool_destination *d, struct courier_job *job);
+struct courier_job *pool_next_job(struct pool_session *s);
+void pool_return_job(struct pool_session *s, struct courier_job *job);
+void pool_answered(struct pool_destination *d, const struct courier_job *job);
+/* No fresh session comes soon for the returned jobs: any will do. */
+void pool_let_any_session(struct pool_destination *d);
 /* Everything that waits for D ends with STATUS. */
 void pool_fail_jobs(struct pool_destination *d, const struct mail_status *status,
                     const struct pool_failure *failure);
-struct courier_job *pool_next_job(struct pool_session *s);
-void pool_answered(struct pool_destination *d, const struct courier_job *job);
-void pool_return_job(struct pool_session *s, struct courier_job *job);
-/* Ends sessions and queries; jobs under way end too. */
-void pool_destination_stop(struct pool_destination *d);
 
-/* session_pool_open.c: where to connect. */
-/* Gives S targets, at once or when they are resolved, and starts it. */
-void pool_resolve(struct pool_session *s);
+/* --- session_pool_targets.c: which address is next --- */
+
+/* S, which has none, gets those of its destination, and begins one host further on than the
+ * session before it. */
+void pool_targets_take(struct pool_session *s);
+struct pool_targets *pool_targets_new(const struct mx_result *result, size_t first,
+                                      uint64_t until_ms);
+void pool_targets_unref(struct pool_targets **targets);
 /* Index of the target to try next, or SIZE_MAX. */
 size_t pool_target_next(const struct pool_session *s, uint64_t now_ms);
 
-/* session_pool_trace.c: for a protocol log; without one, or between connections, nothing. */
+/* --- session_pool_trace.c: for a protocol log; without one, or between connections, nothing --- */
+
 void pool_trace_unresolved(struct pool_session *s, struct bytes why);
 void pool_trace_attempt(struct pool_session *s, const struct endpoint *to);
 void pool_trace_failed(struct pool_session *s, const char *why);
@@ -162,13 +159,28 @@ void pool_trace_tls(struct pool_session *s);
 void pool_trace_message(struct pool_session *s, const struct courier_job *job);
 void pool_trace_end(struct pool_session *s, bool by_us);
 
-/* session_pool_session.c */
+/* --- session_pool_session.c: a connection, and the protocol on it --- */
+
 struct pool_session *pool_session_new(struct pool_destination *d);
 void pool_session_free(struct pool_session **s); /* its messages end first */
 /* Connects to the next target; gives up when none is left (S is then gone). */
 void pool_session_connect(struct pool_session *s);
 void pool_session_work(struct pool_session *s); /* off the work list */
-void pool_session_feed(struct pool_session *s); /* a hungry one */
-void pool_session_quit(struct pool_session *s);
+void pool_session_feed(struct pool_session *s); /* a ready one */
+
+/* --- session_pool_open.c: names to addresses --- */
+
+/* Gives S targets, at once or when they are resolved, and starts it. */
+void pool_resolve(struct pool_session *s);
+
+/* --- session_pool_feed.c: which session gets which job, and when another is opened --- */
+
+/* The destination of ROUTE's connections, made at need. */
+struct pool_destination *pool_destination_of(struct courier *c, struct route *route);
+/* Feeds ready sessions, opens connections, frees D when nothing is left of it. */
+void pool_pump(struct pool_destination *d);
+void pool_gave_up(struct pool_session *s);
+/* Ends sessions and queries; jobs under way end too. D is freed. */
+void pool_destination_stop(struct pool_destination *d);
 
 #endif

@@ -1,46 +1,33 @@
+/* One session of the pool: a connection, the protocol on it, and the messages that pass. */
 #include <stdio.h>
 
 #include "core/log.h"
 #include "core/mem.h"
 #include "net/session_pool_private.h"
 
-/* One session of the pool: a connection, the protocol on it, and the messages that pass. */
-
 static void work_later(struct pool_session *s)
 {
     struct courier *c = s->destination->courier;
-    if (!s->work_queued) {
-        s->work_queued = true;
-        s->work_next = c->work;
-        c->work = s;
-    }
-    courier_work_soon(c);
+    if (list_empty(&s->work))
+        list_add_first(&c->work, &s->work);
+    pool_work_soon(c);
 }
 
-static void hungry_remove(struct pool_session *s)
+static void ready_remove(struct pool_session *s)
 {
-    if (s->hungry_link != NULL) {
-        *s->hungry_link = s->hungry_next;
-        if (s->hungry_next != NULL) {
-            s->hungry_next->hungry_link = s->hungry_link;
-        }
-        s->hungry_link = NULL;
-        s->destination->hungry_count--;
-    }
+    if (list_empty(&s->ready))
+        return;
+    ASSERT(s->destination->ready_count > 0);
+    list_remove(&s->ready);
+    s->destination->ready_count--;
 }
 
 /* At the front: the session used last is used next, so that surplus ones grow old and go. */
-static void hungry_add(struct pool_session *s)
+static void ready_add(struct pool_session *s)
 {
-    struct pool_destination *d = s->destination;
-    hungry_remove(s);
-    s->hungry_next = d->hungry;
-    s->hungry_link = &d->hungry;
-    if (d->hungry != NULL) {
-        d->hungry->hungry_link = &s->hungry_next;
-    }
-    d->hungry = s;
-    d->hungry_count++;
+    ready_remove(s);
+    list_add_first(&s->destination->ready, &s->ready);
+    s->destination->ready_count++;
 }
 
 static void soon_set(struct pool_session *s, bool soon)
@@ -61,9 +48,9 @@ static struct smtp_client_message *on_next_message(void *owner)
 {
     struct pool_session *s = owner;
     struct courier_job *job = pool_next_job(s);
-    if (job == NULL) {
+    if (!job) {
         soon_set(s, false);
-        hungry_add(s);
+        ready_add(s);
         return NULL;
     }
     s->taken++;
@@ -81,9 +68,8 @@ static void on_rcpt(void *owner, struct smtp_client_message *m, size_t rcpt,
 {
     (void)owner;
     struct courier_job *job = CONTAINER_OF(m, struct courier_job, message);
-    if (!mail_status_ok(status)) {
+    if (!mail_status_ok(status))
         job->attempt->results[rcpt] = mail_status_copy(job->arena, status);
-    }
 }
 
 /* A connection that was used before and ends without one word about a message was stale: the
@@ -146,9 +132,8 @@ static void on_end(void *owner, const struct mail_status *status)
     struct pool_session *s = owner;
     s->good_bye = status->code == 221;
     if (s->phase == POOL_GREETING &&
-        !(smtp_client_tls_failed(s->client) && !s->clear && s->route->tls == ROUTE_TLS_MAY)) {
+        !(smtp_client_tls_failed(s->client) && !s->clear && s->route->tls == ROUTE_TLS_MAY))
         target_failed(s, status);
-    }
 }
 
 static void on_protocol(void *owner, char event, struct bytes line)
@@ -171,21 +156,18 @@ static void flush(struct pool_session *s)
 {
     struct buf *out = &s->destination->courier->out;
     for (unsigned i = 0; i < POOL_FILLS_A_TURN; i++) {
-        if (conn_output_waiting(s->conn) > 0) {
+        if (conn_output_waiting(s->conn) > 0)
             return;
-        }
         buf_clear(out);
         smtp_client_fill(s->client, out);
-        if (buf_len(out) == 0 || smtp_client_want(s->client) == SMTP_CLIENT_WANT_CLOSE) {
+        if (buf_len(out) == 0 || smtp_client_want(s->client) == SMTP_CLIENT_WANT_CLOSE)
             return;
-        }
         if (conn_write(s->conn, buf_bytes(out)) != ERR_OK) {
             smtp_client_lost(s->client, "cannot write");
             return;
         }
-        if (buf_len(out) < POOL_OUTPUT_BYTES / 4) {
+        if (buf_len(out) < POOL_OUTPUT_BYTES / 4)
             return; /* all that there was */
-        }
     }
     work_later(s);
 }
@@ -203,34 +185,28 @@ static void timer_update(struct pool_session *s)
     bool idle = smtp_client_idle(s->client);
     if (idle && !s->idle) {
         s->due_ms = loop_now_ms(loop) + idle_ms(s);
-        hungry_add(s);
-        if (s->destination->courier->draining) {
-            pool_dirty(s->destination);
-        }
+        ready_add(s);
     }
     s->idle = idle;
     uint64_t due = idle ? s->due_ms : smtp_client_deadline_ms(s->client);
-    if (due != TIMER_NEVER) {
+    if (due != TIMER_NEVER)
         timer_set(loop_timers(loop), &s->timer, due);
-    }
 }
 
-/* After anything that may have moved the client. */
-static void settle(struct pool_session *s)
+/* After anything that may have moved the client: its output, its timer, its end. */
+static void follow(struct pool_session *s)
 {
-    if (smtp_client_want(s->client) == SMTP_CLIENT_WANT_IO && s->conn != NULL) {
+    if (smtp_client_want(s->client) == SMTP_CLIENT_WANT_IO && s->conn)
         flush(s);
-    }
     switch (smtp_client_want(s->client)) {
     case SMTP_CLIENT_WANT_IO:
         break;
     case SMTP_CLIENT_WANT_HANDSHAKE:
-        if (!s->handshaking) {
+        if (!s->handshaking)
             work_later(s);
-        }
         break;
     case SMTP_CLIENT_WANT_CLOSE:
-        hungry_remove(s);
+        ready_remove(s);
         soon_set(s, false);
         timer_cancel(&s->timer);
         work_later(s);
@@ -239,22 +215,22 @@ static void settle(struct pool_session *s)
     timer_update(s);
 }
 
-void pool_session_quit(struct pool_session *s)
+static void session_quit(struct pool_session *s)
 {
-    hungry_remove(s);
+    ready_remove(s);
     smtp_client_quit(s->client);
-    settle(s);
+    follow(s);
 }
 
 void pool_session_feed(struct pool_session *s)
 {
-    hungry_remove(s);
+    ready_remove(s);
     if (s->idle && conn_is_stale(s->conn)) {
         smtp_client_lost(s->client, "closed while open without work");
         pool_trace_end(s, false);
     }
     smtp_client_kick(s->client);
-    settle(s);
+    follow(s);
 }
 
 /* ------------------------------------------------------------------ the connection's events */
@@ -262,9 +238,9 @@ void pool_session_feed(struct pool_session *s)
 static size_t on_input(void *owner, struct bytes in)
 {
     struct pool_session *s = owner;
-    if (s->client != NULL) {
+    if (s->client) {
         smtp_client_input(s->client, in);
-        settle(s);
+        follow(s);
     }
     return in.len;
 }
@@ -297,7 +273,7 @@ static void on_connected(void *owner)
     struct pool_session *s = owner;
     const struct route *route = s->route;
     struct courier *c = s->destination->courier;
-    bool without = s->clear || (c->settings.tls == NULL && route->tls == ROUTE_TLS_MAY);
+    bool without = s->clear || (!c->settings.tls && route->tls == ROUTE_TLS_MAY);
     struct smtp_client_settings settings = {
         .helo = helo_of(s),
         .force_helo = route->force_helo,
@@ -309,7 +285,7 @@ static void on_connected(void *owner)
     s->phase = POOL_GREETING;
     pool_trace_connected(s);
     s->client = smtp_client_new(&settings, s->trace ? &TRACED_OPS : &SILENT_OPS, s);
-    settle(s);
+    follow(s);
 }
 
 static void on_handshake(void *owner, bool ok)
@@ -317,12 +293,12 @@ static void on_handshake(void *owner, bool ok)
     struct pool_session *s = owner;
     pool_trace_tls(s);
     smtp_client_tls_done(s->client, ok);
-    settle(s);
+    follow(s);
 }
 
 static void on_writable(void *owner)
 {
-    settle(owner);
+    follow(owner);
 }
 
 static void not_connected(struct pool_session *s, const char *text)
@@ -343,10 +319,10 @@ static void on_closed(void *owner, enum err reason, const char *text)
     } else if (s->phase == POOL_CLOSING) {
         pool_trace_end(s, true);
         work_later(s);
-    } else if (s->client != NULL) {
+    } else if (s->client) {
         smtp_client_lost(s->client, text);
         pool_trace_end(s, s->good_bye);
-        settle(s);
+        follow(s);
     }
 }
 
@@ -365,10 +341,10 @@ static void on_due(struct timer *t)
         conn_abort(&s->conn);
         not_connected(s, "connection timed out");
     } else if (s->idle) {
-        pool_session_quit(s);
-    } else if (s->client != NULL) {
+        session_quit(s);
+    } else if (s->client) {
         smtp_client_timeout(s->client);
-        settle(s);
+        follow(s);
     }
 }
 
@@ -380,57 +356,39 @@ struct pool_session *pool_session_new(struct pool_destination *d)
     s->destination = d;
     s->route = route_ref(d->route);
     s->timer.on_due = on_due;
-    s->next = d->sessions;
-    s->link = &d->sessions;
-    if (d->sessions != NULL) {
-        d->sessions->link = &s->next;
-    }
-    d->sessions = s;
+    list_init(&s->ready);
+    list_init(&s->work);
+    list_add_first(&d->sessions, &s->link);
     d->session_count++;
     d->opening_count++;
     d->courier->session_count++;
     return s;
 }
 
-static void work_forget(struct pool_session *s)
-{
-    struct pool_session **link = &s->destination->courier->work;
-    while (s->work_queued && *link != s) {
-        ASSERT(*link != NULL);
-        link = &(*link)->work_next;
-    }
-    if (s->work_queued) {
-        *link = s->work_next;
-        s->work_queued = false;
-    }
-}
-
 void pool_session_free(struct pool_session **sp)
 {
     struct pool_session *s = *sp;
     struct pool_destination *d = s->destination;
-    hungry_remove(s);
+    ready_remove(s);
     smtp_client_free(&s->client);
-    hungry_remove(s);
+    ready_remove(s);
     soon_set(s, false);
-    work_forget(s);
+    list_remove(&s->work);
     conn_abort(&s->conn);
     pool_trace_end(s, true);
     timer_cancel(&s->timer);
-    *s->link = s->next;
-    if (s->next != NULL) {
-        s->next->link = s->link;
-    }
+    list_remove(&s->link);
     d->session_count--;
     d->courier->session_count--;
     if (s->phase < POOL_OPEN) {
+        ASSERT(d->opening_count > 0);
         d->opening_count--;
     }
     pool_targets_unref(&s->targets);
     route_unref(&s->route);
     mem_free(s);
     *sp = NULL;
-    pool_dirty(d);
+    pool_changed(d);
 }
 
 static void connect_to_target(struct pool_session *s)
@@ -448,9 +406,10 @@ void pool_session_connect(struct pool_session *s)
 {
     size_t target = pool_target_next(s, loop_now_ms(s->destination->courier->loop));
     if (target == SIZE_MAX) {
-        pool_gave_up(s);
+        s->destination->courier->gave_up(s);
         return;
     }
+    ASSERT(target < s->targets->count && !s->conn && !s->client);
     s->target = target;
     s->tried |= (uint32_t)1 << target;
     s->clear = false;
@@ -461,11 +420,10 @@ static void start_tls(struct pool_session *s)
 {
     struct courier *c = s->destination->courier;
     s->handshaking = true;
-    if (s->conn == NULL || c->settings.tls == NULL || conn_input_waiting(s->conn) > 0 ||
-        conn_start_tls(s->conn, c->settings.tls, target_of(s)->host) != ERR_OK) {
+    if (!s->conn || !c->settings.tls || conn_input_waiting(s->conn) > 0 ||
+        conn_start_tls(s->conn, c->settings.tls, target_of(s)->host) != ERR_OK)
         smtp_client_tls_done(s->client, false);
-    }
-    settle(s);
+    follow(s);
 }
 
 /* The client has ended before the session was open: without TLS if that was the trouble and is
@@ -489,23 +447,21 @@ static void try_again(struct pool_session *s)
 
 void pool_session_work(struct pool_session *s)
 {
-    if (s->phase == POOL_CONNECTING && s->conn == NULL) {
+    if (s->phase == POOL_CONNECTING && !s->conn) {
         pool_session_connect(s);
     } else if (s->phase == POOL_CLOSING) {
-        if (s->conn == NULL) {
+        if (!s->conn)
             pool_session_free(&s);
-        }
-    } else if (s->client == NULL) {
+    } else if (!s->client) {
         return;
     } else if (smtp_client_want(s->client) == SMTP_CLIENT_WANT_HANDSHAKE) {
-        if (!s->handshaking) {
+        if (!s->handshaking)
             start_tls(s);
-        }
     } else if (smtp_client_want(s->client) == SMTP_CLIENT_WANT_IO) {
-        settle(s);
+        follow(s);
     } else if (s->phase == POOL_GREETING) {
         try_again(s);
-    } else if (s->good_bye && s->conn != NULL) {
+    } else if (s->good_bye && s->conn) {
         s->phase = POOL_CLOSING;
         conn_close_after_output(s->conn, POOL_LINGER_MS);
     } else {

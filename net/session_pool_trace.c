@@ -1,11 +1,10 @@
+/* What a protocol log is told of a connection, in the words of Exchange. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "core/mem.h"
 #include "core/rand.h"
 #include "net/session_pool_private.h"
-
-/* What a protocol log gets to hear of a connection, in the words of Exchange's. */
 
 struct pool_trace {
     uint64_t session_id, sequence;

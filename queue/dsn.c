@@ -1,3 +1,4 @@
+/* The report as a whole: its header, and what a machine reads of each recipient. */
 #include "queue/dsn.h"
 
 #include <inttypes.h>
@@ -153,8 +154,8 @@ bool dsn_write(const struct dsn_facts *facts, struct arena *arena,
     out->write = write;
     out->owner = owner;
     out->ok = true;
-    /* The original may be made by someone who can tell our next number: what he cannot tell is
-     * the rest, so that no text of his ends the part it is in. */
+    /* The maker of the original may guess our next number. The rest is random, so that no text in
+     * it can end the part that it is in. */
     const char *boundary =
         arena_printf(arena, "=_report_%" PRIx64 "_%016" PRIx64, facts->id, rand_u64());
 

@@ -1,3 +1,4 @@
+/* The third part of a report: the message that it is about, or its header. */
 #include "queue/dsn_private.h"
 
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #define BLOCK 16384
 
 /* The original without what tells of our own network, and of others' (Exchange's header firewall:
- * of an original that goes back, all three classes go, whoever gets it). Read piece by piece. */
+ * of an original that goes back, all three classes go, to every sender). Read piece by piece. */
 struct original {
     const struct spool_message *message;
     uint64_t at, until; /* of the spool's text */

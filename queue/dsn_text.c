@@ -1,3 +1,4 @@
+/* Clean output: bytes from peers without control characters, lines folded. */
 #include "queue/dsn_private.h"
 
 #include <string.h>
@@ -6,6 +7,7 @@
 
 void dsn_out_flush(struct dsn_out *out)
 {
+    ASSERT(out->len <= sizeof out->data);
     if (out->ok && out->len > 0)
         out->ok = out->write(out->owner, bytes_make(out->data, out->len));
     out->len = 0;

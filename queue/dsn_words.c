@@ -1,3 +1,4 @@
+/* What a person reads in a report: the reason, and what can be done. */
 #include "queue/dsn_private.h"
 
 #include "core/clock.h"

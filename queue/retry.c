@@ -1,3 +1,4 @@
+/* The intervals between attempts. */
 #include "queue/retry.h"
 
 #include "core/rand.h"

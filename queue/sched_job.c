@@ -23,6 +23,7 @@ static void start_one(struct sched_dest *dest)
 {
     struct sched *sched = dest->sched;
     struct sched_group *group = LIST_FIRST(&dest->queue, struct sched_group, link);
+    ASSERT(group);
     struct route *route = sched_group_route_to(group, dest);
     if (!route)
         return;

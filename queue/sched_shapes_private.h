@@ -1,6 +1,6 @@
 /* queue/sched_shapes_private.h - the scheduler's own shapes, and what its files offer each other,
  * from the lowest to the highest: a file calls only what stands above its own section. All of it
- * lives on the loop's thread, but for a submission on its way.
+ * lives on the loop's thread, but for a submission, which comes from another.
  *
  * message: what the spool holds, until its last recipient is delivered or failed. Almost all have
  *     recipients in one domain only and are "narrow": no memory beside struct sched_message. A

@@ -4,7 +4,7 @@
 #include "queue/sched.h"
 #include "queue/sched_shapes_private.h"
 
-/* A message on its way to the scheduler's thread. */
+/* A message between its thread and the scheduler's. */
 struct submission {
     struct mailbox_item item;
     struct sched *sched;
@@ -104,6 +104,7 @@ static struct sched_message *make_message(struct submission *s)
     struct sched_message *m = sched_message_new(s->sched, &s->ref);
     m->received_at_ms = s->received_at_ms;
     m->octets = s->octets;
+    ASSERT(s->rcpt_count > 0);
     m->rcpt_count = s->rcpt_count;
     m->flags = s->flags;
     m->group.attempts = s->attempts;

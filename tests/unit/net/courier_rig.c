@@ -238,7 +238,7 @@ static bool letter_read(struct smtp_client_message *m, uint64_t at, char *to, si
     return true;
 }
 
-static unsigned routes_held;
+unsigned routes_held;
 
 static void route_free(struct route *route)
 {

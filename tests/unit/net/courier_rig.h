@@ -62,6 +62,7 @@ struct letter {
 };
 
 extern unsigned done_count;
+extern unsigned routes_held; /* by jobs, destinations and sessions */
 
 /* By a copy of ROUTE, whose texts must live as long as the courier. */
 void deliver(struct courier *c, struct letter *l, const struct route *route, const char *rcpts);
