@@ -60,24 +60,25 @@ static void log_on(struct explanation *x)
 static void refuse_auth(struct explanation *x)
 {
     const struct receive_connector *c = x->match.connector;
-    if (!receive_connector_offer(c, true, true).auth)
+    if (!receive_connector_offer(c, x->query->certificate, true).auth)
         refuse(x, "502 5.5.1 Command not implemented: auth_mechanism has no BasicAuth");
     else if (c->auth_mechanism & RECEIVE_AUTH_BASIC_REQUIRE_TLS)
         refuse(x, "504 5.7.4 Unrecognized authentication type: AUTH needs TLS first "
                   "(BasicAuthRequireTLS)");
 }
 
-/* A certificate is taken for granted: that there is one is for check to say. */
 static void find_identity(struct explanation *x)
 {
     const struct receive_connector *c = x->match.connector;
     x->who[0] = (struct rights_identity){receive_connector_first_principal(c), NULL};
     x->who_count = 1;
-    if (x->query->tls && !receive_connector_offer(c, true, false).starttls)
-        refuse(x, "STARTTLS is not offered: auth_mechanism lacks Tls");
+    if (x->query->tls && !receive_connector_offer(c, x->query->certificate, false).starttls)
+        refuse(x, c->auth_mechanism & RECEIVE_AUTH_TLS
+                      ? "STARTTLS is not offered: there is no tls.certificate"
+                      : "STARTTLS is not offered: auth_mechanism lacks Tls");
     if (c->require_tls && !x->query->tls)
         refuse(x, "530 5.7.0 Must issue a STARTTLS command first: require_tls is true");
-    if (x->query->user && receive_connector_offer(c, true, x->query->tls).auth)
+    if (x->query->user && receive_connector_offer(c, x->query->certificate, x->query->tls).auth)
         log_on(x);
     else if (x->query->user)
         refuse_auth(x);

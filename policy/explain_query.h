@@ -11,6 +11,7 @@ struct explain_query {
     struct endpoint to; /* port 0: the first binding of any connector */
     const char *user;   /* --auth; NULL: none */
     bool tls;
+    bool certificate;   /* the relay has one: without, no STARTTLS */
     const char *sender; /* NULL: not asked */
     const char *rcpt;
     const char *header_from; /* an address in the message's From or Sender */

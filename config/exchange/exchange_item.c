@@ -56,7 +56,7 @@ static bool permission_texts(struct exchange_importer *im, const struct exchange
         text = item->object->name;
     if (text)
         exchange_texts_add(&im->arena, out, text);
-    return text != NULL;
+    return text;
 }
 
 /* --- Objects --- */

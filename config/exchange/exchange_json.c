@@ -80,7 +80,7 @@ static bool take_endpoint(struct reader *r, const json_t *object, unsigned depth
     const char *address = json_is_integer(port) ? member_text(r, object, "Address", depth) : NULL;
     if (!address)
         return false;
-    bool v6 = strchr(address, ':') != NULL;
+    bool v6 = strchr(address, ':');
     add_text(r, out,
              arena_printf(&r->im->arena, "%s%s%s:%" JSON_INTEGER_FORMAT, v6 ? "[" : "", address,
                           v6 ? "]" : "", json_integer_value(port)));

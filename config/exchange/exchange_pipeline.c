@@ -147,7 +147,7 @@ void exchange_pipeline_play(struct exchange_importer *im, const struct exchange_
 {
     struct exchange_targets targets = {0};
     for (size_t i = 0; i < count; i++)
-        if (!run_stage(im, &commands[i], count - i - 1, &targets, out != NULL))
+        if (!run_stage(im, &commands[i], count - i - 1, &targets, out))
             return;
     if (out)
         *out = targets;

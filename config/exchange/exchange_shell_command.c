@@ -142,7 +142,7 @@ static bool take_command(struct exchange_cursor *cur, struct exchange_command *c
     cur->t++;
     if (exchange_command_is_filter(c->name) || exchange_command_is_loop(c->name)) {
         take_script_argument(cur, c, exchange_command_is_filter(c->name));
-        return c->script != NULL;
+        return c->script;
     }
     take_arguments(cur, c, !ours);
     return true;

@@ -105,6 +105,7 @@ int cli_explain(int argc, char **argv)
     struct conf *conf = cli_load(args.file, true, &rules);
     if (!conf)
         return CLI_FAILED;
+    args.query.certificate = conf->tls.certificate;
     bool accepted = explain(rules, &args.query, args.json, stdout);
     ruleset_free(&rules);
     conf_free(&conf);

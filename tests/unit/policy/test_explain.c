@@ -62,6 +62,7 @@ struct question {
     const char *from, *to, *user;
     bool tls;
     const char *sender, *rcpt, *header_from;
+    bool no_certificate;
 };
 
 /* What explain() wrote; the caller frees. */
@@ -78,6 +79,7 @@ static char *answer(const struct question *q, bool json, bool *accepted)
     if (!CHECK(rules_build(&r) == ERR_OK))
         printf("%s", r.text);
     struct explain_query query = {.user = q->user,
+                                  .certificate = !q->no_certificate,
                                   .tls = q->tls,
                                   .sender = q->sender,
                                   .rcpt = q->rcpt,
@@ -197,6 +199,11 @@ static const struct {
      {"530 5.7.0 Must issue a STARTTLS command first",
       "504 5.7.4 Unrecognized authentication type: AUTH needs TLS first", "identity    Anonymous",
       "right       none"},
+     NULL},
+    {"TLS without a certificate",
+     {.from = "172.16.0.1", .tls = true, .no_certificate = true},
+     false,
+     {"STARTTLS is not offered: there is no tls.certificate", "result      REFUSED"},
      NULL},
     {"AUTH is refused with all else before TLS",
      {.from = "172.16.0.1", .to = "192.0.2.1:588", .user = "bob"},
