@@ -6,7 +6,7 @@
 
 #include "core/mem.h"
 
-enum { INDEX_MIN = 1024 }; /* entries; always a power of two */
+enum { INDEX_MIN = 1024 }; /* entries */
 
 void spool_index_free(struct spool_index *index)
 {
@@ -14,18 +14,30 @@ void spool_index_free(struct spool_index *index)
     *index = (struct spool_index){0};
 }
 
-/* Ids count up by one: multiplied by the golden ratio they spread over the table. */
+/* Ids count up by one: multiplied by the golden ratio they spread over all numbers, of which each
+ * entry has an equal part. */
 static size_t home_of(const struct spool_index *index, uint64_t id)
 {
     uint64_t mixed = id * 0x9e3779b97f4a7c15U;
-    return (size_t)(mixed ^ mixed >> 32) & (index->capacity - 1);
+    return (size_t)((mixed >> 32) * index->capacity >> 32);
+}
+
+static size_t after(const struct spool_index *index, size_t i)
+{
+    return i + 1 < index->capacity ? i + 1 : 0;
+}
+
+/* Steps from FROM to TO. */
+static size_t distance(const struct spool_index *index, size_t from, size_t to)
+{
+    return to >= from ? to - from : to + index->capacity - from;
 }
 
 static struct spool_entry *find(const struct spool_index *index, uint64_t id, uint32_t slot)
 {
     if (index->count == 0 || id == 0)
         return NULL;
-    for (size_t i = home_of(index, id);; i = (i + 1) & (index->capacity - 1)) {
+    for (size_t i = home_of(index, id);; i = after(index, i)) {
         struct spool_entry *e = &index->entries[i];
         if (e->id == 0)
             return NULL;
@@ -48,14 +60,16 @@ static struct spool_entry *free_place(struct spool_index *index, uint64_t id)
 {
     size_t i = home_of(index, id);
     while (index->entries[i].id != 0)
-        i = (i + 1) & (index->capacity - 1);
+        i = after(index, i);
     return &index->entries[i];
 }
 
+/* By half: a message costs between 21 and 32 octets here. */
 static void grow(struct spool_index *index)
 {
     struct spool_index old = *index;
-    index->capacity = old.capacity ? old.capacity * 2 : INDEX_MIN;
+    index->capacity = old.capacity ? old.capacity + old.capacity / 2 : INDEX_MIN;
+    ASSERT(index->capacity <= UINT32_MAX);
     index->entries = MEM_NEW_ARRAY(struct spool_entry, index->capacity);
     for (size_t i = 0; i < old.capacity; i++)
         if (old.entries[i].id != 0)
@@ -77,11 +91,10 @@ struct spool_entry *spool_index_add(struct spool_index *index, uint64_t id, uint
 /* Closes the hole by moving back what probing had pushed over it: no tombstones. */
 void spool_index_remove(struct spool_index *index, struct spool_entry *entry)
 {
-    size_t mask = index->capacity - 1;
     size_t hole = (size_t)(entry - index->entries);
-    for (size_t i = (hole + 1) & mask; index->entries[i].id != 0; i = (i + 1) & mask) {
+    for (size_t i = after(index, hole); index->entries[i].id != 0; i = after(index, i)) {
         size_t home = home_of(index, index->entries[i].id);
-        if (((i - home) & mask) >= ((i - hole) & mask)) {
+        if (distance(index, home, i) >= distance(index, hole, i)) {
             index->entries[hole] = index->entries[i];
             hole = i;
         }

@@ -82,7 +82,8 @@ struct spool_creation {
     uint64_t retry_at_ms; /* after a failure */
 };
 
-/* --- Live messages: an open-addressing table of 16 bytes an entry --- */
+/* --- Live messages: an open-addressing table of 16 bytes an entry, a quarter to a half of it free
+ * --- */
 
 struct spool_entry {
     uint64_t id;         /* 0: free */
