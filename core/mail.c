@@ -37,6 +37,16 @@ static struct bytes copy_text(struct arena *arena, struct bytes from)
     return from.len == 0 ? BYTES_EMPTY : arena_bytes(arena, from);
 }
 
+struct mail_rcpt mail_rcpt_copy(struct arena *arena, const struct mail_rcpt *from)
+{
+    return (struct mail_rcpt){
+        .address = copy_text(arena, from->address),
+        .orcpt = copy_text(arena, from->orcpt),
+        .orar = copy_text(arena, from->orar),
+        .notify = from->notify,
+    };
+}
+
 void mail_envelope_copy(struct arena *arena, const struct mail_envelope *from,
                         struct mail_envelope *to)
 {
@@ -47,12 +57,8 @@ void mail_envelope_copy(struct arena *arena, const struct mail_envelope *from,
     copy.rcpts = NULL;
     if (from->rcpt_count > 0)
         copy.rcpts = ARENA_NEW_ARRAY(arena, struct mail_rcpt, from->rcpt_count);
-    for (size_t i = 0; i < from->rcpt_count; i++) {
-        copy.rcpts[i].address = copy_text(arena, from->rcpts[i].address);
-        copy.rcpts[i].orcpt = copy_text(arena, from->rcpts[i].orcpt);
-        copy.rcpts[i].notify = from->rcpts[i].notify;
-        copy.rcpts[i].orar = copy_text(arena, from->rcpts[i].orar);
-    }
+    for (size_t i = 0; i < from->rcpt_count; i++)
+        copy.rcpts[i] = mail_rcpt_copy(arena, &from->rcpts[i]);
     *to = copy;
 }
 

@@ -116,7 +116,9 @@ struct mail_attempt {
 struct bytes mail_domain(struct bytes address);
 struct bytes mail_local_part(struct bytes address);
 
-/* A deep copy in ARENA of what the envelope says, without where its recipients stand. */
+/* Deep copies in ARENA: of what RCPT said, and of what the envelope says, without where its
+ * recipients stand. */
+struct mail_rcpt mail_rcpt_copy(struct arena *arena, const struct mail_rcpt *from);
 void mail_envelope_copy(struct arena *arena, const struct mail_envelope *from,
                         struct mail_envelope *to);
 struct mail_status mail_status_copy(struct arena *arena, const struct mail_status *from);

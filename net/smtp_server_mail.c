@@ -5,7 +5,7 @@
 
 /* A transaction's memory: room for every recipient allowed, and for a good many refused ones. */
 #define TRANSACTION_BYTES_MIN (256 * 1024)
-#define RCPT_BYTES            256
+#define RCPT_BYTES            352
 
 /* What the parameters were found to be; false: refused, and said so. */
 static bool params_valid(struct smtp_server *s, enum err read)
@@ -70,12 +70,7 @@ static bool read_path(const struct smtp_server *s, struct bytes argument, enum s
 static void ask_mail(struct smtp_server *s, const struct mail_envelope *from)
 {
     struct mail_status status = MAIL_STATUS(250, 2, 1, 0, "Sender OK");
-    s->envelope = *from;
-    s->envelope.sender = arena_bytes(&s->arena, from->sender);
-    if (from->envid.len)
-        s->envelope.envid = arena_bytes(&s->arena, from->envid);
-    if (from->auth.len)
-        s->envelope.auth = arena_bytes(&s->arena, from->auth);
+    mail_envelope_copy(&s->arena, from, &s->envelope);
     s->facts.envelope = &s->envelope;
     smtp_server_enter(s, SERVER_ASK_MAIL);
     if (s->ops->on_mail(s->owner, &s->envelope, &status) == SMTP_SERVER_ANSWERED)
@@ -138,12 +133,7 @@ static void ask_rcpt(struct smtp_server *s, const struct mail_rcpt *from, struct
         smtp_server_refuse(s, &MAIL_STATUS(452, 4, 5, 3, "Too many recipients"));
         return;
     }
-    *rcpt = *from;
-    rcpt->address = arena_bytes(&s->arena, from->address);
-    if (from->orcpt.len)
-        rcpt->orcpt = arena_bytes(&s->arena, from->orcpt);
-    if (from->orar.len)
-        rcpt->orar = arena_bytes(&s->arena, from->orar);
+    *rcpt = mail_rcpt_copy(&s->arena, from);
     if (domain.len) /* the same place in the copy: it may lack the address's final dot */
         domain.ptr = rcpt->address.ptr + (domain.ptr - from->address.ptr);
     smtp_server_enter(s, SERVER_ASK_RCPT);

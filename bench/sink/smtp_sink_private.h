@@ -2,7 +2,6 @@
  *
  *   smtp_sink.c         threads, counters, and the session's answers
  *   smtp_sink_detour.c  connections that do not go straight to a session: silent, late, slow
- *   smtp_sink_tls.c     a certificate made on the spot
  */
 #ifndef BENCH_SINK_SMTP_SINK_PRIVATE_H
 #define BENCH_SINK_SMTP_SINK_PRIVATE_H

@@ -220,6 +220,30 @@ static void test_recipients_bomb(void)
     rig_done(r);
 }
 
+/* Exchange's default of recipients, each with a long address, finds room. */
+static void test_many_long_recipients(void)
+{
+    enum { RCPTS = 5000 };
+    struct rig *r = rig_new();
+    r->settings.rcpts_max = RCPTS;
+    rig_start(r);
+    rig_say(r, RIG_EHLO, "*");
+    rig_say(r, RIG_MAIL, "250");
+    for (unsigned i = 0; i < RCPTS; i++) {
+        char line[160];
+        snprintf(line, sizeof line, "RCPT TO:<%060u@a-host-with-a-name-of-some-length.example>\r\n",
+                 i);
+        rig_send(r, bytes_of(line));
+        if (!CHECK(bytes_starts_nocase(rig_output(r), BYTES("250 "))))
+            break;
+        buf_clear(smtp_server_output(r->s));
+    }
+    rig_say(r, "DATA\r\n", "354");
+    rig_say(r, ".\r\n", "250");
+    CHECK_U64(r->envelope.rcpt_count, RCPTS);
+    rig_done(r);
+}
+
 /* P-19 */
 static void test_old_verbs(void)
 {
@@ -273,5 +297,6 @@ UNIT_MAIN("net/smtp_server_cmd", {"P-01 long lines", test_long_lines},
           {"refusals by policy are no errors", test_what_is_no_error}, {"junk commands", test_junk},
           {"P-13 SIZE=", test_size_parameter}, {"MAIL and RCPT parameters", test_parameters},
           {"P-17 recipients without end", test_recipients_bomb},
+          {"many long recipients", test_many_long_recipients},
           {"P-19 verbs from the past", test_old_verbs},
           {"T-12 other protocols", test_other_protocols}, {"replies unread", test_output_limit})
