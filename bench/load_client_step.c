@@ -234,6 +234,7 @@ static void keep_refusal(struct load_client *c, const struct mail_status *status
 static void finish(struct load_client *c, enum load_fate fate, const struct mail_status *status)
 {
     struct load_client_message *m = c->current;
+    ASSERT(m && m->rcpts_accepted <= m->rcpts_answered && m->rcpts_answered <= m->rcpts_sent);
     struct load_client_result result = {
         .fate = fate,
         .rcpts_refused = m->mail_refused ? 0 : m->rcpts_answered - m->rcpts_accepted,

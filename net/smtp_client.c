@@ -131,6 +131,7 @@ void smtp_client_input(struct smtp_client *c, struct bytes in)
             smtp_client_broken(c, "Malformed reply");
             return;
         }
+        ASSERT(c->unanswered > 0 && c->rows[c->answered.state].on_reply);
         c->unanswered--;
         smtp_client_progress(c);
         if (status.code == 421) {

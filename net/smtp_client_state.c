@@ -99,6 +99,7 @@ void smtp_client_finish(struct smtp_client *c, const struct mail_status *status,
 {
     struct smtp_client_transaction *t = smtp_client_head(c);
     struct smtp_client_message *m = t->message;
+    ASSERT(m);
     t->message = NULL;
     c->first = (c->first + 1) % SMTP_CLIENT_SESSION_AHEAD;
     c->live--;

@@ -258,6 +258,7 @@ static bool send_rcpt(struct smtp_client *c, struct buf *out)
 {
     struct smtp_client_transaction *t = smtp_client_sending(c);
     const struct mail_envelope *e = t->message->envelope;
+    ASSERT(c->sent.rcpt < e->rcpt_count);
     if (t->mail_refused || !window_open(c))
         return false;
     if (!smtp_client_rcpt_unfit(e, c->sent.rcpt)) {
@@ -282,6 +283,7 @@ static void on_rcpt(struct smtp_client *c, const struct mail_status *status, str
         verdict.code = 452;
         verdict.enhanced[0] = verdict.enhanced[0] == 5 ? 4 : verdict.enhanced[0];
     }
+    ASSERT(c->answered.rcpt < t->message->envelope->rcpt_count);
     t->message->rcpts_answered++;
     smtp_client_tell_rcpt(c, t->message, c->answered.rcpt,
                           t->mail_refused ? &t->refusal : &verdict);

@@ -72,6 +72,7 @@ static void write_dot(struct smtp_client *c, struct smtp_client_transaction *t, 
     bool line_ended = empty || (t->last[0] == '\r' && t->last[1] == '\n' && !t->normal_cr);
     struct bytes end = line_ended ? BYTES(".\r\n") : BYTES("\r\n.\r\n");
     ASSERT(buf_append(out, end) == ERR_OK);
+    ASSERT(!t->dot_sent);
     t->dot_sent = true;
     if (t->message->timed)
         t->message->dot_at_ns = clock_mono_ns();
@@ -144,6 +145,7 @@ void smtp_client_begin_chunk(struct smtp_client *c, struct buf *out)
 bool smtp_client_send_chunk(struct smtp_client *c, struct buf *out)
 {
     struct smtp_client_transaction *t = smtp_client_sending(c);
+    ASSERT(t->chunked && !t->dot_sent && t->text_at < t->message->octets);
     uint64_t left = t->message->octets - t->text_at;
     size_t room = out->max - buf_len(out);
     size_t most = room < SMTP_CLIENT_PIECE_BYTES ? room : SMTP_CLIENT_PIECE_BYTES;

@@ -58,6 +58,7 @@ static void ask_begin(struct smtp_server *s)
         MAIL_STATUS(354, 0, 0, 0, "Start mail input; end with <CRLF>.<CRLF>");
     s->reader = (struct smtp_data_reader){.normalize =
                                               s->settings.normalize_bare_linefeed && !is_binary(s)};
+    ASSERT(s->envelope.rcpt_count > 0);
     smtp_server_enter(s, SERVER_ASK_BEGIN);
     if (s->ops->on_message_begin(s->owner, &status) == SMTP_SERVER_ANSWERED)
         smtp_server_answered(s, &status);
@@ -157,6 +158,7 @@ static void message_ended(struct smtp_server *s)
         message_over(s, SERVER_READY);
         return;
     }
+    ASSERT(s->open && s->envelope.rcpt_count > 0);
     smtp_server_enter(s, SERVER_ASK_END);
     if (s->ops->on_message_end(s->owner, &status) == SMTP_SERVER_ANSWERED)
         smtp_server_answered(s, &status);
@@ -252,6 +254,7 @@ size_t smtp_server_read_chunk(struct smtp_server *s, struct bytes in)
         smtp_bdat_read(&s->reader, bytes_from(in, at), &used, &piece);
         take_piece(s, piece);
     }
+    ASSERT(s->chunk.left <= s->chunk.size);
     s->chunk.left -= in.len;
     s->text_octets += in.len;
     s->text_at_ms = s->now_ms;

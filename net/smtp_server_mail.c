@@ -101,6 +101,7 @@ void smtp_server_verb_mail(struct smtp_server *s, struct bytes argument)
 
 void smtp_server_mail_answered(struct smtp_server *s, const struct mail_status *status)
 {
+    ASSERT(!s->open && s->envelope.rcpt_count == 0);
     s->open = mail_status_ok(status);
     smtp_server_reply(s, status);
     if (!s->open)

@@ -148,6 +148,7 @@ void smtp_server_say_shutdown(struct smtp_server *s)
 
 void smtp_server_answered(struct smtp_server *s, const struct mail_status *status)
 {
+    ASSERT(s->rows[s->state].answered);
     if (status->code == 421) /* RFC 5321 3.8: to any command, and the channel closes */
         smtp_server_close(s, status);
     else
