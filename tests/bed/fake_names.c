@@ -47,8 +47,7 @@ void dns_cancel(struct dns_query **query)
 void dns_free(struct dns **dns)
 {
     if (*dns) {
-        LIST_EACH_SAFE(q, &(*dns)->queries, struct dns_query, link)
-        {
+        LIST_EACH_SAFE (q, &(*dns)->queries, struct dns_query, link) {
             struct dns_query *query = q;
             dns_cancel(&query);
         }
@@ -79,6 +78,8 @@ static void answer(struct loop_task *task)
     if (q->mx && numbered(q->name, "d", &number)) {
         snprintf(mx.host, sizeof mx.host, "mx%u.test", number);
         a = (struct dns_answer){.outcome = DNS_FOUND, .mx = &mx, .mx_count = 1};
+    } else if (!q->mx && ipaddr_parse(bytes_of(q->name), &addr) == ERR_OK) {
+        a = (struct dns_answer){.outcome = DNS_FOUND, .addrs = &addr, .addr_count = 1};
     } else if (!q->mx && numbered(q->name, "mx", &number)) {
         snprintf(text, sizeof text, "203.0.113.%u", number);
         bool parsed = ipaddr_parse(bytes_of(text), &addr) == ERR_OK;

@@ -21,7 +21,7 @@ struct conn {
     struct buf in; /* come, and not taken */
     struct loop_task task;
     bool connecting, held, wrote, closing;
-    bool *gone; /* set when it is freed inside on_input */
+    bool *gone;      /* set when it is freed inside on_input */
     enum err reason; /* why it ends, when the task runs; ERR_AGAIN: it does not */
     const char *text;
 };
@@ -83,8 +83,7 @@ static void end_soon(struct conn *c, enum err reason, const char *text)
 void fake_net_cut_all(void)
 {
     make();
-    LIST_EACH(c, &net.conns, struct conn, link)
-    {
+    LIST_EACH (c, &net.conns, struct conn, link) {
         end_soon(c, ERR_CLOSED, "cut");
     }
 }
@@ -228,8 +227,8 @@ struct conn *conn_connect(struct loop *loop, const struct endpoint *to, const st
                           const struct conn_ops *ops, void *owner)
 {
     struct endpoint from = {.port = 50000};
-    bool any = !source || ipaddr_equal(source, &IPADDR_V4_ANY) ||
-               ipaddr_equal(source, &IPADDR_V6_ANY);
+    bool any =
+        !source || ipaddr_equal(source, &IPADDR_V4_ANY) || ipaddr_equal(source, &IPADDR_V6_ANY);
     enum err e = any ? ipaddr_parse(BYTES(OURS), &from.addr) : ERR_OK;
     ASSERT(e == ERR_OK);
     if (!any)

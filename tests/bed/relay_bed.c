@@ -191,9 +191,9 @@ static void come_alive(struct relay_bed *bed)
     open_spool(bed);
     if (bed->delivers)
         start_delivery(bed);
-    bed->sched = sched_new(bed->loop, &settings, bed->spool,
-                           bed->delivers ? &OUTBOUND_SCHED_OPS : &keep_ops,
-                           bed->delivers ? (void *)bed->outbound : (void *)bed);
+    bed->sched =
+        sched_new(bed->loop, &settings, bed->spool, bed->delivers ? &OUTBOUND_SCHED_OPS : &keep_ops,
+                  bed->delivers ? (void *)bed->outbound : (void *)bed);
     bed->out.sched = bed->sched;
     bed->in = (struct inbound_services){
         .rules = bed->rules,

@@ -25,7 +25,7 @@
 #define BED_AT       "192.0.2.1:25"
 #define BED_START_MS 1700000000000
 
-struct bed_mail { /* one message, as it came out of the spool */
+struct bed_mail {         /* one message, as it came out of the spool */
     char *sender, *rcpts; /* recipients with a blank behind each */
     char *text;
     uint64_t id;

@@ -72,8 +72,8 @@ static void test_offers(void)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct receive_connector settings = {
             .name = "C", .auth_mechanism = rows[i].auth, .require_tls = rows[i].require_tls};
-        struct connector *c = connector_new(&settings, 0, "h.test",
-                                            rows[i].certificate ? tls : NULL, no_count());
+        struct connector *c =
+            connector_new(&settings, 0, "h.test", rows[i].certificate ? tls : NULL, no_count());
         unit_row(rows[i].name);
         CHECK_U64(c->smtp.extensions, rows[i].extensions);
         CHECK(c->smtp.auth_require_tls == rows[i].auth_require_tls);

@@ -53,14 +53,14 @@ static void test_dialogues(void)
          MAIL TEXT "MAIL FROM:<>\r\nRCPT TO:<c@ours.test>\r\nDATA\r\n" TEXT, "250 2.6.0 ", 2,
          "connector=Default from=a@ext.test to=b@ours.test rcpts=1"},
         {"no relaying for the outside", CLIENT, "tarpit_interval = \"0s\";",
-         "EHLO c\r\nMAIL FROM:<a@ext.test>\r\nRCPT TO:<b@else.test>\r\n", "550 5.7.1 Unable to relay",
-         0, "missing=ms-Exch-SMTP-Accept-Any-Recipient"},
+         "EHLO c\r\nMAIL FROM:<a@ext.test>\r\nRCPT TO:<b@else.test>\r\n",
+         "550 5.7.1 Unable to relay", 0, "missing=ms-Exch-SMTP-Accept-Any-Recipient"},
         {"relaying for a trusted server", APP, NULL,
          "EHLO c\r\nMAIL FROM:<a@ours.test>\r\nRCPT TO:<b@else.test>\r\nDATA\r\n" TEXT,
          "250 2.6.0 ", 1, "connector=Apps"},
         {"a hop too many", CLIENT, "max_hop_count = 1;",
-         MAIL "Received: x\r\nReceived: y\r\nReceived: z\r\n\r\n.\r\n", "554 5.4.6 Hop count exceeded",
-         0, "reason=max_hop_count"},
+         MAIL "Received: x\r\nReceived: y\r\nReceived: z\r\n\r\n.\r\n",
+         "554 5.4.6 Hop count exceeded", 0, "reason=max_hop_count"},
         {"our own hops", CLIENT, "max_local_hop_count = 1;",
          MAIL "Received: from a by relay.test; x\r\nReceived: from b by relay.test; y\r\n"
               "Subject: x\r\n\r\n.\r\n",
@@ -73,8 +73,8 @@ static void test_dialogues(void)
          "452 4.5.3 ", 0, "verb=RCPT argument="},
         {"a size beyond the limit", CLIENT, "max_message_size = 65536;",
          "EHLO c\r\nMAIL FROM:<a@x.test> SIZE=65537\r\n", "552 5.3.4 ", 0, "command_refused"},
-        {"the same for a trusted server", APP, NULL, "EHLO c\r\nMAIL FROM:<a@x.test> SIZE=99999999\r\n",
-         "250 2.1.0 Sender OK", 0, ""},
+        {"the same for a trusted server", APP, NULL,
+         "EHLO c\r\nMAIL FROM:<a@x.test> SIZE=99999999\r\n", "250 2.1.0 Sender OK", 0, ""},
         {"a message a minute", CLIENT, "message_rate_limit = 1;",
          MAIL TEXT "MAIL FROM:<a@x.test>\r\n", "421 4.4.2 Message submission rate", 1,
          "reason=message_rate_limit"},
@@ -83,7 +83,8 @@ static void test_dialogues(void)
          "to=postmaster@ours.test"},
         {"broken off in the text", CLIENT, NULL, MAIL "Subject: x\r\n", "354 ", 0, ""},
         {"no such thing", CLIENT, NULL, "EHLO c\r\nTURN\r\n", "502 5.5.1 ", 0, "verb=TURN"},
-        {"a reserved domain", CLIENT, "reject_reserved_top_level_recipient_domains = true; tarpit_interval = \"0s\";",
+        {"a reserved domain", CLIENT,
+         "reject_reserved_top_level_recipient_domains = true; tarpit_interval = \"0s\";",
          "EHLO c\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<b@ours.test>\r\n", "550 5.1.4 ", 0,
          "verb=RCPT argument=b@ours.test"},
     };
@@ -121,7 +122,9 @@ static void test_kept(void)
         const struct bed_mail *m = &bed.kept[0];
         CHECK_STR(m->sender, "a@ext.test");
         CHECK_STR(m->rcpts, "b@ours.test ");
-        CHECK(strncmp(m->text, "Received: from c.test ([198.51.100.7])\r\n\tby relay.test with ESMTP", 65) == 0);
+        CHECK(strncmp(m->text,
+                      "Received: from c.test ([198.51.100.7])\r\n\tby relay.test with ESMTP",
+                      65) == 0);
         CHECK(holds(m->text, "\r\nSubject: x\r\n\r\nHello\r\n"));
         CHECK(!strstr(m->text, "X-MS-Exchange")); /* the header firewall of anonymous clients */
     }
@@ -237,8 +240,9 @@ static void test_connection_limits(void)
         unsigned allowed; /* of one source; the next is refused */
         const char *hears, *limit;
     } rows[] = {
-        {"in all", "max_inbound_connection = 2; max_inbound_connection_percentage_per_source = 100;",
-         "", 2, "421 4.3.2 The maximum number of concurrent connections",
+        {"in all",
+         "max_inbound_connection = 2; max_inbound_connection_percentage_per_source = 100;", "", 2,
+         "421 4.3.2 The maximum number of concurrent connections",
          "limit=max_inbound_connection value=2"},
         {"of one source", "max_inbound_connection_per_source = 3;", "", 3,
          "421 4.3.2 The maximum number of concurrent server connections has exceeded a per-source",
