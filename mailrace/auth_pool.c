@@ -1,3 +1,4 @@
+/* Threads of low priority that check passwords, each with a loop and its mailbox. */
 #include "mailrace/auth_pool.h"
 
 #include <errno.h>
@@ -44,7 +45,7 @@ enum err auth_pool_new(unsigned threads, struct auth_pool **out, struct err_deta
     return ERR_OK;
 }
 
-/* Whoever logs on can wait for whoever sends. Without effect it still works. */
+/* A logon can wait for mail that flows. Where it is refused the pool works all the same. */
 static void run_thread(void *arg)
 {
     struct auth_thread *t = arg;

@@ -37,7 +37,7 @@ MUST_USE enum err auth_pool_new(unsigned threads, struct auth_pool **out, struct
 MUST_USE enum err auth_pool_start(struct auth_pool *pool, struct err_detail *why);
 /* Any thread. False: too many wait; the job is the caller's as before. */
 bool auth_pool_submit(struct auth_pool *pool, struct auth_job *job);
-/* Ends the threads; what still waits comes back as no match. Nobody may submit any more. */
+/* Ends the threads; what still waits comes back as no match. No job may be submitted any more. */
 void auth_pool_stop(struct auth_pool *pool);
 void auth_pool_free(struct auth_pool **pool);
 

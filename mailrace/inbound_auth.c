@@ -111,7 +111,7 @@ static void find_hash(struct inbound_logon *logon, const struct rules_place *rul
     snapshot_read_begin();
     const struct account_set *accounts = ruleset_accounts(rules_get(rules)->ruleset);
     struct account_trial trial = account_trial_of(accounts, user_of(logon));
-    logon->known = trial.account != NULL;
+    logon->known = trial.account;
     logon->reason = trial.reason;
     bool whole = bytes_to_cstr(bytes_of(trial.hash), logon->job.hash, sizeof logon->job.hash);
     snapshot_read_end();

@@ -260,9 +260,6 @@ static void delivery_run(void *arg)
 {
     struct delivery *d = arg;
     loop_run(d->loop);
-    courier_free(&d->courier);
-    while (loop_turn(d->loop, 0))
-        continue;
 }
 
 static enum err pool_new(struct outbound *o, struct delivery_pool *pool, const char *name,
@@ -347,6 +344,9 @@ static void pool_stop(struct delivery_pool *pool)
         if (pool->threads[i].thread.started)
             loop_stop(pool->threads[i].loop);
         thread_join(&pool->threads[i].thread);
+        courier_free(&pool->threads[i].courier);
+        while (loop_turn(pool->threads[i].loop, 0))
+            continue;
     }
 }
 

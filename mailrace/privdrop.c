@@ -1,3 +1,4 @@
+/* Another user, without a way back to root. */
 #include "mailrace/privdrop.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ enum err privdrop_lookup(const char *user, struct privdrop_user *out, struct err
     return ERR_OK;
 }
 
-static enum err become(const char *user, struct err_detail *why)
+static enum err switch_to(const char *user, struct err_detail *why)
 {
     struct privdrop_user id;
     enum err e = privdrop_lookup(user, &id, why);
@@ -64,7 +65,7 @@ enum err privdrop(const char *user, struct err_detail *why)
 {
     bool root = geteuid() == 0;
     if (root && user) {
-        enum err e = become(user, why);
+        enum err e = switch_to(user, why);
         if (e != ERR_OK)
             return e;
     } else if (root) {

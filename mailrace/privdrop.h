@@ -11,7 +11,8 @@ struct privdrop_user {
 /* Looks USER up; ERR_NOTFOUND names it. */
 MUST_USE enum err privdrop_lookup(const char *user, struct privdrop_user *out,
                                   struct err_detail *why);
-/* Becomes USER (NULL: stays) and drops every capability, for good. Before threads start. */
+/* Runs as USER from now on (NULL: as before) and drops every capability, for good. Before threads
+ * start. */
 MUST_USE enum err privdrop(const char *user, struct err_detail *why);
 
 #endif

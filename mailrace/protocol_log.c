@@ -1,3 +1,4 @@
+/* Lines of the protocol logs: their fields, and what is escaped in them. */
 #include "mailrace/protocol_log.h"
 
 #include <errno.h>

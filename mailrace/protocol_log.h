@@ -35,14 +35,14 @@ struct protocol_log_settings {
 /* Opens the directory, or makes it (mode 0750): while we may still do so. */
 MUST_USE enum err protocol_log_open(const struct protocol_log_settings *settings,
                                     struct protocol_log **out, struct err_detail *why);
-/* As whoever will write; starts the threads. */
+/* As the user that will write; starts the threads. */
 MUST_USE enum err protocol_log_start(struct protocol_log *log, struct err_detail *why);
 /* Any thread. What is not printable ASCII is escaped as \xHH, and long data is cut. */
 void protocol_log_write(struct protocol_log *log, enum protocol_log_side side,
                         const struct protocol_log_line *line);
 /* Of each side; from now on. */
 void protocol_log_limit(struct protocol_log *log, const struct csv_log_limits *limits);
-/* When nobody writes any more: all of it reaches the files. */
+/* When no thread writes any more: all of it reaches the files. */
 void protocol_log_stop(struct protocol_log **log);
 
 #endif

@@ -17,7 +17,7 @@
 #include "mailrace/protocol_log.h"
 #include "mailrace/worker.h"
 
-/* How many messages one connection holds in its pipeline: one on its way, one ahead. */
+/* How many messages one connection holds in its pipeline: one sent, one ahead. */
 #define RELAY_PIPELINE 2
 /* Sources with a session at one time, all connectors together: 4 MiB. */
 #define RELAY_SOURCES (256 * 1024)

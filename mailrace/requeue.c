@@ -1,3 +1,4 @@
+/* The scheduler fed from the spool, a piece a turn. */
 #include "mailrace/requeue.h"
 
 #include "core/clock.h"

@@ -1,3 +1,4 @@
+/* What the commands share: usage errors, and the configuration with its faults. */
 #include "mailrace/cli/cli.h"
 
 #include <stdio.h>

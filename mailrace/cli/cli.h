@@ -1,7 +1,7 @@
-/* mailrace/cli.h - the subcommands. Exit: 0 done, 1 refused or failed, 2 usage,
+/* mailrace/cli/cli.h - the subcommands. Exit: 0 done, 1 refused or failed, 2 usage,
  * 3 no relay answers. */
-#ifndef MAILRACE_CLI_H
-#define MAILRACE_CLI_H
+#ifndef MAILRACE_CLI_CLI_H
+#define MAILRACE_CLI_CLI_H
 
 #include <stdbool.h>
 

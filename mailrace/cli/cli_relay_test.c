@@ -4,9 +4,10 @@
  * Sessions run in lockstep, several at a time: a relay that makes strangers wait for each refusal
  * makes them wait together.
  *
- * Of the whole battery three are missing that no client can try: the name of an address with
- * nobody's consent (69), an address mapped into IPv6, which on the wire is the plain one (73), and
- * a reload meanwhile (75). The borders of ranges (74) take --source, an address at a time.
+ * Of the whole battery three are missing that no client can try: a name for its address that
+ * the name's owner did not give (69), an address mapped into IPv6, which on the wire is the plain
+ * one (73), and a reload meanwhile (75). The borders of ranges (74) take --source, an address at a
+ * time.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -190,7 +191,7 @@ static void run_all(struct relay_test *test, struct relay_probe *probes)
     }
 }
 
-/* The first word behind the greeting's code, or 0 when nobody answers. */
+/* The first word behind the greeting's code, or 0 when no server answers. */
 static bool ask_name(struct relay_test *test)
 {
     struct relay_probe_line line;
@@ -332,7 +333,7 @@ int cli_relay_test(int argc, char **argv)
         return cli_usage("relay-test", "--source and --host are of different families");
     arena_init(&test.arena, 0);
     test.to.arena = &test.arena;
-    /* Whom a pattern meets does not matter to it: no certificate is looked at. */
+    /* A pattern works with any server: no certificate is looked at. */
     if (tls_context_client(&(struct tls_settings){.minimum = "1.2"}, &test.to.tls, NULL) != ERR_OK)
         test.to.tls = NULL;
     (void)signal(SIGPIPE, SIG_IGN); /* a peer may hang up while TLS is writing */

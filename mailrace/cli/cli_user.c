@@ -23,7 +23,7 @@ static const char HELP[] =
     "\n"
     "  -f, --file FILE  the users file; made (mode 0640) if it is not there\n"
     "  --groups LIST    for permissions entries \"group:NAME\"\n"
-    "  --senders LIST   as whom the user may send: addresses, @domain, *@domain, *\n"
+    "  --senders LIST   senders that the user may use: addresses, @domain, *@domain, *\n"
     "  --json           for programs\n";
 
 struct user_args {
@@ -36,7 +36,7 @@ struct user_args {
 static bool read_line(char *to, size_t size)
 {
     char line[SMTP_AUTH_PASSWORD_MAX + 3];
-    bool ok = fgets(line, sizeof line, stdin) != NULL;
+    bool ok = fgets(line, sizeof line, stdin);
     struct bytes text = bytes_of(ok ? line : "");
     while (text.len && (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == '\r'))
         text.len--;
@@ -175,7 +175,7 @@ static int change(const char *action, struct bytes name, const struct user_args 
     struct account_set *set = parse(&f);
     const struct account *old = set ? account_find(set, name) : NULL;
     bool add = strcmp(action, "add") == 0;
-    if (set && add == (old != NULL)) {
+    if (set && add == !!old) {
         fprintf(stderr, add ? "mailrace user: there is a user of that name already\n"
                             : "mailrace user: there is no user of that name\n");
     } else if (set && strcmp(action, "remove") == 0) {

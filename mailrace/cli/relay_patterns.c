@@ -1,3 +1,4 @@
+/* The table of open-relay patterns, and how their templates are filled. */
 #include "mailrace/cli/relay_patterns.h"
 
 #include <stdio.h>
@@ -110,7 +111,7 @@ const struct relay_pattern RELAY_PATTERNS[] = {
     {"O-58", "a program", FROM, "<|/bin/sh>", MALFORMED},
     {"O-59", "an include", FROM, "<:include:/etc/passwd>", MALFORMED},
     {"O-60", "a file", FROM, "</tmp/x>", MALFORMED},
-    {"O-61", "a way up", FROM, "<../../../etc/cron.d/x@{ours}>", MALFORMED},
+    {"O-61", "a path upwards", FROM, "<../../../etc/cron.d/x@{ours}>", MALFORMED},
 
     /* What was said before. */
     {"O-62", "after RSET", FROM, "<relaytest@{foreign}>",
@@ -146,7 +147,7 @@ const struct relay_pattern RELAY_PATTERNS[] = {
      BESIDE("MAIL FROM:<antispam@{foreign}>\nRCPT TO:<relaytest@{foreign}>")},
 
     /* Words of the client about itself. */
-    {"O-71", "AUTH= of somebody trusted", FROM " AUTH=admin@{ours}", "<relaytest@{foreign}>",
+    {"O-71", "AUTH= of a trusted sender", FROM " AUTH=admin@{ours}", "<relaytest@{foreign}>",
      REFUSED},
 
     {"O-72", "XCLIENT", FROM, "<relaytest@{foreign}>",

@@ -1,21 +1,21 @@
-/* mailrace/relay_patterns.h - the open-relay patterns: what senders of spam try so that a
+/* mailrace/cli/relay_patterns.h - the open-relay patterns: what senders of spam try so that a
  * relay carries mail to strangers, and what must stay open whatever is closed (RFC 5321 4.5.1).
  *
  * Texts are templates: {ours} a domain that is relayed for, {foreign} one that is not, {name} what
  * the relay calls itself, {ip} its address literal. `mailrace relay-test` and the end-to-end tests
  * use the one list.
  */
-#ifndef MAILRACE_RELAY_PATTERNS_H
-#define MAILRACE_RELAY_PATTERNS_H
+#ifndef MAILRACE_CLI_RELAY_PATTERNS_H
+#define MAILRACE_CLI_RELAY_PATTERNS_H
 
 #include "core/arena.h"
 #include "core/bytes.h"
 
 enum relay_pattern_want {
-    RELAY_PATTERN_REFUSED,   /* to whom we do not trust */
+    RELAY_PATTERN_REFUSED,   /* to clients that we do not trust */
     RELAY_PATTERN_MALFORMED, /* to everybody */
     RELAY_PATTERN_ACCEPTED,  /* by everybody */
-    RELAY_PATTERN_EITHER,    /* no relaying either way: as configured */
+    RELAY_PATTERN_EITHER,    /* no relaying in either case: as configured */
 };
 
 struct relay_pattern {

@@ -1,3 +1,4 @@
+/* A plain SMTP client that says what it is given and reads replies. */
 #include "mailrace/cli/relay_probe.h"
 
 #include <errno.h>

@@ -1,8 +1,8 @@
-/* mailrace/relay_probe.h - the sessions of `mailrace relay-test`: one a pattern, several of
+/* mailrace/cli/relay_probe.h - the sessions of `mailrace relay-test`: one a pattern, several of
  * them in lockstep. They block, each call at most REPLY_TIMEOUT_S a reply; no message is ever sent.
  */
-#ifndef MAILRACE_RELAY_PROBE_H
-#define MAILRACE_RELAY_PROBE_H
+#ifndef MAILRACE_CLI_RELAY_PROBE_H
+#define MAILRACE_CLI_RELAY_PROBE_H
 
 #include "core/arena.h"
 #include "core/ipaddr.h"
@@ -38,7 +38,7 @@ struct relay_probe {
     const char *stage; /* of the reply */
 };
 
-/* False: nobody there, errno. */
+/* False: no server there, errno. */
 bool relay_probe_connect(const struct relay_probe_settings *settings,
                          struct relay_probe_line *line);
 /* Reads a whole reply and keeps its last line. False: there was none. */

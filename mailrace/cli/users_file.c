@@ -1,3 +1,4 @@
+/* The users file as lines: found, changed, and written anew beside the old one. */
 #include "mailrace/cli/users_file.h"
 
 #include <errno.h>

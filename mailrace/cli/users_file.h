@@ -1,8 +1,8 @@
-/* mailrace/users_file.h - changes one line of a users file and leaves the others, comments
+/* mailrace/cli/users_file.h - changes one line of a users file and leaves the others, comments
  * too, as they are. One writer at a time; a reader sees the old file or the new one.
  */
-#ifndef MAILRACE_USERS_FILE_H
-#define MAILRACE_USERS_FILE_H
+#ifndef MAILRACE_CLI_USERS_FILE_H
+#define MAILRACE_CLI_USERS_FILE_H
 
 #include <stdbool.h>
 

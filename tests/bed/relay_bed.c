@@ -218,11 +218,16 @@ static void die(struct relay_bed *bed)
     MUST(endpoint_parse(BYTES(BED_AT), &at) == ERR_OK);
     fake_net_unlisten(&at);
     inbound_abort_all(&bed->in);
-    outbound_free(&bed->outbound);
+    sched_drain(bed->sched);
+    if (bed->outbound) {
+        outbound_turn(bed->outbound); /* jobs that it was given reach their couriers */
+        outbound_stop(bed->outbound);
+    }
     while (loop_turn(bed->loop, 0) || spool_step(bed->spool))
         continue;
     MUST(list_empty(&bed->in.sessions) && atomic_load(&bed->sessions) == 0);
     sched_free(&bed->sched);
+    outbound_free(&bed->outbound);
     while (loop_turn(bed->loop, 0) || spool_step(bed->spool))
         continue;
     spool_free(&bed->spool);
