@@ -7,7 +7,8 @@
 struct settling {
     struct sched *sched;
     struct sched_message *m;
-    struct sched_group *group;
+    struct sched_group *group; /* gone after place(), if nothing of it waits */
+    uint32_t attempts;         /* its */
     const struct mail_attempt *attempt;
     struct sched_dest *dest; /* NULL: no route */
     bool only_waited;        /* its destination was tried for another message */
@@ -129,12 +130,11 @@ static void log_failed(const struct settling *x, size_t i)
         LOG(LOG_WARNING, "message_expired", LOG_U64("id", x->m->ref.id), LOG_BYTES("rcpt", address),
             LOG_STR("destination", dest_name(x)), LOG_STR("reply", reply),
             LOG_STR("last_reply", last), LOG_STR("report", report),
-            LOG_U64("attempts", x->group->attempts));
+            LOG_U64("attempts", x->attempts));
     else
         LOG(LOG_WARNING, "message_failed", LOG_U64("id", x->m->ref.id), LOG_BYTES("rcpt", address),
             LOG_STR("destination", dest_name(x)), LOG_STR("host", x->attempt->host),
-            LOG_STR("reply", reply), LOG_STR("report", report),
-            LOG_U64("attempts", x->group->attempts));
+            LOG_STR("reply", reply), LOG_STR("report", report), LOG_U64("attempts", x->attempts));
 }
 
 static void log_waiting(const struct settling *x, size_t i, int64_t next_at_ms)
@@ -146,12 +146,11 @@ static void log_waiting(const struct settling *x, size_t i, int64_t next_at_ms)
     if (x->dest)
         LOG(LOG_INFO, "message_deferred", LOG_U64("id", x->m->ref.id),
             LOG_STR("destination", x->dest->key), LOG_STR("host", a->host), LOG_STR("reply", reply),
-            LOG_U64("attempts", x->group->attempts), LOG_U64("ambiguous", a->ambiguous),
+            LOG_U64("attempts", x->attempts), LOG_U64("ambiguous", a->ambiguous),
             LOG_U64("next_s", next_s));
     else
         LOG(LOG_WARNING, "message_unreachable", LOG_U64("id", x->m->ref.id),
-            LOG_STR("reply", reply), LOG_U64("attempts", x->group->attempts),
-            LOG_U64("next_s", next_s));
+            LOG_STR("reply", reply), LOG_U64("attempts", x->attempts), LOG_U64("next_s", next_s));
 }
 
 static void tell(const struct settling *x, int64_t next_at_ms)
@@ -268,6 +267,7 @@ void sched_group_settle(struct sched_group *group, const struct mail_attempt *at
         group->attempts++;
     if (attempt->host_failed && dest->failures > group->attempts)
         group->attempts = dest->failures; /* tried for all that wait there */
+    x.attempts = group->attempts;
     if (read_envelope(&x)) {
         decide(&x);
         apply(&x);
