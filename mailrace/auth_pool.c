@@ -94,6 +94,7 @@ bool auth_pool_submit(struct auth_pool *pool, struct auth_job *job)
         atomic_fetch_sub_explicit(&pool->waiting, 1, memory_order_relaxed);
         return false;
     }
+    ASSERT(job->on_done && job->reply_to);
     unsigned turn = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
     job->pool = pool;
     job->item.run = run_check;

@@ -63,6 +63,7 @@ static enum err open_new(struct bindings *b, struct endpoint *wanted, size_t cou
 
 enum err bindings_follow(struct bindings *b, const struct ruleset *ruleset, struct err_detail *why)
 {
+    ASSERT(b->worker_count > 0);
     size_t count = ruleset_bindings(ruleset, NULL, 0);
     struct endpoint *wanted = MEM_NEW_ARRAY(struct endpoint, count);
     ruleset_bindings(ruleset, wanted, count);

@@ -75,7 +75,8 @@ struct connector *connector_new(const struct receive_connector *settings, rights
 
 struct connector *connector_ref(struct connector *c)
 {
-    atomic_fetch_add_explicit(&c->references, 1, memory_order_relaxed);
+    unsigned before = atomic_fetch_add_explicit(&c->references, 1, memory_order_relaxed);
+    ASSERT(before > 0);
     return c;
 }
 

@@ -99,6 +99,7 @@ void inbound_accept(struct inbound_services *services, int fd, const struct endp
     in->connector = choice.connector;
     in->identity = choice.identity;
     struct mail_status refusal;
+    ASSERT(in->connector->count && in->identity.generation);
     struct smtp_server_facts facts = {.session_id = rand_u64(), .client = *peer, .local = *local};
     bool admitted = inbound_admit(in, choice.rate_per_minute, &facts, &refusal);
     metrics_add(admitted ? inbound_counters.connections : inbound_counters.refused_connections, 1);

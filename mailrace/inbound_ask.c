@@ -18,6 +18,7 @@ bool inbound_tarpit(struct inbound *in, uint64_t ms, const struct mail_status *s
     struct loop *loop = in->services->loop;
     if (ms == 0)
         return false;
+    ASSERT(!timer_armed(&in->tarpit)); /* the session waits for one answer at a time */
     in->tarpitted = *status;
     in->tarpit.on_due = on_tarpit_over;
     inbound_protocol_tarpit(in, ms);

@@ -133,6 +133,7 @@ enum smtp_server_verdict inbound_on_auth(void *owner, struct bytes user, struct 
     struct inbound *in = owner;
     struct inbound_services *services = in->services;
     struct loop *loop = services->loop;
+    ASSERT(!in->logon);
     if (!auth_throttle_allows(services->throttle, client_of(in), user, loop_now_ms(loop)))
         return not_now(in, user, "too many failed logons from this source or of this user", status);
     struct inbound_logon *logon = MEM_NEW(struct inbound_logon);

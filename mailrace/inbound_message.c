@@ -52,6 +52,7 @@ enum smtp_server_verdict inbound_on_message_begin(void *owner, struct mail_statu
 {
     struct inbound *in = owner;
     struct inbound_services *services = in->services;
+    ASSERT(!in->message && !in->committing);
     const struct mail_envelope *envelope = inbound_facts(in)->envelope;
     uint64_t declared = envelope->size_declared;
     if (!spool_accepts(services->spool, declared, status)) {
@@ -130,6 +131,7 @@ bool inbound_on_message_text(void *owner, struct bytes text, struct mail_status 
 {
     struct inbound *in = owner;
     struct inbound_message *m = in->message;
+    ASSERT(m && !in->committing);
     if (!m->scan.ended) {
         header_scan_feed(&m->scan, text);
         if (!header_allowed(in, status))
@@ -215,6 +217,7 @@ static void on_committed(void *owner, const struct spool_committed *result)
     struct inbound *in = owner;
     struct inbound_message *m = in->message;
     struct mail_status status;
+    ASSERT(in->committing && m);
     in->committing = false;
     in->message = NULL;
     if (result->err == ERR_OK) {
@@ -247,6 +250,7 @@ enum smtp_server_verdict inbound_on_message_end(void *owner, struct mail_status 
 {
     struct inbound *in = owner;
     struct inbound_message *m = in->message;
+    ASSERT(m && !in->committing);
     /* A message that is all header ends here, not at an empty line. */
     if (!header_allowed(in, status))
         return SMTP_SERVER_ANSWERED;

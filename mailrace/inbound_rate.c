@@ -15,6 +15,7 @@ bool inbound_rate_connection(struct inbound_services *s, uint64_t per_minute)
     if (per_minute == UINT64_MAX)
         return true;
     uint64_t now_ms = loop_now_ms(s->loop);
+    ASSERT(s->workers > 0);
     double share = (double)per_minute / s->workers;
     s->connections_left += share * (double)(now_ms - s->refilled_ms) / 60000.0;
     s->refilled_ms = now_ms;

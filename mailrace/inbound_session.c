@@ -45,7 +45,9 @@ void inbound_session_free(struct inbound *in)
 {
     ASSERT(!in->service && !in->message && !in->logon && !in->protocol);
     list_remove(&in->link);
-    atomic_fetch_sub_explicit(&in->connector->count->sessions, 1, memory_order_relaxed);
+    uint64_t counted =
+        atomic_fetch_sub_explicit(&in->connector->count->sessions, 1, memory_order_relaxed);
+    ASSERT(counted > 0);
     source_table_leave(in->services->sources, in->source);
     atomic_fetch_sub_explicit(in->services->sessions_in_all, 1, memory_order_relaxed);
     connector_unref(&in->connector);

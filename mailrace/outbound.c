@@ -79,6 +79,7 @@ static struct delivery *choose_delivery(struct outbound *o, const struct route *
     struct delivery_pool *pool = smart_host ? &o->smart_host : &o->mx;
     uint64_t i = smart_host ? pool->next++
                             : hash_mix(hash_bytes(HASH_START, bytes_of(route->connection_key)));
+    ASSERT(pool->count > 0);
     return &pool->threads[i % pool->count];
 }
 
@@ -92,7 +93,9 @@ static void finish(struct outbound_job *oj)
 
 static void on_delivered(struct courier_job *courier)
 {
-    finish(CONTAINER_OF(courier, struct outbound_job, courier));
+    struct outbound_job *oj = CONTAINER_OF(courier, struct outbound_job, courier);
+    ASSERT(oj->job->attempt.results);
+    finish(oj);
 }
 
 static bool read_text(struct smtp_client_message *m, uint64_t at, char *to, size_t len)

@@ -123,6 +123,7 @@ void protocol_log_write(struct protocol_log *log, enum protocol_log_side side,
 {
     struct csv_line line;
     char date[CLOCK_RFC3339_SIZE], name[CONNECTOR_MAX + 300], number[24];
+    ASSERT(side < PROTOCOL_LOG_SIDES);
     line.len = line.fields = 0;
     add_text(&line, clock_rfc3339(clock_wall_ms(), date));
     snprintf(name, sizeof name, "%.255s\\" BYTES_FMT, log->server,

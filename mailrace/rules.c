@@ -26,7 +26,11 @@ void rules_release(struct rules **rules)
 {
     struct rules *r = *rules;
     *rules = NULL;
-    if (r && atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel) == 1)
+    if (!r)
+        return;
+    unsigned before = atomic_fetch_sub_explicit(&r->references, 1, memory_order_acq_rel);
+    ASSERT(before > 0);
+    if (before == 1)
         rules_free(r);
 }
 
@@ -105,6 +109,7 @@ enum err rules_make(struct rules_place *place, struct conf *conf, struct ruleset
 
 void rules_publish(struct rules_place *place, struct rules *rules)
 {
+    ASSERT(rules->generation <= place->generation);
     snapshot_publish(place->published, rules);
 }
 
@@ -120,6 +125,7 @@ struct rules *rules_hold(const struct rules_place *place)
         const void *published;
         struct rules *held; /* only the count is ever written */
     } rules = {.published = snapshot_get(place->published)};
+    ASSERT(rules.held); /* the first were published before any thread began */
     atomic_fetch_add_explicit(&rules.held->references, 1, memory_order_relaxed);
     snapshot_read_end();
     return rules.held;
