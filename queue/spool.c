@@ -11,6 +11,7 @@
 #include "core/kill_point.h"
 #include "core/mem.h"
 #include "queue/spool_private.h"
+#include "queue/spool_recovered_private.h"
 
 void spool_settings_defaults(struct spool_settings *s)
 {
@@ -63,9 +64,9 @@ static enum err older_open(struct spool *spool, const struct spool_settings *set
     if (!spool_log_name_parse(name, &number))
         return ERR_OK;
     if (number == 0 || number >= SPOOL_LOGS)
-        return err_set(why, ERR_LIMIT, "%s/%s: logs have numbers from 1 to %u", first->path, name,
-                       (unsigned)SPOOL_LOGS - 1);
-    return log_open(spool, settings, first->io, number, why);
+        return err_set(why, ERR_LIMIT, "%s/%s: logs have numbers from 1 to %u", first->dir.path,
+                       name, (unsigned)SPOOL_LOGS - 1);
+    return log_open(spool, settings, first->dir.io, number, why);
 }
 
 static enum err logs_open(struct spool *spool, const struct spool_settings *settings, struct io *io,
@@ -75,12 +76,12 @@ static enum err logs_open(struct spool *spool, const struct spool_settings *sett
     enum err err = log_open(spool, settings, io, 0, why);
     if (err != ERR_OK)
         return err;
-    char **names = io->list(io, spool->logs[0]->root_fd);
+    char **names = io->list(io, spool->logs[0]->dir.root_fd);
     if (!names)
-        return err_set_errno(why, errno, "%s cannot be listed", spool->logs[0]->path);
+        return err_set_errno(why, errno, "%s cannot be listed", spool->logs[0]->dir.path);
     for (char **name = names; *name && err == ERR_OK; name++) {
         if (spool_ended_name_parse(*name, &next_id))
-            spool_ended_clean(spool->logs[0], *name);
+            spool_ended_clean(&spool->logs[0]->dir, *name);
         else
             err = older_open(spool, settings, *name, why);
     }
@@ -96,6 +97,7 @@ enum err spool_open(const struct spool_settings *settings, struct io *io, struct
     if (err != ERR_OK)
         return err;
     struct spool *spool = MEM_NEW(struct spool);
+    spool->min_free_bytes = settings->min_free_bytes;
     err = logs_open(spool, settings, io, why);
     if (err != ERR_OK) {
         spool_free(&spool);
@@ -121,7 +123,7 @@ void spool_free(struct spool **spool)
 static bool recovered_next(struct spool *spool, size_t max, spool_each each, void *owner)
 {
     struct spool_log *log = spool->logs[spool->recovered];
-    if (log && spool_log_recovered_next(log, max, each, owner))
+    if (log && spool_recovered_some(log, max, each, owner))
         return true;
     spool->recovered++;
     return false;
@@ -140,7 +142,7 @@ void spool_each_recovered(struct spool *spool, spool_each each, void *owner)
 {
     for (; spool->recovered < SPOOL_LOGS; spool->recovered++)
         if (spool->logs[spool->recovered])
-            spool_log_each_recovered(spool->logs[spool->recovered], each, owner);
+            spool_recovered_all(spool->logs[spool->recovered], each, owner);
 }
 
 /* --- The writers --- */
@@ -148,12 +150,12 @@ void spool_each_recovered(struct spool *spool, spool_each each, void *owner)
 enum err spool_start(struct spool *spool, struct err_detail *why)
 {
     for (unsigned i = 0; i < SPOOL_LOGS; i++) {
-        enum err err = spool->logs[i] ? spool_log_start(spool->logs[i], why) : ERR_OK;
+        enum err err = spool->logs[i] ? spool_writer_start(spool->logs[i], why) : ERR_OK;
         if (err == ERR_OK)
             continue;
         while (i-- > 0)
             if (spool->logs[i])
-                spool_log_stop(spool->logs[i]);
+                spool_writer_stop(spool->logs[i]);
         return err;
     }
     return ERR_OK;
@@ -163,7 +165,7 @@ bool spool_step(struct spool *spool)
 {
     bool did = false;
     for (unsigned i = 0; i < SPOOL_LOGS; i++)
-        did |= spool->logs[i] && spool_log_step(spool->logs[i]);
+        did |= spool->logs[i] && spool_writer_step(spool->logs[i]);
     return did;
 }
 
@@ -171,14 +173,14 @@ void spool_stop(struct spool *spool)
 {
     for (unsigned i = 0; i < SPOOL_LOGS; i++)
         if (spool->logs[i])
-            spool_log_stop(spool->logs[i]);
+            spool_writer_stop(spool->logs[i]);
 }
 
 /* --- Which log --- */
 
 struct spool_txn *spool_begin(struct spool *spool, struct mailbox *home)
 {
-    return spool_log_begin(spool->logs[0], home);
+    return spool_txn_new(&spool->logs[0]->intake, home);
 }
 
 /* NULL: the id names a log that is not there. */
@@ -228,21 +230,21 @@ void spool_outcome_write(struct spool *spool, const struct spool_ref *ref,
 {
     struct spool_log *log = log_of(spool, ref);
     if (log)
-        spool_log_outcome(log, ref, outcome);
+        spool_update_outcome(&log->updates, ref, outcome);
 }
 
 void spool_message_done(struct spool *spool, const struct spool_ref *ref)
 {
     struct spool_log *log = log_of(spool, ref);
     if (log)
-        spool_log_done(log, ref);
+        spool_update_done(&log->updates, ref);
 }
 
 void spool_message_quarantine(struct spool *spool, const struct spool_ref *ref, const char *why)
 {
     struct spool_log *log = log_of(spool, ref);
     if (log)
-        spool_log_quarantine(log, ref, why);
+        spool_update_quarantine(&log->updates, ref, why);
 }
 
 /* --- Asking --- */
@@ -250,19 +252,20 @@ void spool_message_quarantine(struct spool *spool, const struct spool_ref *ref, 
 bool spool_accepts(const struct spool *spool, uint64_t want, struct mail_status *status)
 {
     const struct spool_log *log = spool->logs[0];
-    int health = atomic_load_explicit(&log->health, memory_order_relaxed);
+    int health = atomic_load_explicit(&log->health.err, memory_order_relaxed);
     if (health != ERR_OK && health != ERR_NOSPACE) {
         *status = MAIL_STATUS(451, 4, 3, 0, "Local error in processing, try again later");
         return false;
     }
-    uint64_t room = atomic_load_explicit(&log->disk_free_bytes, memory_order_relaxed);
-    uint64_t promised = atomic_load_explicit(&log->promised_bytes, memory_order_relaxed), need;
+    uint64_t room = atomic_load_explicit(&log->health.disk_free_bytes, memory_order_relaxed);
+    uint64_t promised = atomic_load_explicit(&log->intake.promised_bytes, memory_order_relaxed),
+             need;
     /* A big body needs a file: what is ready in segments is of no use to it. */
-    if (want <= log->settings.inline_max_bytes)
-        room += atomic_load_explicit(&log->ready_bytes, memory_order_relaxed);
+    if (want <= log->intake.inline_max_bytes)
+        room += atomic_load_explicit(&log->segments.ready_bytes, memory_order_relaxed);
     if (health == ERR_OK && !__builtin_add_overflow(want, promised, &want) &&
         !__builtin_add_overflow(want, want / 2, &need) &&
-        !__builtin_add_overflow(need, log->settings.min_free_bytes, &need) && need <= room)
+        !__builtin_add_overflow(need, spool->min_free_bytes, &need) && need <= room)
         return true;
     *status = MAIL_STATUS(452, 4, 3, 1, "Insufficient system storage, try again later");
     return false;
@@ -271,14 +274,15 @@ bool spool_accepts(const struct spool *spool, uint64_t want, struct mail_status 
 static void stats_add(const struct spool_log *log, struct spool_stats *out)
 {
     out->live_messages += atomic_load_explicit(&log->live_messages, memory_order_relaxed);
-    out->segments += atomic_load_explicit(&log->segments, memory_order_relaxed);
-    out->segments_free += atomic_load_explicit(&log->segments_free, memory_order_relaxed);
-    out->segments_poisoned += atomic_load_explicit(&log->segments_poisoned, memory_order_relaxed);
+    out->segments += atomic_load_explicit(&log->segments.count, memory_order_relaxed);
+    out->segments_free += atomic_load_explicit(&log->segments.count_free, memory_order_relaxed);
+    out->segments_poisoned +=
+        atomic_load_explicit(&log->segments.count_poisoned, memory_order_relaxed);
     out->quarantined += atomic_load_explicit(&log->quarantined, memory_order_relaxed);
     out->syncs += atomic_load_explicit(&log->syncs, memory_order_relaxed);
     out->groups += atomic_load_explicit(&log->groups, memory_order_relaxed);
     out->records += atomic_load_explicit(&log->records, memory_order_relaxed);
-    out->healthy &= atomic_load_explicit(&log->health, memory_order_relaxed) == ERR_OK;
+    out->healthy &= spool_is_healthy(&log->health);
 }
 
 void spool_stats_read(const struct spool *spool, struct spool_stats *out)

@@ -12,61 +12,14 @@
 #ifndef QUEUE_SPOOL_H
 #define QUEUE_SPOOL_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "core/arena.h"
-#include "core/bytes.h"
-#include "core/err.h"
 #include "core/io.h"
-#include "core/ipaddr.h"
-#include "core/mail.h"
 #include "core/mailbox.h"
+#include "queue/spool_message.h"
 
-struct spool_settings { /* copied */
-    const char *path;
-    uint64_t segment_size_bytes; /* 32 MiB */
-    uint64_t inline_max_bytes;   /* 128 KiB: larger bodies get a file of their own */
-    uint64_t min_free_bytes;     /* below: intake stops (452 4.3.1) */
-};
 void spool_settings_defaults(struct spool_settings *s);
 
-/* Where a live message is. A plain value: copy it, keep it as long as the message lives. The spool
- * may write a message again elsewhere; the reference stays good all the same, whatever it is used
- * for (docs/adr/0005). */
-struct spool_ref {
-    uint64_t id;      /* InternalId: unique in this spool for ever; its top 8 bits: which log */
-    uint64_t segment; /* the segment's generation */
-    uint32_t offset, length;
-};
-
-/* What is stored beside envelope and text. */
-struct spool_meta {
-    int64_t received_at_ms; /* wall clock */
-    uint64_t session_id;
-    uint64_t octets; /* of the text, our trace header included */
-    unsigned notes;  /* enum smtp_data_note */
-    struct ipaddr client;
-    struct bytes connector;  /* receive connector */
-    struct bytes message_id; /* header, with brackets; may be empty */
-    bool is_dsn;             /* our own report: never bounced again */
-};
-
-/* What has become of the recipients so far. */
-struct spool_outcome {
-    uint32_t attempts;
-    int64_t next_attempt_at_ms; /* wall clock */
-    bool delay_notified;
-    /* INDEX, state and status of all recipients that are no longer untouched. The status' text is
-     * cut at 512 octets when stored. */
-    const struct mail_rcpt *rcpts;
-    size_t rcpt_count;
-};
-
 struct spool;
-struct spool_recent;
-struct spool_log;
 
 /* Opens or creates, takes the lock, and recovers: reads footers, and of segments without one every
  * record; sets malformed records aside (spool_quarantined). Refuses a directory that is not ours,
@@ -79,9 +32,6 @@ MUST_USE enum err spool_open(const struct spool_settings *settings, struct io *i
  * latest state. Each once, from one thread, also after spool_start() while others come in; before
  * spool_stop(). Until the last is handed over their segments are not used again. Memory is valid
  * during the call. */
-struct spool_message;
-typedef void (*spool_each)(void *owner, const struct spool_message *message,
-                           const struct spool_outcome *outcome);
 /* At most MAX of them, or none. False: that was the last. For scheduling, and no more: of the
  * envelope whether there is a sender, and of the recipients "@domain" and notify; of meta
  * received_at_ms, octets and is_dsn; no text. */
@@ -109,14 +59,6 @@ struct arena *spool_txn_arena(struct spool_txn *txn); /* for what must live unti
 /* Copies. Beyond inline_max it goes to a file (written here, synced by the writer). */
 MUST_USE enum err spool_append(struct spool_txn *txn, struct bytes text);
 
-struct spool_committed {
-    enum err err; /* ERR_OK: durable. Else 451 or 452: nothing of it is left */
-    /* Not ERR_OK, and the disk did not even take a note that the message does not count: the next
-     * start may find it. Neither yes nor no would be true: the client gets no answer. */
-    bool doubtful;
-    struct spool_ref ref;
-};
-typedef void (*spool_done)(void *owner, const struct spool_committed *result);
 /* ENVELOPE and META are encoded before it returns. DONE comes exactly once, on HOME; TXN is gone
  * when DONE returns. */
 void spool_commit(struct spool_txn *txn, const struct mail_envelope *envelope,
@@ -130,18 +72,6 @@ bool spool_accepts(const struct spool *spool, uint64_t want, struct mail_status 
 
 /* --- Out: any thread --- */
 
-struct spool_message {
-    struct spool_ref ref;
-    struct mail_envelope envelope;
-    struct spool_meta meta;
-    /* private: where the text is */
-    struct spool_log *spool;
-    int segment_fd;
-    uint64_t body_at;
-    int big_fd;                  /* -1: inline */
-    const char *text;            /* the body, if it came along with the envelope: in the arena */
-    struct spool_recent *recent; /* owns envelope and text, if they did not come from the disk */
-};
 /* Envelope and meta into ARENA; the text has been checked when it returns. ERR_CORRUPT: the record
  * fails its checks; ERR_NOTFOUND: the message has gone. Must be closed. */
 MUST_USE enum err spool_read(struct spool *spool, const struct spool_ref *ref, struct arena *arena,

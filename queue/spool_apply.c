@@ -6,10 +6,11 @@
 
 #include "core/kill_point.h"
 #include "core/mem.h"
+#include "core/vector.h"
 
 static uint16_t slot_of(const struct spool_group *g)
 {
-    return (uint16_t)(g->segment - g->spool->slots);
+    return (uint16_t)spool_segment_slot(&g->log->segments, g->segment);
 }
 
 /* --- Messages --- */
@@ -31,15 +32,14 @@ static void txn_item(struct spool_group *g, const struct spool_txn *txn)
  * own. */
 static void apply_txns(struct spool_group *g)
 {
-    struct spool_log *spool = g->spool;
-    while (g->txns) {
-        struct spool_txn *txn = g->txns;
-        g->txns = txn->next;
-        struct spool_entry *e = spool_index_add(&spool->index, txn->id, slot_of(g));
+    struct spool_log *log = g->log;
+    LIST_EACH_SAFE (txn, &g->txns, struct spool_txn, link) {
+        list_remove(&txn->link);
+        struct spool_entry *e = spool_index_add(&log->index, txn->id, slot_of(g));
         e->big = txn->big_fd >= 0;
         g->segment->live++;
         g->segment->live_bytes += txn->length;
-        atomic_fetch_add_explicit(&spool->live_messages, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&log->live_messages, 1, memory_order_relaxed);
         txn_item(g, txn);
         spool_txn_complete(txn, ERR_OK);
     }
@@ -47,68 +47,58 @@ static void apply_txns(struct spool_group *g)
 
 /* --- Small records --- */
 
-static void outcome_overtaken(struct spool_log *spool, const struct spool_entry *e)
+static void outcome_overtaken(struct spool_log *log, const struct spool_entry *e)
 {
     if (e->outcome_at == 0)
         return;
-    struct spool_segment *s = &spool->slots[e->outcome_slot];
+    struct spool_segment *s = &log->segments.slots[e->outcome_slot];
     if (s->outcomes_latest > 0)
         s->outcomes_latest--;
-    spool_reclaim_consider(spool, s);
+    spool_segment_consider(&log->segments, s);
 }
 
 static void apply_outcome(struct spool_group *g, const struct spool_small *s, uint32_t offset)
 {
-    struct spool_entry *e = spool_index_find(&g->spool->index, s->id);
+    struct spool_entry *e = spool_index_find(&g->log->index, s->id);
     if (!e)
         return;
-    outcome_overtaken(g->spool, e);
+    outcome_overtaken(g->log, e);
     e->outcome_at = offset;
     e->outcome_slot = slot_of(g);
     g->segment->outcomes_latest++;
 }
 
-static void live_less(struct spool_log *spool, struct spool_segment *s, uint32_t length)
+static void live_less(struct spool_log *log, struct spool_segment *s, uint32_t length)
 {
     ASSERT(s->live > 0);
     s->live--;
     s->live_bytes -= length < s->live_bytes ? length : s->live_bytes;
-    spool_reclaim_consider(spool, s);
-}
-
-static void moved_done_keep(struct spool_log *spool, uint64_t generation, uint64_t id)
-{
-    if (spool->moved_done_count == spool->moved_done_capacity) {
-        spool->moved_done_capacity = spool->moved_done_capacity * 2 + 64;
-        spool->moved_dones = mem_realloc(spool->moved_dones,
-                                         spool->moved_done_capacity * sizeof *spool->moved_dones);
-    }
-    spool->moved_dones[spool->moved_done_count++] = (struct spool_done_id){generation, id};
+    spool_segment_consider(&log->segments, s);
 }
 
 static void apply_move(struct spool_group *g, const struct spool_small *s, uint32_t offset)
 {
-    struct spool_log *spool = g->spool;
-    struct spool_entry *e = spool_index_find(&spool->index, s->id);
+    struct spool_log *log = g->log;
+    struct spool_entry *e = spool_index_find(&log->index, s->id);
     ASSERT(e && e->moving);
-    struct spool_segment *from = &spool->slots[e->slot];
+    struct spool_segment *from = &log->segments.slots[e->slot];
     struct spool_ref ref = {s->id, g->segment->disk_generation, offset, s->length};
     /* Readers find the new place before the old one can go. */
-    spool_moved_put(&spool->moved, &ref);
+    spool_moved_put(&log->moved, &ref);
     KILL_POINT("spool_message_moved");
-    moved_done_keep(spool, from->disk_generation, s->id);
+    *VECTOR_ADD(&log->moved_dones) = (struct spool_done_id){from->disk_generation, s->id};
     e->moving = 0;
     e->moved = 1;
     e->slot = (uint16_t)(slot_of(g) & 0xfffU);
     g->segment->live++;
     g->segment->live_bytes += s->length;
-    live_less(spool, from, s->length);
+    live_less(log, from, s->length);
 }
 
 static void apply_smalls(struct spool_group *g)
 {
-    for (size_t i = 0; i < g->small_count; i++) {
-        const struct spool_small *s = &g->smalls[i];
+    for (size_t i = 0; i < g->smalls.count; i++) {
+        const struct spool_small *s = &g->smalls.items[i];
         uint32_t offset = g->start + (uint32_t)s->at;
         bool message = s->type == SPOOL_MESSAGE || s->type == SPOOL_BIG;
         struct spool_item item = {
@@ -116,7 +106,8 @@ static void apply_smalls(struct spool_group *g)
             .offset = offset,
             .length = s->length,
             .id = s->id,
-            .payload = message ? g->facts + s->facts_at : g->bytes + s->at + SPOOL_RECORD_BYTES,
+            .payload = message ? g->facts.items + s->facts_at
+                               : g->bytes.items + s->at + SPOOL_RECORD_BYTES,
             .payload_len = message                    ? s->facts_len
                            : s->type == SPOOL_OUTCOME ? 8
                                                       : s->head_len,
@@ -129,96 +120,73 @@ static void apply_smalls(struct spool_group *g)
     }
 }
 
-static void big_gone(struct spool_log *spool, uint64_t id)
+static void apply_done(struct spool_log *log, const struct spool_ref *ref)
 {
-    char name[SPOOL_NAME_SIZE];
-    struct io *io = spool->io;
-    if (io->unlinkat(io, spool->big_fd, spool_big_name(id, name), 0) != 0 && errno != ENOENT)
-        spool_orphan_keep(spool, id);
-}
-
-static void apply_done(struct spool_log *spool, const struct spool_ref *ref)
-{
-    struct spool_entry *e = spool_index_find(&spool->index, ref->id);
+    struct spool_entry *e = spool_index_find(&log->index, ref->id);
     if (!e)
         return; /* twice in one group */
     if (e->big)
-        big_gone(spool, ref->id);
+        spool_orphan_remove_here(&log->intake.orphans, ref->id);
     KILL_POINT("spool_done_applied");
-    outcome_overtaken(spool, e);
+    outcome_overtaken(log, e);
     if (e->moved)
-        spool_moved_remove(&spool->moved, ref->id);
-    struct spool_segment *s = &spool->slots[e->slot];
-    spool_index_remove(&spool->index, e);
-    live_less(spool, s, ref->length);
-    atomic_fetch_sub_explicit(&spool->live_messages, 1, memory_order_relaxed);
+        spool_moved_remove(&log->moved, ref->id);
+    struct spool_segment *s = &log->segments.slots[e->slot];
+    spool_index_remove(&log->index, e);
+    live_less(log, s, ref->length);
+    atomic_fetch_sub_explicit(&log->live_messages, 1, memory_order_relaxed);
 }
 
-static void apply_settles(struct spool_group *g)
+static void apply_updates(struct spool_group *g)
 {
-    while (g->settles) {
-        struct spool_settle *s = g->settles;
-        g->settles = s->next;
-        if (s->kind == SPOOL_SETTLE_DONE)
-            apply_done(g->spool, &s->ref);
-        mem_free(s);
+    LIST_EACH_SAFE (u, &g->updates, struct spool_update, link) {
+        if (u->kind == SPOOL_UPDATE_DONE)
+            apply_done(g->log, &u->ref);
+        mem_free(u);
     }
+    list_init(&g->updates);
 }
 
-static void checkpoints_written(struct spool_log *spool, size_t count)
+static void moved_dones_written(struct spool_log *log, size_t count)
 {
-    spool->void_count -= count < spool->void_count ? count : spool->void_count;
-    spool->checkpoint_count -= count;
-    if (spool->checkpoint_count > 0)
-        memmove(spool->checkpoints, spool->checkpoints + count,
-                spool->checkpoint_count * sizeof *spool->checkpoints);
-}
-
-static void moved_dones_written(struct spool_log *spool, size_t count)
-{
-    spool->moved_done_count -= count;
-    if (spool->moved_done_count > 0)
-        memmove(spool->moved_dones, spool->moved_dones + count,
-                spool->moved_done_count * sizeof *spool->moved_dones);
+    ASSERT(count <= log->moved_dones.count);
+    log->moved_dones.count -= count;
+    if (log->moved_dones.count > 0)
+        memmove(log->moved_dones.items, log->moved_dones.items + count,
+                log->moved_dones.count * sizeof *log->moved_dones.items);
 }
 
 void spool_group_apply(struct spool_group *g)
 {
-    struct spool_log *spool = g->spool;
+    struct spool_log *log = g->log;
     g->segment->end += g->used;
-    spool->last_group_bytes = g->txn_bytes;
-    atomic_fetch_add_explicit(&spool->groups, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&spool->records, g->small_count + g->txn_count, memory_order_relaxed);
-    atomic_store_explicit(&spool->ready_bytes,
-                          atomic_load_explicit(&spool->ready_bytes, memory_order_relaxed) - g->used,
+    log->last_group_bytes = g->txn_bytes;
+    atomic_fetch_add_explicit(&log->groups, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&log->records, g->smalls.count + g->txn_count, memory_order_relaxed);
+    atomic_store_explicit(&log->segments.ready_bytes,
+                          atomic_load_explicit(&log->segments.ready_bytes, memory_order_relaxed) -
+                              g->used,
                           memory_order_relaxed);
-    checkpoints_written(spool, g->checkpoint_count);
-    moved_dones_written(spool, g->moved_done_count);
+    spool_checkpoints_written(&log->segments, g->checkpoint_count);
+    moved_dones_written(log, g->moved_done_count);
     /* In the order of the records: so the items stand in the footer. */
     apply_smalls(g);
     apply_txns(g);
     KILL_POINT("spool_group_acknowledged");
-    apply_settles(g);
+    apply_updates(g);
     KILL_POINT("spool_group_applied");
     if (g->reclaims)
-        spool_reclaim_end(spool, true);
+        spool_reclaim_carried(&log->reclaim);
 }
 
-void spool_group_undo(struct spool_group *g, struct spool_txn **failed)
+void spool_group_undo(struct spool_group *g, struct cds_list_head *failed)
 {
-    struct spool_log *spool = g->spool;
-    if (g->settles) {
-        *g->settles_end = spool->settles;
-        if (!spool->settles)
-            spool->settles_end = g->settles_end;
-        spool->settles = g->settles;
-    }
-    for (size_t i = 0; i < g->small_count; i++) {
-        struct spool_entry *e = spool_index_find(&spool->index, g->smalls[i].id);
+    struct spool_log *log = g->log;
+    cds_list_splice(&g->updates, &log->updates.queue);
+    for (size_t i = 0; i < g->smalls.count; i++) {
+        struct spool_entry *e = spool_index_find(&log->index, g->smalls.items[i].id);
         if (e)
             e->moving = 0;
     }
-    if (g->reclaims)
-        spool_reclaim_end(spool, false);
-    *failed = g->txns;
+    cds_list_splice(&g->txns, failed);
 }

@@ -6,7 +6,7 @@
  * segments vanish one by one some might come back without those that say what was done in them.
  * The empty directory stays.
  */
-#include "queue/spool_private.h"
+#include "queue/spool_log_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,17 +59,17 @@ static bool is_none(const char *name)
 }
 
 /* A segment that was damaged, void or could not be read may hold more than was found. */
-static bool drained(struct spool_log *spool)
+static bool drained(struct spool_log *log)
 {
-    if (spool->index.count > 0 || atomic_load(&spool->quarantined) > 0)
+    if (log->index.count > 0 || atomic_load(&log->quarantined) > 0)
         return false;
-    for (uint32_t i = 0; i < spool->slots_used; i++)
-        if (spool->slots[i].discard)
+    for (uint32_t i = 0; i < log->segments.used; i++)
+        if (log->segments.slots[i].discard)
             return false;
-    return holds_only(spool->io, spool->root_fd, is_part) &&
-           holds_only(spool->io, spool->segments_fd, is_segment) &&
-           holds_only(spool->io, spool->big_fd, is_none) &&
-           holds_only(spool->io, spool->quarantine_fd, is_none);
+    return holds_only(log->dir.io, log->dir.root_fd, is_part) &&
+           holds_only(log->dir.io, log->dir.segments_fd, is_segment) &&
+           holds_only(log->dir.io, log->dir.big_fd, is_none) &&
+           holds_only(log->dir.io, log->dir.quarantine_fd, is_none);
 }
 
 /* --- What is left of a log that has ended --- */
@@ -105,31 +105,31 @@ static void content_remove(struct io *io, int root, const char *name)
     (void)io->close(io, fd);
 }
 
-bool spool_ended_try(struct spool_log *spool)
+bool spool_ended_try(struct spool_log *log)
 {
     char from[SPOOL_NAME_SIZE], to[SPOOL_NAME_SIZE];
-    struct io *io = spool->io;
-    int root = spool->first->root_fd;
-    if (!drained(spool))
+    struct io *io = log->dir.io;
+    int root = log->dir.first->root_fd;
+    if (!drained(log))
         return false;
-    spool_log_name(spool->number, from);
-    spool_ended_name(atomic_load(&spool->next_id), to);
+    spool_log_name(log->dir.number, from);
+    spool_ended_name(atomic_load(&log->segments.next_id), to);
     if (io->renameat(io, root, from, root, to) != 0) {
-        LOG(LOG_ERROR, "spool_log_end_failed", LOG_STR("path", spool->path),
+        LOG(LOG_ERROR, "spool_log_end_failed", LOG_STR("path", log->dir.path),
             LOG_STR("error", err_name(err_from_errno(errno))));
         return false;
     }
     KILL_POINT("spool_log_renamed");
-    LOG(LOG_INFO, "spool_log_ended", LOG_STR("path", spool->path), LOG_STR("now", to));
+    LOG(LOG_INFO, "spool_log_ended", LOG_STR("path", log->dir.path), LOG_STR("now", to));
     if (io->fsync(io, root) == 0)
         content_remove(io, root, to);
     else
-        LOG(LOG_ERROR, "spool_log_end_failed", LOG_STR("path", spool->path),
+        LOG(LOG_ERROR, "spool_log_end_failed", LOG_STR("path", log->dir.path),
             LOG_STR("error", err_name(err_from_errno(errno))));
     return true;
 }
 
-void spool_ended_clean(const struct spool_log *first, const char *name)
+void spool_ended_clean(const struct spool_directory *first, const char *name)
 {
     content_remove(first->io, first->root_fd, name);
 }

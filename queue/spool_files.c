@@ -1,5 +1,5 @@
 /* The segment files that a start finds: ours, plain, of a version we know; in order. */
-#include "queue/spool_private.h"
+#include "queue/spool_files_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,80 +13,81 @@
 #include "core/log.h"
 #include "core/mem.h"
 
-static void whole_file_aside(struct spool_log *spool, const char *name)
+static void whole_file_aside(struct spool_log *log, const char *name)
 {
     char to[SPOOL_NAME_SIZE];
-    struct io *io = spool->io;
+    struct io *io = log->dir.io;
     snprintf(to, sizeof to, "%s-%llx", name, (unsigned long long)clock_wall_ms());
-    bool ok = io->renameat(io, spool->segments_fd, name, spool->quarantine_fd, to) == 0 &&
-              io->fsync(io, spool->quarantine_fd) == 0 && io->fsync(io, spool->segments_fd) == 0;
+    bool ok = io->renameat(io, log->dir.segments_fd, name, log->dir.quarantine_fd, to) == 0 &&
+              io->fsync(io, log->dir.quarantine_fd) == 0 &&
+              io->fsync(io, log->dir.segments_fd) == 0;
     KILL_POINT("spool_recover_file_aside");
-    atomic_fetch_add_explicit(&spool->quarantined, 1, memory_order_relaxed);
-    LOG(LOG_ERROR, "spool_segment_quarantined", LOG_STR("path", spool->path),
+    atomic_fetch_add_explicit(&log->quarantined, 1, memory_order_relaxed);
+    LOG(LOG_ERROR, "spool_segment_quarantined", LOG_STR("path", log->dir.path),
         LOG_STR("segment", name), LOG_STR("reason", "its header is damaged"),
         LOG_STR("result", ok ? "moved" : err_name(err_from_errno(errno))));
 }
 
-static enum err check_file(struct spool_log *spool, int fd, const char *name, struct stat *st,
+static enum err check_file(struct spool_log *log, int fd, const char *name, struct stat *st,
                            struct err_detail *why)
 {
-    if (spool->io->fstat(spool->io, fd, st) != 0)
-        return err_set_errno(why, errno, "%s/segments/%s", spool->path, name);
+    if (log->dir.io->fstat(log->dir.io, fd, st) != 0)
+        return err_set_errno(why, errno, "%s/segments/%s", log->dir.path, name);
     if (!S_ISREG(st->st_mode) || st->st_nlink != 1 || st->st_uid != geteuid())
         return err_set(why, ERR_DENIED,
                        "%s/segments/%s is not a plain file of ours with one name: move it away",
-                       spool->path, name);
+                       log->dir.path, name);
     return ERR_OK;
 }
 
 static void segment_adopt(struct spool_files *r, uint32_t slot, int fd, const struct stat *st,
                           const struct spool_segment_header *header)
 {
-    struct spool_log *spool = r->spool;
-    struct spool_segment *s = &spool->slots[slot];
+    struct spool_log *log = r->log;
+    struct spool_segment *s = &log->segments.slots[slot];
     s->fd = fd;
     s->salt = header->salt;
     s->size = (uint32_t)header->size;
     s->end = SPOOL_HEADER_BYTES;
     s->disk_generation = header->generation;
     s->version = header->version;
-    if (spool->version < header->version)
-        spool->version = header->version;
+    if (log->segments.version < header->version)
+        log->segments.version = header->version;
     s->state = SPOOL_SEGMENT_SEALED;
     s->discard = (uint64_t)st->st_size < header->size;
-    s->odd_size = header->size != spool->settings.segment_size_bytes;
+    s->odd_size = header->size != log->segments.size_bytes;
     atomic_store(&s->generation, header->generation);
     r->order[r->count++] = slot;
-    if (spool->slots_used <= slot)
-        spool->slots_used = slot + 1;
+    if (log->segments.used <= slot)
+        log->segments.used = slot + 1;
     if (header->next_id > r->id_max)
         r->id_max = header->next_id;
     uint64_t count = header->generation >> SPOOL_SLOT_BITS;
-    if (count > spool->generation_count)
-        spool->generation_count = count;
+    if (count > log->segments.generation_count)
+        log->segments.generation_count = count;
 }
 
 static enum err segment_open(struct spool_files *r, uint32_t slot, const char *name,
                              struct err_detail *why)
 {
-    struct spool_log *spool = r->spool;
+    struct spool_log *log = r->log;
     struct spool_segment_header header;
     struct stat st;
     uint8_t block[SPOOL_HEADER_BYTES];
     size_t unreadable;
     uint32_t version;
-    int fd = spool->io->openat(spool->io, spool->segments_fd, name,
-                               O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
+    int fd = log->dir.io->openat(log->dir.io, log->dir.segments_fd, name,
+                                 O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0);
     if (fd < 0)
-        return err_set_errno(why, errno, "%s/segments/%s cannot be opened", spool->path, name);
-    enum err err = check_file(spool, fd, name, &st, why);
+        return err_set_errno(why, errno, "%s/segments/%s cannot be opened", log->dir.path, name);
+    enum err err = check_file(log, fd, name, &st, why);
     if (err == ERR_OK) {
-        size_t len = spool_salvage(spool, fd, block, sizeof block, 0, &unreadable);
+        size_t len = spool_salvage(&log->dir, fd, block, sizeof block, 0, &unreadable);
         err = spool_header_decode(block, len, slot, &header, &version);
-        if (err == ERR_OK && spool_log_of(header.next_id) != spool->number)
+        if (err == ERR_OK && spool_log_of(header.next_id) != log->dir.number)
             err = err_set(why, ERR_DENIED,
-                          "%s/segments/%s is of log %u, this is log %u: move it back", spool->path,
-                          name, spool_log_of(header.next_id), spool->number);
+                          "%s/segments/%s is of log %u, this is log %u: move it back",
+                          log->dir.path, name, spool_log_of(header.next_id), log->dir.number);
         if (err == ERR_OK) {
             segment_adopt(r, slot, fd, &st, &header);
             return ERR_OK;
@@ -95,9 +96,9 @@ static enum err segment_open(struct spool_files *r, uint32_t slot, const char *n
             err_set(why, err,
                     "%s/segments/%s has format version %u, this program knows %u: start the newer "
                     "program, or give this one another path",
-                    spool->path, name, (unsigned)version, (unsigned)SPOOL_VERSION);
+                    log->dir.path, name, (unsigned)version, (unsigned)SPOOL_VERSION);
     }
-    (void)spool->io->close(spool->io, fd);
+    (void)log->dir.io->close(log->dir.io, fd);
     return err;
 }
 
@@ -106,47 +107,61 @@ static void sort_latest_first(struct spool_files *r)
     for (size_t i = 1; i < r->count; i++) {
         uint32_t slot = r->order[i];
         size_t k = i;
-        for (; k > 0 && r->spool->slots[r->order[k - 1]].disk_generation <
-                            r->spool->slots[slot].disk_generation;
+        for (; k > 0 && r->log->segments.slots[r->order[k - 1]].disk_generation <
+                            r->log->segments.slots[slot].disk_generation;
              k--)
             r->order[k] = r->order[k - 1];
         r->order[k] = slot;
     }
 }
 
-/* Everything is looked at before anything is changed: a newer version is left as it is. */
-enum err spool_files_find(struct spool_files *r, struct err_detail *why)
+/* Which of NAMES are damaged: by slot, the caller's. */
+static enum err open_all(struct spool_files *r, char **names, bool *damaged, struct err_detail *why)
 {
-    struct spool_log *spool = r->spool;
-    enum err err = ERR_OK;
     uint32_t slot;
-    /* A file that is not here must stay away, also if the process that removed it saw the sync
-     * fail: what was said about its messages is forgotten from now on. */
-    if (spool->io->fsync(spool->io, spool->segments_fd) != 0)
-        return err_set_errno(why, errno, "%s/segments cannot be synced", spool->path);
-    char **names = spool->io->list(spool->io, spool->segments_fd);
-    if (!names)
-        return err_set_errno(why, errno, "%s/segments cannot be listed", spool->path);
-    bool *damaged = MEM_NEW_ARRAY(bool, SPOOL_SLOTS);
-    for (char **name = names; *name && err == ERR_OK; name++) {
+    for (char **name = names; *name; name++) {
         if (!spool_segment_name_parse(*name, "seg-", &slot))
             continue;
-        err = segment_open(r, slot, *name, why);
+        enum err err = segment_open(r, slot, *name, why);
         damaged[slot] = err == ERR_CORRUPT;
-        if (err == ERR_CORRUPT)
-            err = ERR_OK;
+        if (err != ERR_OK && err != ERR_CORRUPT)
+            return err;
     }
-    for (char **name = names; *name && err == ERR_OK; name++) {
+    return ERR_OK;
+}
+
+static void tidy(struct spool_log *log, char **names, const bool *damaged)
+{
+    const struct spool_directory *dir = &log->dir;
+    uint32_t slot;
+    for (char **name = names; *name; name++) {
         if (spool_segment_name_parse(*name, "seg-", &slot)) {
             if (damaged[slot])
-                whole_file_aside(spool, *name);
+                whole_file_aside(log, *name);
         } else if (spool_segment_name_parse(*name, "new-", &slot)) {
-            (void)spool->io->unlinkat(spool->io, spool->segments_fd, *name, 0);
+            (void)dir->io->unlinkat(dir->io, dir->segments_fd, *name, 0);
         } else {
-            LOG(LOG_WARNING, "spool_unknown_file", LOG_STR("path", spool->path),
+            LOG(LOG_WARNING, "spool_unknown_file", LOG_STR("path", dir->path),
                 LOG_STR("name", *name));
         }
     }
+}
+
+/* Everything is looked at before anything is changed: a newer version is left as it is. */
+enum err spool_files_find(struct spool_files *r, struct err_detail *why)
+{
+    const struct spool_directory *dir = &r->log->dir;
+    /* A file that is not here must stay away, also if the process that removed it saw the sync
+     * fail: what was said about its messages is forgotten from now on. */
+    if (dir->io->fsync(dir->io, dir->segments_fd) != 0)
+        return err_set_errno(why, errno, "%s/segments cannot be synced", dir->path);
+    char **names = dir->io->list(dir->io, dir->segments_fd);
+    if (!names)
+        return err_set_errno(why, errno, "%s/segments cannot be listed", dir->path);
+    bool *damaged = MEM_NEW_ARRAY(bool, SPOOL_SLOTS);
+    enum err err = open_all(r, names, damaged, why);
+    if (err == ERR_OK)
+        tidy(r->log, names, damaged);
     mem_free(damaged);
     io_list_free(&names);
     sort_latest_first(r);

@@ -160,7 +160,7 @@
 #include "core/bytes.h"
 #include "core/err.h"
 #include "core/mail.h"
-#include "queue/spool.h"
+#include "queue/spool_message.h"
 
 #define SPOOL_VERSION         3 /* the highest that we know; what is written is the lowest that will do */
 #define SPOOL_VERSION_PLAIN   1
@@ -169,7 +169,8 @@
 #define SPOOL_OPTIONS_PLAIN   1    /* those that any version may have */
 #define SPOOL_HEADER_BYTES    4096 /* of a segment */
 #define SPOOL_HEADER_COPY_AT  2048
-#define SPOOL_RECORD_BYTES    64 /* of a record's header */
+#define SPOOL_RECORD_BYTES    64          /* of a record's header */
+#define SPOOL_RECORD_MAGIC    0x3152524dU /* "MRR1" */
 #define SPOOL_SEGMENT_MIN     (64 * 1024)
 #define SPOOL_SEGMENT_MAX     (1024 * 1024 * 1024)
 #define SPOOL_SLOT_BITS       12
@@ -262,27 +263,6 @@ void spool_record_encode(const struct spool_record *record, uint64_t salt, uint8
 bool spool_record_decode(const uint8_t *data, size_t len, uint64_t at, uint64_t size,
                          const struct spool_segment_header *segment, struct spool_record *out);
 
-enum spool_walk_event { SPOOL_WALK_RECORD, SPOOL_WALK_GAP, SPOOL_WALK_END };
-
-/* Over a segment in memory, which must outlive what is found in it. */
-struct spool_walk {
-    const uint8_t *data; /* the whole file, or what there is of it */
-    uint64_t len;        /* stop here: the file's or the checkpoint's end */
-    struct spool_segment_header segment;
-    uint64_t at;
-    /* of the latest event */
-    struct spool_record record;
-    uint64_t gap_from, gap_to;
-    bool gap_torn;
-    bool pending; /* record was found behind a gap and is next */
-    struct arena scratch;
-};
-void spool_walk_start(struct spool_walk *walk, const uint8_t *data, uint64_t len,
-                      const struct spool_segment_header *segment);
-/* RECORD passes R1 to R7. END: at is the segment's end. */
-enum spool_walk_event spool_walk_next(struct spool_walk *walk);
-void spool_walk_free(struct spool_walk *walk);
-
 /* --- Heads. Encoders return the length, 0 if a limit is exceeded; TO NULL only measures --- */
 
 struct spool_head {
@@ -318,9 +298,6 @@ struct spool_checkpoint {
 #define SPOOL_CHECKPOINT_LENGTH 17
 void spool_checkpoint_encode(const struct spool_checkpoint *checkpoint, uint8_t *to);
 bool spool_checkpoint_decode(const uint8_t *data, size_t len, struct spool_checkpoint *out);
-
-/* R7 for a record whose head is in memory. */
-bool spool_record_head_valid(const struct spool_record *record, struct arena *scratch);
 
 /* --- Footer --- */
 

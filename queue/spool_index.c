@@ -2,9 +2,10 @@
  * entry, so that a DONE given twice or an outcome for a message that has gone does no harm. The
  * writer's.
  */
-#include "queue/spool_private.h"
+#include "queue/spool_index_private.h"
 
 #include "core/mem.h"
+#include "queue/spool_format.h"
 
 enum { INDEX_MIN = 1024 }; /* entries */
 
@@ -92,6 +93,7 @@ struct spool_entry *spool_index_add(struct spool_index *index, uint64_t id, uint
 void spool_index_remove(struct spool_index *index, struct spool_entry *entry)
 {
     size_t hole = (size_t)(entry - index->entries);
+    ASSERT(index->count > 0 && hole < index->capacity && entry->id != 0);
     for (size_t i = after(index, hole); index->entries[i].id != 0; i = after(index, i)) {
         size_t home = home_of(index, index->entries[i].id);
         if (distance(index, home, i) >= distance(index, hole, i)) {

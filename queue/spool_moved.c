@@ -6,10 +6,11 @@
  * small is replaced, and freed when nobody reads any: readers are counted first, and only then
  * look which table there is, so that one of the two always sees the other.
  */
+#include "queue/spool_moved_private.h"
+
 #include <sched.h>
 
 #include "core/mem.h"
-#include "queue/spool_private.h"
 
 enum { MOVED_MIN = 256 }; /* entries; always a power of two */
 
@@ -90,12 +91,14 @@ static struct spool_moved_table *grow(struct spool_moved *moved, struct spool_mo
 
 static void change_begin(struct spool_moved *moved)
 {
-    atomic_fetch_add(&moved->version, 1);
+    uint64_t version = atomic_fetch_add(&moved->version, 1);
+    ASSERT(version % 2 == 0);
 }
 
 static void change_end(struct spool_moved *moved)
 {
-    atomic_fetch_add(&moved->version, 1);
+    uint64_t version = atomic_fetch_add(&moved->version, 1);
+    ASSERT(version % 2 == 1);
 }
 
 void spool_moved_put(struct spool_moved *moved, const struct spool_ref *ref)

@@ -1,15 +1,17 @@
 /* Out again: any thread, no lock. One pread brings the envelope and a small body, or none for what
  * was committed just now. */
-#include "queue/spool_private.h"
+#include "queue/spool_log_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
 #include "core/mem.h"
+#include "queue/spool.h"
 
 enum {
     VERIFY_BYTES = 64 * 1024,
-    HEAD_BYTES = 1024, /* one pread brings nearly any envelope */
+    READ_BYTES = 16 * 1024, /* one pread brings envelope and small bodies */
+    HEAD_BYTES = 1024,      /* one pread brings nearly any envelope */
 };
 
 static enum err damaged(struct err_detail *why, const struct spool_ref *ref, const char *what)
@@ -20,7 +22,7 @@ static enum err damaged(struct err_detail *why, const struct spool_ref *ref, con
 
 /* Record header and head of REF, in ARENA; GOT bytes of the record are there: at first as many as
  * GOT says, then what the head needs. */
-static enum err read_head(struct spool_log *spool, const struct spool_segment *s,
+static enum err read_head(struct spool_log *log, const struct spool_segment *s,
                           const struct spool_ref *ref, struct arena *arena,
                           struct spool_record *record, size_t *got, struct err_detail *why)
 {
@@ -30,7 +32,7 @@ static enum err read_head(struct spool_log *spool, const struct spool_segment *s
         return damaged(why, ref, "lies outside its segment");
     size_t len = ref->length < *got ? ref->length : *got;
     uint8_t *data = arena_alloc(arena, len);
-    enum err err = io_pread_all(spool->io, s->fd, data, len, ref->offset);
+    enum err err = io_pread_all(log->dir.io, s->fd, data, len, ref->offset);
     if (err != ERR_OK)
         return err_set(why, err, "message %llu: cannot be read", (unsigned long long)ref->id);
     if (!spool_record_decode(data, len, ref->offset, s->size, &header, record) ||
@@ -42,7 +44,7 @@ static enum err read_head(struct spool_log *spool, const struct spool_segment *s
     if (head_end > len) {
         uint8_t *more = arena_alloc(arena, head_end);
         memcpy(more, data, len);
-        err = io_pread_all(spool->io, s->fd, more + len, head_end - len,
+        err = io_pread_all(log->dir.io, s->fd, more + len, head_end - len,
                            (off_t)ref->offset + (off_t)len);
         if (err != ERR_OK)
             return err_set(why, err, "message %llu: cannot be read", (unsigned long long)ref->id);
@@ -65,27 +67,28 @@ static enum err decode_head(const struct spool_record *record, const struct spoo
     return ERR_OK;
 }
 
-static enum err big_attach(struct spool_log *spool, const struct spool_head *head,
+static enum err big_attach(struct spool_log *log, const struct spool_head *head,
                            struct spool_message *out, struct err_detail *why)
 {
     char name[SPOOL_NAME_SIZE];
     struct stat st;
-    out->big_fd = spool->io->openat(spool->io, spool->big_fd, spool_big_name(out->ref.id, name),
-                                    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
-    if (out->big_fd < 0 || spool->io->fstat(spool->io, out->big_fd, &st) != 0)
-        return err_set_errno(why, errno, "%s/big/%s", spool->path, name);
+    out->big_fd =
+        log->dir.io->openat(log->dir.io, log->dir.big_fd, spool_big_name(out->ref.id, name),
+                            O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0);
+    if (out->big_fd < 0 || log->dir.io->fstat(log->dir.io, out->big_fd, &st) != 0)
+        return err_set_errno(why, errno, "%s/big/%s", log->dir.path, name);
     out->body_at = 0;
     if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != head->big_octets)
         return damaged(why, &out->ref, "its big file has another size");
     return ERR_OK;
 }
 
-static enum err decode(struct spool_log *spool, struct spool_segment *s, struct arena *arena,
+static enum err decode(struct spool_log *log, struct spool_segment *s, struct arena *arena,
                        struct spool_message *out, struct spool_head *head, struct err_detail *why)
 {
     struct spool_record record;
-    size_t got = SPOOL_READ_BYTES;
-    enum err err = read_head(spool, s, &out->ref, arena, &record, &got, why);
+    size_t got = READ_BYTES;
+    enum err err = read_head(log, s, &out->ref, arena, &record, &got, why);
     if (err == ERR_OK)
         err = decode_head(&record, &out->ref, arena, head, why);
     if (err != ERR_OK)
@@ -94,7 +97,7 @@ static enum err decode(struct spool_log *spool, struct spool_segment *s, struct 
     out->meta = head->meta;
     head->text_hash = record.type == SPOOL_BIG ? head->big_hash : record.body_hash;
     if (record.type == SPOOL_BIG)
-        return big_attach(spool, head, out, why);
+        return big_attach(log, head, out, why);
     size_t body_at = SPOOL_RECORD_BYTES + (size_t)record.head_len;
     out->body_at = out->ref.offset + body_at;
     if (got < body_at + record.body_len)
@@ -106,12 +109,12 @@ static enum err decode(struct spool_log *spool, struct spool_segment *s, struct 
 }
 
 /* Where it is now, if it has moved; it may move again while we look. */
-static struct spool_segment *hold(struct spool_log *spool, struct spool_ref *ref)
+static struct spool_segment *hold(struct spool_log *log, struct spool_ref *ref)
 {
     for (;;) {
-        struct spool_segment *s = spool_segment_hold(spool, ref->segment);
+        struct spool_segment *s = spool_segment_hold(&log->segments, ref->segment);
         struct spool_ref now;
-        if (s || !spool_moved_get(&spool->moved, ref->id, &now) || now.segment == ref->segment)
+        if (s || !spool_moved_get(&log->moved, ref->id, &now) || now.segment == ref->segment)
             return s;
         *ref = now;
     }
@@ -123,31 +126,31 @@ static enum err gone(const struct spool_ref *ref, struct err_detail *why)
                    (unsigned long long)ref->id, (unsigned long long)ref->segment);
 }
 
-enum err spool_log_read_head(struct spool_log *spool, const struct spool_ref *ref,
+enum err spool_log_read_head(struct spool_log *log, const struct spool_ref *ref,
                              struct arena *arena, struct spool_head *out, struct err_detail *why)
 {
     struct spool_ref now = *ref;
     struct spool_record record;
     size_t got = HEAD_BYTES;
-    struct spool_segment *s = hold(spool, &now);
+    struct spool_segment *s = hold(log, &now);
     if (!s)
         return gone(ref, why);
-    enum err err = read_head(spool, s, &now, arena, &record, &got, why);
+    enum err err = read_head(log, s, &now, arena, &record, &got, why);
     spool_segment_release(s);
     return err == ERR_OK ? decode_head(&record, &now, arena, out, why) : err;
 }
 
-enum err spool_read_record(struct spool_log *spool, const struct spool_ref *ref,
-                           struct arena *arena, struct spool_message *out, struct spool_head *head,
+enum err spool_read_record(struct spool_log *log, const struct spool_ref *ref, struct arena *arena,
+                           struct spool_message *out, struct spool_head *head,
                            struct err_detail *why)
 {
     *out = (struct spool_message){.ref = *ref, .segment_fd = -1, .big_fd = -1};
-    struct spool_segment *s = hold(spool, &out->ref);
+    struct spool_segment *s = hold(log, &out->ref);
     if (!s)
         return gone(ref, why);
-    out->spool = spool;
+    out->log = log;
     out->segment_fd = s->fd;
-    enum err err = decode(spool, s, arena, out, head, why);
+    enum err err = decode(log, s, arena, out, head, why);
     if (err != ERR_OK)
         spool_message_close(out);
     return err;
@@ -176,11 +179,11 @@ static enum err text_verify(const struct spool_message *m, uint64_t hash, struct
     return err;
 }
 
-enum err spool_log_read(struct spool_log *spool, const struct spool_ref *ref, struct arena *arena,
+enum err spool_log_read(struct spool_log *log, const struct spool_ref *ref, struct arena *arena,
                         struct spool_message *out, struct err_detail *why)
 {
     struct spool_head head = {0};
-    enum err err = spool_read_record(spool, ref, arena, out, &head, why);
+    enum err err = spool_read_record(log, ref, arena, out, &head, why);
     if (err == ERR_OK && !out->text) {
         err = text_verify(out, head.text_hash, why);
         if (err != ERR_OK)
@@ -190,11 +193,11 @@ enum err spool_log_read(struct spool_log *spool, const struct spool_ref *ref, st
 }
 
 /* False: not there. It was encoded a moment ago, so that it cannot but be sound. */
-bool spool_log_read_recent(struct spool_log *spool, const struct spool_ref *ref,
-                           struct arena *arena, struct spool_message *out)
+bool spool_log_read_recent(struct spool_log *log, const struct spool_ref *ref, struct arena *arena,
+                           struct spool_message *out)
 {
     struct spool_head head;
-    struct spool_recent *r = spool_recent_take(spool, ref->id);
+    struct spool_recent *r = spool_recent_take(&log->intake.recents, ref->id);
     if (!r)
         return false;
     bool sound =
@@ -204,7 +207,7 @@ bool spool_log_read_recent(struct spool_log *spool, const struct spool_ref *ref,
         .ref = *ref,
         .envelope = head.envelope,
         .meta = head.meta,
-        .spool = spool,
+        .log = log,
         .segment_fd = -1,
         .big_fd = r->big_fd,
         .text = r->body         ? (const char *)r->body
@@ -224,21 +227,21 @@ enum err spool_read_text(const struct spool_message *m, uint64_t at, char *to, s
         return ERR_OK;
     }
     int fd = m->big_fd >= 0 ? m->big_fd : m->segment_fd;
-    return io_pread_all(m->spool->io, fd, to, len, (off_t)(m->body_at + at));
+    return io_pread_all(m->log->dir.io, fd, to, len, (off_t)(m->body_at + at));
 }
 
 void spool_message_close(struct spool_message *m)
 {
-    if (!m->spool)
+    if (!m->log)
         return;
     if (m->recent) {
         spool_recent_free(&m->recent);
-        m->spool = NULL;
+        m->log = NULL;
         return;
     }
     if (m->big_fd >= 0)
-        (void)m->spool->io->close(m->spool->io, m->big_fd);
+        (void)m->log->dir.io->close(m->log->dir.io, m->big_fd);
     m->big_fd = m->segment_fd = -1;
-    spool_segment_release(&m->spool->slots[spool_generation_slot(m->ref.segment)]);
-    m->spool = NULL;
+    spool_segment_release(&m->log->segments.slots[spool_generation_slot(m->ref.segment)]);
+    m->log = NULL;
 }

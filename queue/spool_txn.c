@@ -1,7 +1,7 @@
 /* One message on its way in: text gathers in memory, beyond the inline limit in a file of its
  * own; commit lays the record out so that the writer has nothing left to copy.
  */
-#include "queue/spool_private.h"
+#include "queue/spool_txn_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,16 +10,29 @@
 
 #include "core/kill_point.h"
 #include "core/mem.h"
+#include "queue/spool.h"
 
 enum { BODY_FIRST_BYTES = 8 * 1024, PADDING = 8, PROMISE_MIN = 64 * 1024 };
 
-struct spool_txn *spool_log_begin(struct spool_log *spool, struct mailbox *home)
+void spool_intake_init(struct spool_intake *intake, struct spool_segments *segments,
+                       struct mailbox *writer, uint64_t inline_max_bytes)
+{
+    intake->dir = segments->dir;
+    intake->segments = segments;
+    intake->writer = writer;
+    intake->inline_max_bytes = inline_max_bytes;
+    intake->recents.io = segments->dir->io;
+    spool_orphans_init(&intake->orphans, segments->dir, writer);
+    list_init(&intake->txns);
+}
+
+struct spool_txn *spool_txn_new(struct spool_intake *intake, struct mailbox *home)
 {
     struct spool_txn *txn = MEM_NEW(struct spool_txn);
-    txn->spool = spool;
+    txn->intake = intake;
     txn->home = home;
     txn->big_fd = -1;
-    txn->id = atomic_fetch_add_explicit(&spool->next_id, 1, memory_order_relaxed);
+    txn->id = atomic_fetch_add_explicit(&intake->segments->next_id, 1, memory_order_relaxed);
     arena_init(&txn->arena, 0);
     spool_txn_expect(txn, 0);
     return txn;
@@ -31,7 +44,7 @@ void spool_txn_expect(struct spool_txn *txn, uint64_t octets)
     uint64_t wanted = octets > PROMISE_MIN ? octets : PROMISE_MIN;
     if (wanted <= txn->promised || wanted > SPOOL_PROMISE_MAX)
         return;
-    atomic_fetch_add_explicit(&txn->spool->promised_bytes, wanted - txn->promised,
+    atomic_fetch_add_explicit(&txn->intake->promised_bytes, wanted - txn->promised,
                               memory_order_relaxed);
     txn->promised = wanted;
 }
@@ -46,46 +59,35 @@ struct arena *spool_txn_arena(struct spool_txn *txn)
     return &txn->arena;
 }
 
-void spool_txn_free(struct spool_txn *txn)
+static void txn_free(struct spool_txn *txn)
 {
     if (txn->big_fd >= 0)
-        (void)txn->spool->io->close(txn->spool->io, txn->big_fd);
+        (void)txn->intake->dir->io->close(txn->intake->dir->io, txn->big_fd);
     if (txn->hasher)
         spool_hasher_free(&txn->hasher);
-    atomic_fetch_sub_explicit(&txn->spool->promised_bytes, txn->promised, memory_order_relaxed);
+    uint64_t promised = atomic_fetch_sub_explicit(&txn->intake->promised_bytes, txn->promised,
+                                                  memory_order_relaxed);
+    ASSERT(promised >= txn->promised);
     mem_free(txn->head);
     mem_free(txn->body);
     arena_free(&txn->arena);
     mem_free(txn);
 }
 
-static struct spool_orphan *orphan_new(struct spool_log *spool, uint64_t id)
+/* Not written: as in a crash. */
+void spool_intake_free(struct spool_intake *intake)
 {
-    struct spool_orphan *orphan = MEM_NEW(struct spool_orphan);
-    orphan->spool = spool;
-    orphan->id = id;
-    return orphan;
+    LIST_EACH_SAFE (txn, &intake->txns, struct spool_txn, link)
+        txn_free(txn);
+    list_init(&intake->txns);
+    spool_orphans_free(&intake->orphans);
+    spool_recents_clear(&intake->recents);
 }
 
-void spool_orphan_keep(struct spool_log *spool, uint64_t id)
-{
-    struct spool_orphan *orphan = orphan_new(spool, id);
-    spool_on_orphan(&orphan->item);
-}
-
-/* What cannot be removed now the writer tries to remove later, and at the latest the next start:
- * it has no record. */
 static void big_remove(struct spool_txn *txn)
 {
-    char name[SPOOL_NAME_SIZE];
-    struct spool_log *spool = txn->spool;
-    if (txn->big_fd < 0 ||
-        spool->io->unlinkat(spool->io, spool->big_fd, spool_big_name(txn->id, name), 0) == 0 ||
-        errno == ENOENT)
-        return;
-    struct spool_orphan *orphan = orphan_new(spool, txn->id);
-    orphan->item.run = spool_on_orphan;
-    mailbox_send(spool->mailbox, &orphan->item);
+    if (txn->big_fd >= 0)
+        spool_orphan_remove(&txn->intake->orphans, txn->id);
 }
 
 void spool_abort(struct spool_txn **txn)
@@ -94,17 +96,17 @@ void spool_abort(struct spool_txn **txn)
         return;
     big_remove(*txn);
     KILL_POINT("spool_txn_aborted");
-    spool_txn_free(*txn);
+    txn_free(*txn);
     *txn = NULL;
 }
 
 static enum err big_open(struct spool_txn *txn)
 {
     char name[SPOOL_NAME_SIZE];
-    struct io *io = txn->spool->io;
+    struct io *io = txn->intake->dir->io;
     if (txn->big_fd >= 0)
         return ERR_OK;
-    txn->big_fd = io->openat(io, txn->spool->big_fd, spool_big_name(txn->id, name),
+    txn->big_fd = io->openat(io, txn->intake->dir->big_fd, spool_big_name(txn->id, name),
                              O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (txn->big_fd < 0)
         return err_from_errno(errno);
@@ -125,7 +127,7 @@ static enum err big_write(struct spool_txn *txn, struct bytes piece)
         spool_hasher_add(txn->hasher, txn->body, txn->body_len);
     if (piece.len > 0)
         spool_hasher_add(txn->hasher, piece.ptr, piece.len);
-    err = io_pwrite_all(txn->spool->io, txn->big_fd, iov, 2, (off_t)at);
+    err = io_pwrite_all(txn->intake->dir->io, txn->big_fd, iov, 2, (off_t)at);
     KILL_POINT("spool_big_written");
     txn->octets += piece.len;
     txn->body_len = 0;
@@ -150,7 +152,7 @@ enum err spool_append(struct spool_txn *txn, struct bytes text)
     if (txn->failed != ERR_OK || text.len == 0)
         return txn->failed;
     KILL_POINT("spool_txn_appends");
-    if (text.len <= txn->spool->settings.inline_max_bytes - txn->body_len)
+    if (text.len <= txn->intake->inline_max_bytes - txn->body_len)
         body_add(txn, text);
     else
         txn->failed = big_write(txn, text);
@@ -161,14 +163,34 @@ enum err spool_append(struct spool_txn *txn, struct bytes text)
 
 /* --- Commit --- */
 
+/* Most of it leaves at once. */
+static void keep_recent(struct spool_txn *txn)
+{
+    bool big = txn->big_fd >= 0;
+    struct spool_recent recent = {
+        .id = txn->id,
+        .head = txn->head,
+        .body = big ? NULL : txn->body,
+        .body_capacity = txn->body_capacity,
+        .head_len = txn->head_len,
+        .big_fd = txn->big_fd,
+    };
+    if (!spool_recent_put(&txn->intake->recents, &recent))
+        return;
+    txn->head = NULL;
+    if (!big)
+        txn->body = NULL;
+    txn->big_fd = -1;
+}
+
 static void run_done(struct mailbox_item *item)
 {
     struct spool_txn *txn = CONTAINER_OF(item, struct spool_txn, item);
     KILL_POINT("spool_txn_told");
     if (txn->result.err == ERR_OK)
-        spool_recent_put(txn);
+        keep_recent(txn);
     txn->done(txn->owner, &txn->result);
-    spool_txn_free(txn);
+    txn_free(txn);
 }
 
 void spool_txn_complete(struct spool_txn *txn, enum err err)
@@ -181,6 +203,27 @@ void spool_txn_complete(struct spool_txn *txn, enum err err)
     txn->result.err = err;
     txn->item.run = run_done;
     mailbox_send(txn->home, &txn->item);
+}
+
+void spool_txns_fail(struct cds_list_head *txns, enum err err, bool doubtful)
+{
+    LIST_EACH_SAFE (txn, txns, struct spool_txn, link) {
+        list_remove(&txn->link);
+        txn->result.doubtful = doubtful;
+        spool_txn_complete(txn, err);
+    }
+}
+
+static void on_commit(struct mailbox_item *item)
+{
+    struct spool_txn *txn = CONTAINER_OF(item, struct spool_txn, item);
+    struct spool_intake *intake = txn->intake;
+    /* So that the disk works on all of a group at once, and each sync waits for little. */
+    if (txn->big_fd >= 0)
+        intake->dir->io->write_begin(intake->dir->io, txn->big_fd);
+    if (txn->version > intake->segments->version)
+        intake->segments->version = txn->version;
+    list_add(&intake->txns, &txn->link);
 }
 
 static enum err encode(struct spool_txn *txn, const struct mail_envelope *envelope,
@@ -196,7 +239,7 @@ static enum err encode(struct spool_txn *txn, const struct mail_envelope *envelo
     size_t body_len = head.big ? 0 : txn->body_len;
     uint32_t length = head_len ? spool_record_length(head_len, body_len) : 0;
     /* Room is left for a checkpoint or two beside it in an empty segment. */
-    if (length == 0 || length > txn->spool->settings.segment_size_bytes - 2 * SPOOL_HEADER_BYTES)
+    if (length == 0 || length > txn->intake->segments->size_bytes - 2 * SPOOL_HEADER_BYTES)
         return ERR_LIMIT;
     size_t facts_len = spool_facts_encode(envelope, meta, NULL);
     txn->head = mem_alloc(SPOOL_RECORD_BYTES + head_len + PADDING + facts_len);
@@ -229,6 +272,6 @@ void spool_commit(struct spool_txn *txn, const struct mail_envelope *envelope,
         return;
     }
     KILL_POINT("spool_txn_encoded");
-    txn->item.run = spool_on_commit;
-    mailbox_send(txn->spool->mailbox, &txn->item);
+    txn->item.run = on_commit;
+    mailbox_send(txn->intake->writer, &txn->item);
 }

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "queue/spool_format.h"
+#include "queue/spool_walk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -89,7 +89,7 @@ bool bed_has_orar(unsigned number)
 static struct spool_txn *begin(struct bed *b, unsigned number)
 {
     struct spool_log *log = b->logs > 1 ? b->spool->logs[number % b->logs] : NULL;
-    return log ? spool_log_begin(log, b->home) : spool_begin(b->spool, b->home);
+    return log ? spool_txn_new(&log->intake, b->home) : spool_begin(b->spool, b->home);
 }
 
 void bed_send(struct bed *b, unsigned number, size_t octets)

@@ -1,11 +1,333 @@
-/* AUTH in a server session: lengths, orders, TLS, time, and what must never leak. */
+/* AUTH in a server session: RFC 4954, and what must never leak. */
 #include "net/smtp_auth.h"
-#include "smtp_server_auth_rig.h"
+#include "smtp_server_rig.h"
+
+#define AUTH_BITS (SMTP_EXTENSION_AUTH_PLAIN | SMTP_EXTENSION_AUTH_LOGIN)
+#define STEPS_MAX 14
+
+#define ANN_SECRET  "AGFubgBzZWNyZXQ=" /* NUL ann NUL secret */
+#define ANN         "YW5u"
+#define SECRET      "c2VjcmV0"
+#define USER_PROMPT "334 VXNlcm5hbWU6\r"
+#define PASS_PROMPT "334 UGFzc3dvcmQ6\r"
+#define SUCCESS     "235 2.7.0 Authentication successful\r"
+#define FAILURE     "535 5.7.3 Authentication unsuccessful\r"
+#define UNKNOWN     "504 5.7.4 Unrecognized authentication type\r"
+
+enum rig_change { CHANGE_NONE, CHANGE_FAIL, CHANGE_TLS_FIRST, CHANGE_TLS_ALWAYS, CHANGE_NOT_HERE };
+
+struct dialogue {
+    const char *name;
+    enum rig_change change;
+    unsigned auths;
+    struct {
+        const char *send, *reply;
+    } steps[STEPS_MAX];
+    const char *user, *password; /* what the owner was asked last */
+    bool closed;
+};
+
+static const struct dialogue dialogues[] = {
+    {"C-139 PLAIN with an initial response",
+     CHANGE_NONE,
+     1,
+     {{RIG_EHLO, "*"}, {"AUTH PLAIN " ANN_SECRET "\r\n", SUCCESS}, {RIG_MAIL, "250 "}},
+     "ann",
+     "secret",
+     false},
+    {"C-139 PLAIN without one",
+     CHANGE_NONE,
+     1,
+     {{RIG_EHLO, "*"}, {"auth plain\r\n", "334 \r"}, {ANN_SECRET "\r\n", SUCCESS}},
+     "ann",
+     "secret",
+     false},
+    {"C-139 LOGIN",
+     CHANGE_NONE,
+     1,
+     {{RIG_EHLO, "*"},
+      {"AUTH LOGIN\r\n", USER_PROMPT},
+      {ANN "\r\n", PASS_PROMPT},
+      {SECRET "\r\n", SUCCESS}},
+     "ann",
+     "secret",
+     false},
+    {"C-139 LOGIN with an initial response",
+     CHANGE_NONE,
+     1,
+     {{RIG_EHLO, "*"}, {"AUTH LOGIN " ANN "\r\n", PASS_PROMPT}, {SECRET "\r\n", SUCCESS}},
+     "ann",
+     "secret",
+     false},
+    {"C-139 an asterisk cancels",
+     CHANGE_NONE,
+     0,
+     {{RIG_EHLO, "*"},
+      {"AUTH PLAIN\r\n", "334 \r"},
+      {"*\r\n", "501 5.7.0 Authentication cancelled\r"},
+      {"AUTH LOGIN\r\n", USER_PROMPT},
+      {ANN "\r\n", PASS_PROMPT},
+      {"*\r\n", "501 5.7.0"},
+      {RIG_MAIL, "250 "}},
+     "",
+     "",
+     false},
+    {"C-139 = is an empty initial response",
+     CHANGE_NONE,
+     0,
+     {{RIG_EHLO, "*"}, {"AUTH PLAIN =\r\n", "501 5.5.2"}, {"NOOP\r\n", "250 "}},
+     "",
+     "",
+     false},
+    {"A-01 malformed base64",
+     CHANGE_NONE,
+     0,
+     {{RIG_EHLO, "*"},
+      {"AUTH PLAIN QUI\r\n", "501 5.5.2"},
+      {"AUTH PLAIN\r\n", "334 \r"},
+      {"Q Q=\r\n", "501 5.5.2"},
+      {"AUTH LOGIN\r\n", USER_PROMPT},
+      {"=\r\n", "501 5.5.2"},
+      {"AUTH LOGIN " ANN "\r\n", PASS_PROMPT},
+      {"AAA=BBB\r\n", "501 5.5.2"},
+      {RIG_MAIL, "250 "}},
+     "",
+     "",
+     false},
+    {"A-01 NUL and bare CR end the exchange",
+     CHANGE_NONE,
+     0,
+     {{RIG_EHLO, "*"},
+      {"AUTH PLAIN\r\n", "334 \r"},
+      {ANN "\rx\r\n", "501 5.5.2"},
+      {"AUTH PLAIN\r\n", "334 \r"},
+      {ANN "\n", "500 5.5.2"},
+      {"NOOP\r\n", "250 "}},
+     "",
+     "",
+     false},
+    {"A-03 no such credentials can exist: asked all the same, without them",
+     CHANGE_FAIL,
+     2,
+     {{RIG_EHLO, "*"},
+      {"AUTH PLAIN Ym9iAGFubgBzZWNyZXQ=\r\n", FAILURE}, /* bob NUL ann NUL secret */
+      {"AUTH PLAIN AGFubgBhDQpi\r\n", FAILURE}},        /* NUL ann NUL a CRLF b */
+     "",
+     "",
+     false},
+    {"A-03 LOGIN with a line end in the name",
+     CHANGE_FAIL,
+     1,
+     {{RIG_EHLO, "*"}, {"AUTH LOGIN YQ0KYg==\r\n", PASS_PROMPT}, {SECRET "\r\n", FAILURE}},
+     "",
+     "",
+     false},
+    {"A-03 LOGIN with an empty password",
+     CHANGE_FAIL,
+     1,
+     {{RIG_EHLO, "*"}, {"AUTH LOGIN " ANN "\r\n", PASS_PROMPT}, {"\r\n", FAILURE}},
+     "",
+     "",
+     false},
+    {"A-03 no or three NULs",
+     CHANGE_NONE,
+     0,
+     {{RIG_EHLO, "*"},
+      {"AUTH PLAIN " ANN "\r\n", "501 5.5.2"},
+      {"AUTH PLAIN AGFubgBzZWMAcmV0\r\n", "501 5.5.2"}},
+     "",
+     "",
+     false},
+    {"A-05 mechanisms that we do not have",
+     CHANGE_NONE,
+     0,
+     {{RIG_EHLO, "*"},
+      {"AUTH NTLM TlRMTVNTUAABAAAA\r\n", UNKNOWN},
+      {"AUTH CRAM-MD5\r\n", UNKNOWN},
+      {"AUTH EXTERNAL =\r\n", UNKNOWN},
+      {"AUTH\r\n", "501 5.5.4"},
+      {RIG_MAIL, "250 "}},
+     "",
+     "",
+     false},
+    {"A-06 not within a transaction",
+     CHANGE_NONE,
+     0,
+     {{RIG_EHLO, "*"},
+      {RIG_MAIL, "250 "},
+      {"AUTH PLAIN " ANN_SECRET "\r\n", "503 5.5.1"},
+      {RIG_RCPT, "250 "},
+      {"AUTH PLAIN " ANN_SECRET "\r\n", "503 5.5.1"}},
+     "",
+     "",
+     false},
+    {"A-06 not twice, and EHLO does not offer it again",
+     CHANGE_NONE,
+     1,
+     {{RIG_EHLO, "*"},
+      {"AUTH PLAIN " ANN_SECRET "\r\n", SUCCESS},
+      {"AUTH PLAIN " ANN_SECRET "\r\n", "503 5.5.1 Already authenticated"},
+      {RIG_EHLO, "250-relay\n250-SIZE\n250-PIPELINING\n250-DSN\n250-ENHANCED\n250-STARTTLS\n"
+                 "250-8BITMIME\n250-CHUNKING\n250 SMTPUTF8"},
+      {"AUTH LOGIN\r\n", "503 5.5.1"},
+      {"RSET\r\n", "250 "},
+      {"AUTH LOGIN\r\n", "503 5.5.1"}},
+     "ann",
+     "secret",
+     false},
+    {"A-06 not before EHLO, nor after HELO",
+     CHANGE_NONE,
+     0,
+     {{"AUTH PLAIN " ANN_SECRET "\r\n", "503 5.5.2 Send hello first"},
+      {"HELO x\r\n", "250 "},
+      {"AUTH PLAIN " ANN_SECRET "\r\n", "503 5.5.1 Send EHLO first"}},
+     "",
+     "",
+     false},
+    {"A-06 what stands behind AUTH is its continuation",
+     CHANGE_NONE,
+     0,
+     {{RIG_EHLO, "*"},
+      {"AUTH LOGIN\r\nMAIL FROM:<a@b.example>\r\n", USER_PROMPT "\n501 5.5.2"},
+      {"AUTH PLAIN\r\nRSET\r\n", "334 \r\n501 5.5.2"}}, /* "RSET" is base64 of something */
+     "",
+     "",
+     false},
+    {"A-06 a whole exchange in one piece",
+     CHANGE_NONE,
+     1,
+     {{RIG_EHLO, "*"},
+      {"AUTH LOGIN\r\n" ANN "\r\n" SECRET "\r\n" RIG_MAIL,
+       USER_PROMPT "\n" PASS_PROMPT "\n" SUCCESS "\n250 "}},
+     "ann",
+     "secret",
+     false},
+    {"A-07 before TLS neither offered nor taken",
+     CHANGE_TLS_FIRST,
+     0,
+     {{RIG_EHLO, "250-relay\n250-SIZE\n250-PIPELINING\n250-DSN\n250-ENHANCED\n250-STARTTLS\n"
+                 "250-8BITMIME\n250-CHUNKING\n250 SMTPUTF8"},
+      {"AUTH PLAIN " ANN_SECRET "\r\n", UNKNOWN},
+      {"AUTH LOGIN\r\n", UNKNOWN},
+      {RIG_MAIL, "250 "}},
+     "",
+     "",
+     false},
+    {"A-07 nor where everything needs TLS",
+     CHANGE_TLS_ALWAYS,
+     0,
+     {{RIG_EHLO, "250-relay\n250-SIZE\n250-PIPELINING\n250-DSN\n250-ENHANCED\n250-STARTTLS\n"
+                 "250-8BITMIME\n250-CHUNKING\n250 SMTPUTF8"},
+      {"AUTH PLAIN " ANN_SECRET "\r\n", "530 5.7.0 Must issue a STARTTLS command first"}},
+     "",
+     "",
+     false},
+    {"A-10 AUTH= of MAIL is taken from anybody, but no line end in it",
+     CHANGE_NONE,
+     0,
+     {{RIG_EHLO, "*"},
+      {"MAIL FROM:<a@b.example> AUTH=x+0Ay\r\n", "501 5.5.4"},
+      {"MAIL FROM:<a@b.example> AUTH=x+0Dy\r\n", "501 5.5.4"},
+      {"MAIL FROM:<a@b.example> AUTH=<>\r\n", "250 "},
+      {"RSET\r\n", "250 "},
+      {"MAIL FROM:<a@b.example> AUTH=e+3Dmc2@example.com\r\n", "250 "}},
+     "",
+     "",
+     false},
+    {"offered behind STARTTLS, LOGIN first",
+     CHANGE_NONE,
+     0,
+     {{RIG_EHLO, "250-relay\n250-SIZE\n250-PIPELINING\n250-DSN\n250-ENHANCED\n250-STARTTLS\n"
+                 "250-AUTH LOGIN PLAIN\r\n250-8BITMIME\n250-CHUNKING\n250 SMTPUTF8"}},
+     "",
+     "",
+     false},
+    {"not here: 502, wherever",
+     CHANGE_NOT_HERE,
+     0,
+     {{"AUTH PLAIN " ANN_SECRET "\r\n", "502 5.5.1"},
+      {RIG_EHLO, "*"},
+      {"AUTH PLAIN " ANN_SECRET "\r\n", "502 5.5.1"},
+      {RIG_MAIL, "250 "},
+      {"AUTH LOGIN\r\n", "502 5.5.1"}},
+     "",
+     "",
+     false},
+    {"max_logon_failures",
+     CHANGE_FAIL,
+     3,
+     {{RIG_EHLO, "*"},
+      {"AUTH PLAIN " ANN_SECRET "\r\n", FAILURE},
+      {"AUTH LOGIN " ANN "\r\n", PASS_PROMPT},
+      {SECRET "\r\n", FAILURE},
+      {"AUTH PLAIN " ANN_SECRET "\r\n", FAILURE "\n421 4.7.0 Too many failed logons"}},
+     "ann",
+     "secret",
+     true},
+    {"a failure leaves the session usable",
+     CHANGE_FAIL,
+     1,
+     {{RIG_EHLO, "*"}, {"AUTH PLAIN " ANN_SECRET "\r\n", FAILURE}, {RIG_MAIL, "250 "}},
+     "ann",
+     "secret",
+     false},
+};
+
+static void rig_change(struct rig *r, enum rig_change change)
+{
+    r->settings.extensions |= change == CHANGE_NOT_HERE ? 0 : AUTH_BITS;
+    r->settings.logon_failures_max = 3;
+    r->settings.auth_require_tls = change == CHANGE_TLS_FIRST;
+    r->settings.require_tls = change == CHANGE_TLS_ALWAYS;
+    if (change == CHANGE_FAIL)
+        r->on_auth = rig_status(535, 5, 7, 3, "Authentication unsuccessful");
+}
+
+/* No form of the secret in what a log may see. */
+static bool secret_shown(struct rig *r)
+{
+    static const char *const forms[] = {ANN_SECRET, SECRET, "secret", "AGFubgBzZWMAcmV0"};
+    CHECK(buf_append(&r->told, bytes_make("", 1)) == ERR_OK);
+    const char *told = buf_bytes(&r->told).ptr;
+    for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
+        if (strstr(told, forms[i]))
+            return true;
+    return false;
+}
+
+static void hold(const struct dialogue *d, bool later, size_t (*send)(struct rig *, struct bytes))
+{
+    struct rig *r = rig_new();
+    rig_change(r, d->change);
+    r->later = later;
+    rig_start(r);
+    for (size_t i = 0; i < STEPS_MAX && d->steps[i].send; i++) {
+        send(r, bytes_of(d->steps[i].send));
+        if (!rig_expect(r, d->steps[i].reply))
+            break;
+    }
+    CHECK_U64(r->auths, d->auths);
+    CHECK_STR(r->user, d->user);
+    CHECK_STR(r->password, d->password);
+    CHECK(!secret_shown(r));
+    CHECK(d->closed == (smtp_server_want(r->s) == SMTP_SERVER_WANT_CLOSE));
+    rig_done(r);
+}
+
+static void test_dialogues(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(dialogues); i++) {
+        unit_row(dialogues[i].name);
+        hold(&dialogues[i], false, rig_send);
+        hold(&dialogues[i], true, rig_send);
+        hold(&dialogues[i], true, rig_send_bytewise);
+    }
+}
 
 static struct rig *start(enum rig_change change)
 {
     struct rig *r = rig_new();
-    auth_change(r, change);
+    rig_change(r, change);
     r->settings.protocol_errors_max = SIZE_MAX;
     r->settings.logon_failures_max = 0;
     rig_start(r);
@@ -144,7 +466,7 @@ static void test_nothing_shown(void)
         buf_clear(smtp_server_output(r->s));
     }
     CHECK(r->refusals > 8);
-    CHECK(!auth_secret_shown(r));
+    CHECK(!secret_shown(r));
     rig_done(r);
 }
 
@@ -274,7 +596,7 @@ static void test_unknown_mechanism_counts(void)
 }
 
 UNIT_MAIN("net/smtp_server_auth", {"A-08 a protocol log", test_protocol_lines},
-          {"A-02 12,288 octets and no more", test_line_length},
+          {"dialogues", test_dialogues}, {"A-02 12,288 octets and no more", test_line_length},
           {"A-02 the longest name", test_longest_name},
           {"A-04 any order, 100 times", test_any_order},
           {"A-06 STARTTLS forgets who it was", test_starttls_forgets},

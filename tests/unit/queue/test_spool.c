@@ -311,7 +311,7 @@ static void test_unreadable_message_is_quarantined(void)
     arena_init(&arena, 0);
     struct err_detail why;
     CHECK(spool_read(b->spool, &b->messages[2].ref, &arena, &m, &why) == ERR_CORRUPT);
-    CHECK(m.spool == NULL);
+    CHECK(m.log == NULL);
     spool_message_quarantine(b->spool, &b->messages[2].ref, why.text);
     bed_work(b);
     CHECK_U64(files_in(b, "quarantine"), 2);

@@ -1,4 +1,4 @@
-#include "queue/spool_format.h"
+#include "queue/spool_walk.h"
 
 #include "core/mem.h"
 #include "unit.h"

@@ -1,6 +1,7 @@
-#include "queue/spool_private.h"
+#include "queue/spool_index_private.h"
 
 #include "core/rand.h"
+#include "queue/spool_format.h"
 
 #include "unit.h"
 

@@ -85,13 +85,13 @@ static void test_put_back(void)
     bed_send(b, 0, 100);
     bed_work(b);
     struct spool_log *log = b->spool->logs[0];
-    CHECK(spool_recent_take(log, b->messages[0].ref.id + SPOOL_RECENT) == NULL);
+    CHECK(spool_recent_take(&log->intake.recents, b->messages[0].ref.id + SPOOL_RECENT) == NULL);
     CHECK_U64(read_calls(b, f, 0), 0);
-    CHECK(spool_recent_take(log, b->messages[0].ref.id) == NULL);
+    CHECK(spool_recent_take(&log->intake.recents, b->messages[0].ref.id) == NULL);
     bed_end(b, f);
 }
 
-/* What was refused is in nobody's memory. */
+/* What was refused is not kept in memory. */
 static void test_refused(void)
 {
     struct faulty_io *f;
@@ -101,7 +101,7 @@ static void test_refused(void)
     bed_work(b);
     CHECK(b->messages[0].answered && b->messages[0].err != ERR_OK);
     for (size_t i = 0; i < SPOOL_RECENT; i++)
-        CHECK(!b->spool->logs[0]->recent[i]);
+        CHECK(!b->spool->logs[0]->intake.recents.slots[i]);
     bed_end(b, f);
 }
 
@@ -114,10 +114,10 @@ static void test_few_descriptors(void)
     for (unsigned i = 0; i < MANY; i++)
         bed_send(b, i, 9000);
     bed_work(b);
-    CHECK(b->spool->logs[0]->recent_big < MANY / 2);
+    CHECK(b->spool->logs[0]->intake.recents.big < MANY / 2);
     for (unsigned i = 0; i < MANY; i++)
         (void)read_calls(b, f, i);
-    CHECK_U64(b->spool->logs[0]->recent_big, 0);
+    CHECK_U64(b->spool->logs[0]->intake.recents.big, 0);
     bed_end(b, f);
 }
 
@@ -131,14 +131,14 @@ static void taker_run(void *arg)
 {
     struct taker *t = arg;
     for (uint64_t i = 0; i < t->count; i++) {
-        struct spool_recent *r = spool_recent_take(t->log, t->first + i);
+        struct spool_recent *r = spool_recent_take(&t->log->intake.recents, t->first + i);
         t->taken += r != NULL;
         CHECK(!r || r->id == t->first + i);
         spool_recent_free(&r);
     }
 }
 
-/* Whoever comes first has it, and nobody else. */
+/* The first one has it, and no other. */
 static void test_two_takers(void)
 {
     struct faulty_io *f;

@@ -472,7 +472,7 @@ static bool promise_kept(uint64_t expected, size_t appended, uint64_t want, uint
     bool taken = spool_accepts(b->spool, want, &status);
     CHECK_U64(status.code, taken ? 0 : 452);
     spool_abort(&txn);
-    CHECK_U64(atomic_load(&b->spool->logs[0]->promised_bytes), 0);
+    CHECK_U64(atomic_load(&b->spool->logs[0]->intake.promised_bytes), 0);
     bed_free(&b);
     faulty_io_free(&f);
     return taken;
