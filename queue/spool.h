@@ -31,19 +31,19 @@ MUST_USE enum err spool_open(const struct spool_settings *settings, struct io *i
 /* Live messages found by spool_open(), log by log about in the order they came; OUTCOME has the
  * latest state. Each once, from one thread, also after spool_start() while others come in; before
  * spool_stop(). Until the last is handed over their segments are not used again. Memory is valid
- * during the call. */
-/* At most MAX of them, or none. False: that was the last. For scheduling, and no more: of the
+ * during the call.
+ *
+ * At most MAX of them, or none. False: that was the last. For scheduling, and no more: of the
  * envelope whether there is a sender, and of the recipients "@domain" and notify; of meta
  * received_at_ms, octets and is_dsn; no text. */
 bool spool_recovered_next(struct spool *spool, size_t max, spool_each each, void *owner);
 /* All that are left, read and checked to the last octet. */
 void spool_each_recovered(struct spool *spool, spool_each each, void *owner);
-/* Starts the writer threads. In the simulation spool_step() is called instead. */
+/* Starts the writer. In the simulation spool_step() is called instead. */
 MUST_USE enum err spool_start(struct spool *spool, struct err_detail *why);
-/* One group of each log: takes what is queued, writes, syncs, completes. False if there was
- * nothing. */
+/* One group: takes what is queued, writes, syncs, completes. False if there was nothing. */
 bool spool_step(struct spool *spool);
-/* Completes what is queued, seals the segments under way, and ends the writers. */
+/* Completes what is queued, seals the segment under way, and ends the writer. */
 void spool_stop(struct spool *spool);
 void spool_free(struct spool **spool);
 

@@ -55,7 +55,7 @@ static enum err check_owner(struct spool_directory *dir, int fd, const char *nam
         return err_set_errno(why, errno, "%s%s", dir->path, name);
     if (st.st_uid != geteuid())
         return err_set(why, ERR_DENIED,
-                       "%s%s belongs to user %u, not to %u who runs this: change its owner",
+                       "%s%s belongs to user %u, not to %u, which runs this: change its owner",
                        dir->path, name, (unsigned)st.st_uid, (unsigned)geteuid());
     if (st.st_mode & 022)
         return err_set(why, ERR_DENIED,
@@ -76,7 +76,7 @@ static enum err check_parent(struct spool_directory *dir, bool sync, struct err_
         err = err_set_errno(why, errno, "the directory that holds %s", dir->path);
     else if ((st.st_mode & 002) && !(st.st_mode & S_ISVTX))
         err = err_set(why, ERR_DENIED,
-                      "the directory that holds %s may be written to by everyone: chmod o-w it",
+                      "the directory that holds %s may be written to by all users: chmod o-w it",
                       dir->path);
     if (fd >= 0)
         (void)io->close(io, fd);

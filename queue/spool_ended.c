@@ -2,8 +2,9 @@
  *
  * Its directory gets the name ended-<next id>: that is one step, before which the log is there as
  * a whole and after which it is no log, and the name keeps the ids that were handed out from being
- * used again. Only when the new name is on the disk is anything in it removed: of a log whose
- * segments vanish one by one some might come back without those that say what was done in them.
+ * used again. Only when the new name is on the disk is anything in it removed: if the
+ * segments of a log vanished one by one, some might come back without those that say what was done
+ * in them.
  * The empty directory stays.
  */
 #include "queue/spool_log_private.h"
@@ -92,7 +93,7 @@ static void part_remove(struct io *io, int parent, const char *part,
     (void)io->unlinkat(io, parent, part, AT_REMOVEDIR);
 }
 
-/* What cannot be removed now is removed by another start: nobody reads it any more. */
+/* What cannot be removed now is removed by another start: it is not read any more. */
 static void content_remove(struct io *io, int root, const char *name)
 {
     int fd = io->openat(io, root, name, OPEN_DIRECTORY, 0);

@@ -10,7 +10,7 @@ struct spool_files {
     size_t count;
     uint64_t id_max; /* ids below have been handed out */
 };
-/* Adopts the segment files; sets aside those whose header is damaged. */
+/* Adopts the segment files; sets aside those with a damaged header. */
 MUST_USE enum err spool_files_find(struct spool_files *files, struct err_detail *why);
 
 #endif

@@ -38,8 +38,8 @@
  *
  *   H1 magic is right and the hash fits.
  *   H2 version is 1 to 3. A higher version is refused, not repaired: the spool belongs to a newer
- *      program. A message goes into a segment of the lowest version whose programs do not take it
- *      for damage, or of a higher one, and once a log has a segment of some version all that it
+ *      program. A message goes into a segment of the lowest version at which programs can read
+ *      it, or of a higher one, and once a log has a segment of some version all that it
  *      fills later are of that version at least. Until then all are of version 1.
  *   H3 generation is not 0 and its low 12 bits are the slot in the file's name.
  *   H4 size is within SPOOL_SEGMENT_MIN and _MAX and a multiple of 4096; the reserved words are 0.

@@ -89,7 +89,7 @@ MUST_USE enum err spool_recover(struct spool_log *log, struct err_detail *why);
 /* --- spool_ended.c --- */
 /* True: the log has been ended, and is to be closed. */
 bool spool_ended_try(struct spool_log *log);
-/* Removes what is left in a log that ended before, in the directory of FIRST, whose names have been
+/* Removes what is left in a log that ended before, in the directory of FIRST. Its name has been
  * synced. */
 void spool_ended_clean(const struct spool_directory *first, const char *name);
 
@@ -100,7 +100,7 @@ bool spool_writer_step(struct spool_log *log);
 void spool_writer_stop(struct spool_log *log);
 
 /* --- spool_open.c --- */
-/* FIRST: log 0, in whose directory the others live; NULL for itself. */
+/* FIRST: log 0, which has the others in its directory; NULL for itself. */
 MUST_USE enum err spool_log_open(const struct spool_settings *settings, struct io *io,
                                  const struct spool_log *first, unsigned number,
                                  struct spool_log **out, struct err_detail *why);

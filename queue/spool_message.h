@@ -41,7 +41,7 @@ struct spool_meta {
     bool is_dsn;             /* our own report: never bounced again */
 };
 
-/* What has become of the recipients so far. */
+/* What has happened to the recipients so far. */
 struct spool_outcome {
     uint32_t attempts;
     int64_t next_attempt_at_ms; /* wall clock */

@@ -1,9 +1,9 @@
 /* Where messages are that have been written again elsewhere: others hold references to their old
  * place and come here when that is gone (docs/adr/0005).
  *
- * An open-addressing table of atomics. The writer alone changes it; whoever reads takes the
+ * An open-addressing table of atomics. The writer alone changes it; a reader takes the
  * version before and after, and starts again if it was odd or has changed. A table that was too
- * small is replaced, and freed when nobody reads any: readers are counted first, and only then
+ * small is replaced, and freed when none is being read: readers are counted first, and only then
  * look which table there is, so that one of the two always sees the other.
  */
 #include "queue/spool_moved_private.h"

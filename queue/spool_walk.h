@@ -6,7 +6,7 @@
 
 #include "queue/spool_format.h"
 
-/* R7 for a record whose head is in memory. */
+/* R7 for a record with its head in memory. */
 bool spool_record_head_valid(const struct spool_record *record, struct arena *scratch);
 
 enum spool_walk_event { SPOOL_WALK_RECORD, SPOOL_WALK_GAP, SPOOL_WALK_END };

@@ -4,7 +4,7 @@
  * ride with. When a group fails its segment is poisoned; before the senders are told, another
  * segment is opened and the failed part is declared void there. As long as that cannot be done
  * the log takes nothing in, and tries again every few seconds; the senders of the group are
- * told that it is not known what has become of it.
+ * told that it is not known what came of it.
  */
 #include "queue/spool_group_private.h"
 

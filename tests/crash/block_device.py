@@ -65,7 +65,7 @@ def loop_attach(path):
                 return loop, name
             except OSError as error:
                 os.close(loop)
-                if error.errno != errno.EBUSY:  # somebody else was faster
+                if error.errno != errno.EBUSY:  # another process was faster
                     raise
         raise OSError(errno.EBUSY, "no loop device is free")
     finally:
@@ -176,7 +176,7 @@ class LoggedDisk:
 
     @staticmethod
     def _end(daemon):
-        """The loop device lets go of the export a moment after umount; the daemon waits for it."""
+        """The loop device releases the export a moment after umount; the daemon waits for it."""
         daemon.terminate()
         try:
             daemon.wait(30)

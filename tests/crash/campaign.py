@@ -27,7 +27,7 @@ SEED = int(os.environ.get("SEED") or random.SystemRandom().getrandbits(32))
 
 
 def port_for_restarts():
-    """A free port that no client is given: while nobody listens on one of those, a client that
+    """A free port that no client is given: while no program listens on one of those, a client that
     tries it long enough connects to itself, and the relay cannot come back."""
     with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as limits:
         lowest = int(limits.read().split()[0])

@@ -204,11 +204,11 @@ static void check_messages(struct wreck *w, const struct file *file, size_t at, 
             campaign_check(b->messages[i].found && readable(w, i), "message %u is lost", i);
         /* One that was done may come back: the word of it was hit, which must be said. */
         if (!w->lives[i] && b->messages[i].found)
-            campaign_check(set_aside(b) > 0, "message %u is back and nobody is told", i);
+            campaign_check(set_aside(b) > 0, "message %u is back and it is not told", i);
         gone += w->lives[i] && hit && !w->big[i] && !b->messages[i].found;
     }
     if (gone > 0)
-        campaign_check(set_aside(b) > 0, "%u messages are gone and nobody is told", gone);
+        campaign_check(set_aside(b) > 0, "%u messages are gone and it is not told", gone);
 }
 
 /* FILE is broken between AT and END: what is found of the spool, and does it go on? */

@@ -82,7 +82,7 @@ class MortalRelay(Relay):
 
 
 class Nuisance:
-    """Clients whose mail is refused or put off by the next hop, or who hang up within a message."""
+    """Clients with mail that the next hop refuses or puts off, or that hang up within a message."""
 
     def __init__(self, port):
         self.port = port

@@ -44,7 +44,7 @@ static uint64_t lot(struct scenario *s, uint64_t below)
 
 /* --- The scenario --- */
 
-/* The writer has let go of what it has answered, as if it were answered on another thread. */
+/* What the writer has answered is no longer its own, as if it were answered on another thread. */
 static void note_answers(void *owner)
 {
     struct scenario *s = owner;

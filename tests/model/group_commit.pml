@@ -1,20 +1,20 @@
 /* group_commit.pml - the spool's group commit, to be searched exhaustively by spin (tests/model/run).
  *
  * Three workers hand one transaction each to the writer, which gathers groups, writes, syncs and
- * completes them to their homes (queue/spool_writer.c, queue/spool_group.c); the program may be
+ * completes them to their homes (queue/spool_writer.c, queue/spool_gather.c); the program may be
  * told to stop at any time (relay_stop()); up to FAULTS operations of the disk fail. There is no
  * clock: what only a timeout would rescue counts as a deadlock.
  *
  * The disk: a record is unsynced when written; a sync makes it durable; a failed sync leaves it
- * there or not, nobody can know, and no later sync makes it durable. Whether a process is killed
+ * there or not, it cannot be known, and no later sync makes it durable. Whether a process is killed
  * or the power fails makes no difference to what may be found: each record that is not durable is
  * there or is not. So "look" may at any moment read the disk as a start would, and gives back an
  * unchanged state: what holds for it holds after a crash at any point.
  *
  * What must hold
- *   P1    Whoever was told "committed" is found, whatever else is lost.
- *   P4    Whoever was told "failed" is not found. Where the disk refuses the VOID record too nobody
- *         is told so, but "doubtful": the client gets no answer.
+ *   P1    What was told "committed" is found, whatever else is lost.
+ *   P4    What was told "failed" is not found. Where the disk refuses the VOID record too no
+ *         client is told so, but "doubtful": the client gets no answer.
  *   Once  A transaction is completed exactly once, and only after it was handed over.
  *   Stop  When everything has ended, everything handed over has been completed, and there is no
  *         other state without a next step.
@@ -58,7 +58,7 @@ byte faults;
 
 #define fault_possible (faults < FAULTS)
 
-/* --- What has become of the transactions --- */
+/* --- What came of the transactions --- */
 
 mtype = { OPEN, COMMITTED, FAILED, DOUBTFUL_STILL };
 mtype told[WORKERS] = OPEN;

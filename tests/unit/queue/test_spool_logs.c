@@ -138,7 +138,7 @@ static void test_found_bit_by_bit(void)
     crowd_free(&c);
 }
 
-/* An id of a log that is not there, or cannot be, harms nobody. */
+/* An id of a log that is not there, or cannot be, does no harm. */
 static void test_foreign_ids(void)
 {
     struct crowd c = crowd_new(2);

@@ -415,7 +415,7 @@ static void test_orphans(void)
     clock_virtual_end();
 }
 
-/* A poisoned segment that nobody needs, and whose file cannot be removed at first. */
+/* A poisoned segment that is not needed; its file cannot be removed at first. */
 static void test_poisoned_file_is_removed_later(void)
 {
     struct faulty_io *f;

@@ -438,7 +438,7 @@ static void test_strange_files(void)
     }
 }
 
-/* Whoever sends a mail with a record in it, right but for the salt, gets it delivered as text
+/* A sender of a mail with a record in it, right but for the salt, gets it delivered as text
  * and never read as a record, damage or not. */
 static void test_record_in_a_body(void)
 {

@@ -27,7 +27,7 @@ static void check_doubt(struct bed *b, struct faulty_io *f, bool voided, bool *s
     }
 }
 
-/* Nobody is told 451 of a message that may come back. */
+/* No client is told 451 of a message that may come back. */
 static void test_void_refused(void)
 {
     clock_virtual_start(1000, 1000);
