@@ -4,9 +4,9 @@
  *
  *   directory   spool_directory_private.h     the directories
  *   segments    spool_slots_private.h         the files, what they hold, and their readers
+ *   intake      spool_txn_private.h           messages that come in
  *   index       spool_index_private.h         which messages live, and where
  *   moved       spool_moved_private.h         where those are that were written again
- *   intake      spool_txn_private.h           messages that come in
  *   updates     spool_update_private.h        what is said about them afterwards
  *   reclaim     spool_reclaim_private.h       which segment is used next
  *   health      spool_health_private.h        whether messages may come in
@@ -32,9 +32,9 @@ struct spool_done_id {
 struct spool_log {
     struct spool_directory dir;
     struct spool_segments segments;
+    struct spool_intake intake;
     struct spool_index index;
     struct spool_moved moved;
-    struct spool_intake intake;
     struct spool_updates updates;
     struct spool_reclaim reclaim;
     struct spool_health health;

@@ -72,7 +72,6 @@ struct spool_segments {
     const struct spool_directory *dir;
     uint64_t size_bytes; /* of those to come */
 
-    _Atomic uint64_t next_id; /* message ids below were handed out; new headers say so */
     _Atomic uint64_t count, count_free, count_poisoned, ready_bytes;
 
     uint64_t generation_count; /* the last one used */
@@ -90,6 +89,9 @@ struct spool_segments {
     size_t void_count; /* of them */
 
     struct spool_segment slots[SPOOL_SLOTS];
+    /* Message ids below were handed out; new headers say so. Every worker writes it, so that it
+     * stands far from what the writer uses. */
+    _Atomic uint64_t next_id;
 };
 
 /* --- spool_slots.c --- */

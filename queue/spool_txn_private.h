@@ -15,12 +15,12 @@
 #define SPOOL_PROMISE_MAX (1ULL << 40)
 
 struct spool_intake {
+    _Atomic uint64_t promised_bytes; /* to transactions that are open */
+    struct spool_recents recents;
     const struct spool_directory *dir;
     struct spool_segments *segments; /* their size, version and next id */
     struct mailbox *writer;
     uint64_t inline_max_bytes;
-    _Atomic uint64_t promised_bytes; /* to transactions that are open */
-    struct spool_recents recents;
     struct spool_orphans orphans;
     struct cds_list_head txns; /* the writer's: not written yet */
 };
