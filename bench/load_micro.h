@@ -34,10 +34,6 @@ struct micro_rows {
 extern const struct micro_rows micro_parse, micro_mailbox, micro_spool, micro_sched, micro_list,
     micro_tls;
 
-/* A new directory under TMPDIR, and its end with all that is in it. */
-MUST_USE enum err micro_directory_make(char *to, size_t size, struct err_detail *why);
-MUST_USE enum err micro_directory_remove(const char *path, struct err_detail *why);
-
 /* P and all that it points to are used here, whatever the compiler knows. */
 static inline void micro_keep(const void *p)
 {

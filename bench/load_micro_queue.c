@@ -12,7 +12,7 @@
 #include "core/mem.h"
 #include "core/thread.h"
 
-#include "load_micro.h"
+#include "load_micro_directory.h"
 
 enum {
     MESSAGES = 1000000,

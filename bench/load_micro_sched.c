@@ -13,6 +13,7 @@
 #include "queue/sched.h"
 #include "queue/spool.h"
 
+#include "load_micro_directory.h"
 #include "load_micro_queue.h"
 
 enum { WAITING = 1000000, WINDOW = 100, WAITING_NS = 200000000, DOMAINS = 100 };

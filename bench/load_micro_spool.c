@@ -12,6 +12,8 @@
 #include "core/thread.h"
 #include "queue/spool.h"
 
+#include "load_micro_directory.h"
+
 enum { TEXT_OCTETS = 4096, PRODUCERS_MAX = 16 };
 
 struct spool_bench {
