@@ -114,7 +114,7 @@ struct load_client_ops {
     /* A connection failed that had no message. */
     void (*on_failure)(struct load_client *c, const struct mail_status *status);
     /* The address of the next connection; false: any. */
-    bool (*source)(struct load_client *c, struct ipaddr *out);
+    bool (*source_address)(struct load_client *c, struct ipaddr *out);
     void (*on_end)(struct load_client *c); /* after load_client_end(): maybe from inside it */
 };
 

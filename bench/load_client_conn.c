@@ -305,7 +305,7 @@ void load_client_unconnected(struct load_client *c)
 void load_client_connect(struct load_client *c)
 {
     struct ipaddr source;
-    bool given = c->shared->ops->source(c, &source);
+    bool given = c->shared->ops->source_address(c, &source);
     load_count(&c->shared->connections, 1);
     c->parser.complete = true; /* nothing of the last connection is left in it */
     c->peer = (struct smtp_extensions){0};

@@ -248,7 +248,7 @@ static const struct load_client_ops CLIENT_OPS = {
     .on_free = on_free,
     .next = on_next,
     .on_failure = on_failure,
-    .source = on_source,
+    .source_address = on_source,
     .on_end = on_end,
 };
 

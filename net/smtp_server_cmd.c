@@ -4,6 +4,7 @@
 #include "core/mem.h"
 #include "smtp_server_private.h"
 
+#define IN(state)      (1u << (state))
 #define IN_TRANSACTION (IN(SERVER_MAIL) | IN(SERVER_RCPT) | IN(SERVER_CHUNKS))
 #define IN_ANY         (IN(SERVER_HELLO) | IN(SERVER_READY) | IN_TRANSACTION)
 #define IN_ANY_FAILED  (IN_ANY | IN(SERVER_CHUNKS_FAILED))

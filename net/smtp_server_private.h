@@ -52,7 +52,6 @@ enum smtp_server_state {
     SERVER_CLOSING, /* never left */
     SERVER_STATE_COUNT,
 };
-#define IN(state) (1u << (state)) /* in a set of states */
 
 enum smtp_server_timeout {
     SERVER_TIMEOUT_NONE,    /* the owner's turn: the session cannot end before its answer */

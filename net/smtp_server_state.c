@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "net/smtp_reply.h"
 
+#define IN(state) (1u << (state))
 /* Where MAIL was accepted, and where it was not. A chunk may be one that is dropped. */
 #define OPEN_STATES                                                                                \
     (IN(SERVER_MAIL) | IN(SERVER_RCPT) | IN(SERVER_TEXT) | IN(SERVER_CHUNKS) |                     \

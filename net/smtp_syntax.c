@@ -1,7 +1,7 @@
 /* Command lines and paths: RFC 5321 4.1.1 and 4.1.2. */
 #include "net/smtp_syntax.h"
 
-#include "net/smtp_syntax_private.h"
+#include "net/smtp_scan_private.h"
 
 /* More than this is no route but an attempt at us (RFC 5321 App. C: routes are not in use). */
 #define ROUTE_HOPS_MAX 16

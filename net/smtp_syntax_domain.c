@@ -1,5 +1,5 @@
 /* Names and literals: RFC 5321 4.1.2 and 4.1.3, RFC 6531 3.3, and the UTF-8 below them. */
-#include "net/smtp_syntax_private.h"
+#include "net/smtp_scan_private.h"
 
 #include "core/ipaddr.h"
 

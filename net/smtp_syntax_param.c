@@ -1,5 +1,5 @@
 /* The parameters of MAIL and RCPT: RFC 5321 4.1.2, RFC 3461 4. */
-#include "net/smtp_syntax_private.h"
+#include "net/smtp_scan_private.h"
 
 #define ORCPT_OCTETS_MAX 500 /* RFC 3461 4.2 */
 

@@ -1,10 +1,10 @@
-/* net/smtp_syntax_private.h - character classes and scanners that the grammar's files share.
+/* net/smtp_scan_private.h - character classes and scanners that the grammar's files share.
  *
  * A scanner takes the text and a place in it and returns the place behind what it recognised, or
  * SCAN_FAILED. Whether what follows is allowed there is the caller's question.
  */
-#ifndef NET_SMTP_SYNTAX_PRIVATE_H
-#define NET_SMTP_SYNTAX_PRIVATE_H
+#ifndef NET_SMTP_SCAN_PRIVATE_H
+#define NET_SMTP_SCAN_PRIVATE_H
 
 #include "net/smtp_syntax.h"
 
