@@ -1,7 +1,7 @@
 /* net/smtp_extension.h - every SMTP extension that we know, once: its keyword and what EHLO says of
  * it. The server writes its offer by this table, and the clients read the peer's by it. What an
  * extension adds to MAIL and RCPT stands in net/smtp_params.c; which switch of a connector offers
- * it, in mailrace/inbound_accept.c. Pure.
+ * it, in mailrace/connector.c. Pure.
  */
 #ifndef NET_SMTP_EXTENSION_H
 #define NET_SMTP_EXTENSION_H
