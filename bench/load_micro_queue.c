@@ -12,6 +12,8 @@
 #include "core/mem.h"
 #include "core/thread.h"
 
+#include "load.h"
+#include "load_micro.h"
 #include "load_micro_directory.h"
 
 enum {
@@ -218,8 +220,8 @@ static enum err open_queue(struct micro_queue *q, struct err_detail *why)
                                    .jobs_max = 10 * FEED_WINDOW,
                                    .hostname = "micro.test",
                                    .postmaster = "postmaster@micro.test"};
-    retry_settings_defaults(&sched.retry);
-    spool_settings_defaults(&spool);
+    sched.retry = LOAD_RETRY_SETTINGS;
+    spool = LOAD_SPOOL_SETTINGS;
     spool.path = q->path;
     spool.min_free_bytes = 0;
     enum err e = spool_open(&spool, io_system, &q->spool, why);

@@ -2,6 +2,7 @@
  * that answers 250 at once, and are done; the spool is told and has nothing to do. Once in an empty
  * queue, once beside 1,000,000 messages that wait.
  */
+#include "load.h"
 #include "load_micro.h"
 
 #include <stdio.h>
@@ -100,8 +101,8 @@ static enum err bench_open(struct sched_bench *b, struct err_detail *why)
                                    .jobs_max = WINDOW,
                                    .hostname = "micro.test",
                                    .postmaster = "postmaster@micro.test"};
-    retry_settings_defaults(&sched.retry);
-    spool_settings_defaults(&spool);
+    sched.retry = LOAD_RETRY_SETTINGS;
+    spool = LOAD_SPOOL_SETTINGS;
     spool.path = b->path;
     spool.min_free_bytes = 0;
     enum err e = loop_new(&b->loop, why);

@@ -2,6 +2,7 @@
  * way, as a worker has that serves as many sessions; what is committed is settled, so that segments
  * are used again.
  */
+#include "load.h"
 #include "load_micro.h"
 
 #include <poll.h>
@@ -142,7 +143,7 @@ static enum err measure_in(const char *path, const struct micro_row *row, uint64
 {
     struct spool_bench *b = MEM_NEW(struct spool_bench);
     struct spool_settings settings;
-    spool_settings_defaults(&settings);
+    settings = LOAD_SPOOL_SETTINGS;
     settings.path = path;
     settings.min_free_bytes = 0;
     memset(b->text, 'x', sizeof b->text);

@@ -220,7 +220,7 @@ int load_queue(int argc, char **argv)
     bool list_only = false;
     struct queue_options o = {.messages = 1000, .length = 2048, .destinations = 1, .wait_s = 3600};
     int opt, index, exit_code = LOAD_DONE;
-    spool_settings_defaults(&o.settings);
+    o.settings = LOAD_SPOOL_SETTINGS;
     o.settings.path = NULL;
     o.settings.min_free_bytes = 0;
     while (exit_code == LOAD_DONE && (opt = getopt_long(argc, argv, "h", options, &index)) != -1) {

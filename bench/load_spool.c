@@ -83,7 +83,7 @@ int load_spool(int argc, char **argv)
     struct spool_settings settings;
     unsigned long size;
     int opt;
-    spool_settings_defaults(&settings);
+    settings = LOAD_SPOOL_SETTINGS;
     settings.path = NULL;
     settings.min_free_bytes = 0;
     while ((opt = getopt_long(argc, argv, "h", options, NULL)) != -1) {

@@ -1,6 +1,6 @@
 /* config/conf.h - the configuration file (libconfig), read, checked and turned into everyone's
  * settings. Knows all parts; only programs know it. Keys and defaults: docs/configuration.md, which
- * the option table in conf_schema.c writes.
+ * the option table (config/conf_option.h) writes.
  */
 #ifndef CONFIG_CONF_H
 #define CONFIG_CONF_H
@@ -24,11 +24,12 @@ struct conf { /* immutable once loaded; text lives in arena */
     struct arena arena;
     const char *file;
     const char *hostname;
-    const char *user;                                 /* NULL: stay who we are */
+    const char *user;                                 /* NULL: the one that started it */
     unsigned workers, smart_host_threads, mx_threads; /* never 0 here */
     bool batch_scheduling;
     uint64_t max_connection_rate_per_minute; /* UINT64_MAX: unlimited */
     struct spool_settings spool;
+    const char *durability; /* "fsync" */
     struct retry_settings retry;
     uint64_t max_per_domain_outbound_connections;
     struct log_settings log;
@@ -39,7 +40,7 @@ struct conf { /* immutable once loaded; text lives in arena */
     struct dns_settings dns;
     bool allow_special_targets;    /* dns.allow_special_targets: MX may lead to loopback: tests */
     uint16_t mx_port;              /* dns.mx_port: 25 */
-    const char *users_file;        /* NULL: nobody can log on */
+    const char *users_file;        /* NULL: no logons */
     struct ruleset_settings rules; /* its accounts are held here too */
 };
 
@@ -49,6 +50,9 @@ struct conf_fault {
     const char *key;   /* "receive_connectors[1].bindings", or "" */
     const char *text;
     bool is_warning;
+    /* Not NULL: a warning of conf_reload(): the running value, which stays in force until the next
+     * start; TEXT is the new one. */
+    const char *running;
 };
 typedef void (*conf_report)(void *owner, const struct conf_fault *fault);
 
@@ -56,6 +60,10 @@ typedef void (*conf_report)(void *owner, const struct conf_fault *fault);
  * RULES are the caller's. Warnings alone are ERR_OK. */
 MUST_USE enum err conf_load(const char *file, conf_report report, void *owner, struct conf **conf,
                             struct ruleset **rules);
+/* The same of RUNNING's file, for a relay that runs: what only a restart changes keeps RUNNING's
+ * value, and a warning names each such key whose value is another in the file. */
+MUST_USE enum err conf_reload(const struct conf *running, conf_report report, void *owner,
+                              struct conf **conf, struct ruleset **rules);
 /* The same from text; FILE names it in messages. Looks at no certificate. */
 MUST_USE enum err conf_load_text(const char *text, const char *file, conf_report report,
                                  void *owner, struct conf **conf, struct ruleset **rules);

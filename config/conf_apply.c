@@ -1,198 +1,71 @@
-/* One row of the option table at a time: type, range, place. */
+/* A group by its section's table: every row's default, then the keys that are written. */
+#include <stdio.h>
+
 #include "config/conf_private.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <strings.h>
-
-static void report(struct conf_reading *r, const struct conf_fault *fault)
-{
-    if (!fault->is_warning)
-        r->faulty = true;
-    if (r->report)
-        r->report(r->owner, fault);
-}
-
-#define REPORT(warning)                                                                            \
-    do {                                                                                           \
-        char text_[1024];                                                                          \
-        va_list args_;                                                                             \
-        va_start(args_, fmt);                                                                      \
-        vsnprintf(text_, sizeof text_, fmt, args_);                                                \
-        va_end(args_);                                                                             \
-        report(r, &(struct conf_fault){where, key, text_, (warning)});                             \
-    } while (0)
-
-void conf_fault(struct conf_reading *r, const char *where, const char *key, const char *fmt, ...)
-{
-    REPORT(false);
-}
-
-void conf_warn(struct conf_reading *r, const char *where, const char *key, const char *fmt, ...)
-{
-    REPORT(true);
-}
-
-void conf_refuse(struct conf_reading *r, const struct conf_option *option,
-                 const struct conf_value *value, const char *path, void *target)
-{
-    (void)target;
-    bool as_it_is = value->type == CONF_VALUE_FLAG
-                        ? strcmp(option->standard, value->flag ? "true" : "false") == 0
-                        : value->type == CONF_VALUE_TEXT && *option->standard &&
-                              strcasecmp(option->standard, value->text) == 0;
-    if (!as_it_is)
-        conf_fault(r, value->where, path, "%s%s%s%s", *option->standard ? "only " : "",
-                   option->standard, *option->standard ? " is allowed: " : "", option->help);
-}
-
-bool conf_texts(struct conf_reading *r, const struct conf_value *value, const char *path)
-{
-    bool ok = value->type == CONF_VALUE_LIST;
-    for (size_t i = 0; ok && i < value->count; i++)
-        ok = value->items[i].type == CONF_VALUE_TEXT;
-    if (!ok)
-        conf_fault(r, value->where, path, "a list of texts is wanted: [ \"...\", \"...\" ]");
-    return ok;
-}
-
-void *conf_take_list(struct conf_reading *r, const struct conf_value *value, const char *path,
-                     const struct conf_list *list, size_t *count)
-{
-    *count = 0;
-    if (value->type != CONF_VALUE_LIST) {
-        conf_fault(r, value->where, path, "a list of groups is wanted: ( { ... }, { ... } )");
-        return NULL;
-    }
-    char *elements = arena_alloc_array(r->arena, list->size, value->count);
-    for (size_t i = 0; i < value->count; i++) {
-        void *element = elements + i * list->size;
-        const char *at = arena_printf(r->arena, "%s[%zu]", path, i);
-        if (list->start)
-            list->start(r, &value->items[i], element);
-        conf_apply(r, list->section, &value->items[i], at, element);
-        if (list->end)
-            list->end(r, &value->items[i], at, element);
-    }
-    *count = value->count;
-    return elements;
-}
-
-/* --- Numbers --- */
-
-static void refuse_number(struct conf_reading *r, const struct conf_option *o,
-                          const struct conf_value *v, const char *path)
-{
-    const char *unlimited = o->unlimited ? " or \"unlimited\"" : "";
-    if (o->type == CONF_SIZE)
-        conf_fault(r, v->where, path,
-                   "a size like \"64KB\" or \"36MB\" from %" PRIu64 " to %" PRIu64
-                   " octets%s is allowed",
-                   o->min, o->max, unlimited);
-    else if (o->type == CONF_DURATION)
-        conf_fault(
-            r, v->where, path,
-            "a duration like \"30s\", \"5m\", \"4h\", \"2d\" or \"dd.hh:mm:ss\" from %" PRIu64
-            " to %" PRIu64 " s%s is allowed",
-            o->min / 1000, o->max / 1000, unlimited);
-    else
-        conf_fault(r, v->where, path, "a whole number from %" PRIu64 " to %" PRIu64 "%s is allowed",
-                   o->min, o->max, unlimited);
-}
-
-/* A size may be a bare number of octets; a duration always has its unit. */
-static bool read_number(const struct conf_option *o, const struct conf_value *v, uint64_t *number)
-{
-    if (v->type == CONF_VALUE_NUMBER) {
-        *number = (uint64_t)v->number;
-        return v->number >= 0 && o->type != CONF_DURATION;
-    }
-    if (v->type != CONF_VALUE_TEXT)
-        return false;
-    if (o->unlimited && bytes_equal_nocase(bytes_of(v->text), BYTES("unlimited"))) {
-        *number = UINT64_MAX;
-        return true;
-    }
-    if (o->type == CONF_SIZE)
-        return conf_parse_size(bytes_of(v->text), number) == ERR_OK;
-    return o->type == CONF_DURATION && conf_parse_duration(bytes_of(v->text), number) == ERR_OK;
-}
-
-static void take_number(struct conf_reading *r, const struct conf_option *o,
-                        const struct conf_value *v, const char *path, void *place)
-{
-    uint64_t number = 0;
-    if (!read_number(o, v, &number) ||
-        (number != UINT64_MAX && (number < o->min || number > o->max))) {
-        refuse_number(r, o, v, path);
-        return;
-    }
-    switch (o->type) {
-    case CONF_UINT:
-        *(unsigned *)place = (unsigned)number;
-        break;
-    case CONF_U32:
-        *(uint32_t *)place = (uint32_t)number;
-        break;
-    case CONF_PORT:
-        *(uint16_t *)place = (uint16_t)number;
-        break;
-    default:
-        *(uint64_t *)place = number;
-        break;
-    }
-}
-
-static void take_text(struct conf_reading *r, const struct conf_option *o,
-                      const struct conf_value *v, const char *path, void *place)
-{
-    size_t len = v->type == CONF_VALUE_TEXT ? strlen(v->text) : 0;
-    bool clean = v->type == CONF_VALUE_TEXT;
-    for (size_t i = 0; i < len; i++)
-        clean = clean && (unsigned char)v->text[i] >= ' ' && v->text[i] != 0x7f;
-    if (!clean || len < o->min || len > o->max)
-        conf_fault(r, v->where, path,
-                   "a text of %" PRIu64 " to %" PRIu64 " characters on one line is allowed", o->min,
-                   o->max);
-    else
-        *(const char **)place = v->text;
-}
-
-static void take_option(struct conf_reading *r, const struct conf_option *o,
-                        const struct conf_value *v, const char *path, void *target)
-{
-    void *place = (char *)target + o->offset;
-    switch (o->type) {
-    case CONF_GROUP:
-        conf_apply(r, o->section, v, path, target);
-        break;
-    case CONF_CUSTOM:
-        o->custom(r, o, v, path, target);
-        break;
-    case CONF_TEXT:
-        take_text(r, o, v, path, place);
-        break;
-    case CONF_FLAG:
-        if (v->type == CONF_VALUE_FLAG)
-            *(bool *)place = v->flag;
-        else
-            conf_fault(r, v->where, path, "true or false is allowed");
-        break;
-    default:
-        take_number(r, o, v, path, place);
-        break;
-    }
-}
-
-/* --- Sections --- */
-
-static const struct conf_option *find_option(const struct conf_section *section, const char *key)
+const struct conf_option *conf_option_find(const struct conf_section *section, const char *key)
 {
     for (size_t i = 0; i < section->count; i++)
         if (strcmp(section->options[i].key, key) == 0)
             return &section->options[i];
     return NULL;
 }
+
+/* --- Defaults: what the table says, read as if it stood in the file --- */
+
+/* All texts in quotes, of "[ \"Tls\" ]". */
+static void split_texts(struct conf_reading *r, const char *list, struct conf_value *out)
+{
+    struct bytes rest = bytes_of(list), text;
+    out->type = CONF_VALUE_LIST;
+    out->items = ARENA_NEW_ARRAY(r->arena, struct conf_value, strlen(list) / 2 + 1);
+    while (bytes_split(rest, '"', &text, &rest) && bytes_split(rest, '"', &text, &rest)) {
+        out->items[out->count++] = (struct conf_value){
+            .type = CONF_VALUE_TEXT, .where = "", .text = arena_bytes(r->arena, text).ptr};
+    }
+}
+
+static struct conf_value standard_value(struct conf_reading *r, const struct conf_option *o)
+{
+    struct conf_value v = {.type = CONF_VALUE_TEXT, .name = o->key, .where = "option table"};
+    uint64_t number;
+    v.text = o->standard;
+    if (o->type == CONF_FLAG) {
+        v.type = CONF_VALUE_FLAG;
+        v.flag = strcmp(o->standard, "true") == 0;
+    } else if (o->type == CONF_NUMBER &&
+               bytes_to_u64(bytes_of(o->standard), INT64_MAX, &number) == ERR_OK) {
+        v.type = CONF_VALUE_NUMBER;
+        v.number = (int64_t)number;
+    } else if (o->type == CONF_BITS || o->type == CONF_LIST) {
+        split_texts(r, o->standard, &v);
+    }
+    return v;
+}
+
+static bool has_standard(const struct conf_option *o)
+{
+    return *o->standard && !o->computed && o->type != CONF_SECTIONS &&
+           o->type != CONF_UNAVAILABLE && o->type != CONF_REMOVED;
+}
+
+void conf_apply_defaults(struct conf_reading *r, const struct conf_section *section, void *target)
+{
+    size_t before = r->faults;
+    for (size_t i = 0; i < section->count; i++) {
+        struct conf_option row = section->options[i];
+        if (row.type == CONF_GROUP) {
+            conf_apply_defaults(r, row.section, target);
+        } else if (has_standard(&row)) {
+            const struct conf_value v = standard_value(r, &row);
+            row.then = NULL;
+            conf_take(r, &row, &v, row.key, target);
+        }
+    }
+    ASSERT(r->faults == before);
+}
+
+/* --- What is written --- */
 
 static size_t distance(const char *a, const char *b)
 {
@@ -229,6 +102,14 @@ static const char *suggestion(const struct conf_section *section, const char *ke
     return best;
 }
 
+static void refuse_unknown(struct conf_reading *r, const struct conf_section *section,
+                           const struct conf_value *v, const char *path)
+{
+    const char *meant = suggestion(section, v->name);
+    conf_fault(r, v->where, path, "unknown key%s%s%s", meant ? "; is \"" : "", meant ? meant : "",
+               meant ? "\" meant?" : "");
+}
+
 void conf_apply(struct conf_reading *r, const struct conf_section *section,
                 const struct conf_value *group, const char *path, void *target)
 {
@@ -238,67 +119,59 @@ void conf_apply(struct conf_reading *r, const struct conf_section *section,
     }
     for (size_t i = 0; i < group->count; i++) {
         const struct conf_value *v = &group->items[i];
-        const struct conf_option *o = find_option(section, v->name);
+        const struct conf_option *o = conf_option_find(section, v->name);
         const char *at = *path ? arena_printf(r->arena, "%s.%s", path, v->name)
                                : arena_strdup(r->arena, v->name);
-        if (o) {
-            take_option(r, o, v, at, target);
-            continue;
-        }
-        const char *meant = suggestion(section, v->name);
-        conf_fault(r, v->where, at, "unknown key%s%s%s", meant ? "; is \"" : "", meant ? meant : "",
-                   meant ? "\" meant?" : "");
+        if (o)
+            conf_take(r, o, v, at, target);
+        else
+            refuse_unknown(r, section, v, at);
     }
 }
 
-/* --- The reference page --- */
+/* --- Lists of groups --- */
 
-static const char *type_name(const struct conf_option *o)
+static void require(struct conf_reading *r, const struct conf_section *section,
+                    const struct conf_value *group, const char *path)
 {
-    static const char *const names[] = {
-        [CONF_TEXT] = "text",   [CONF_FLAG] = "true/false",   [CONF_COUNT] = "number",
-        [CONF_UINT] = "number", [CONF_U32] = "number",        [CONF_PORT] = "port",
-        [CONF_SIZE] = "size",   [CONF_DURATION] = "duration", [CONF_GROUP] = "group",
-        [CONF_CUSTOM] = "",
-    };
-    return names[o->type];
-}
-
-static void write_range(const struct conf_option *o, FILE *out)
-{
-    if (o->type == CONF_DURATION)
-        fprintf(out, "%" PRIu64 " s to %" PRIu64 " s", o->min / 1000, o->max / 1000);
-    else if (o->type == CONF_SIZE || (o->max && o->type != CONF_TEXT))
-        fprintf(out, "%" PRIu64 " to %" PRIu64, o->min, o->max);
-    if (o->unlimited)
-        fputs(" or unlimited", out);
-}
-
-static void write_section(const struct conf_section *section, FILE *out)
-{
-    fprintf(out,
-            "\n## %s\n\n| key | type | default | allowed | change | meaning "
-            "|\n|---|---|---|---|---|---|\n",
-            *section->name ? section->name : "Top level");
     for (size_t i = 0; i < section->count; i++) {
         const struct conf_option *o = &section->options[i];
-        if (o->type == CONF_GROUP)
-            continue;
-        fprintf(out, "| `%s` | %s | %s | ", o->key, type_name(o), o->standard ? o->standard : "");
-        write_range(o, out);
-        fprintf(out, " | %s | %s |\n", o->reload == CONF_RESTART ? "restart" : "reload", o->help);
+        bool written = !o->required;
+        for (size_t k = 0; !written && group->type == CONF_VALUE_GROUP && k < group->count; k++)
+            written = strcmp(group->items[k].name, o->key) == 0;
+        if (!written)
+            conf_fault(r, group->where, path, "`%s` is missing", o->key);
     }
-    for (size_t i = 0; i < section->count; i++)
-        if (section->options[i].section)
-            write_section(section->options[i].section, out);
 }
 
-void conf_write_reference(FILE *out)
+static void apply_element(struct conf_reading *r, const struct conf_section *section,
+                          const struct conf_value *group, const char *path, void *element)
 {
-    fputs("# Configuration reference\n\n"
-          "Written by `mailrace check --reference` from the option table; do not edit.\n"
-          "Sizes: `64KB`, `36MB`. Durations: `30s`, `5m`, `4h`, `2d` or `dd.hh:mm:ss`.\n"
-          "\"reload\": effective at SIGHUP; \"restart\": at the next start.\n",
-          out);
-    write_section(&CONF_ROOT, out);
+    conf_apply_defaults(r, section, element);
+    if (section->start)
+        section->start(r, group, element);
+    conf_apply(r, section, group, path, element);
+    require(r, section, group, path);
+    if (section->end)
+        section->end(r, group, path, element);
+}
+
+void *conf_apply_list(struct conf_reading *r, const struct conf_section *section,
+                      const struct conf_value *list, const char *path, size_t *count)
+{
+    *count = 0;
+    if (list->type != CONF_VALUE_LIST) {
+        conf_fault(r, list->where, path, "a list of groups is wanted: ( { ... }, { ... } )");
+        return NULL;
+    }
+    size_t kept = section->kept ? section->kept : section->size;
+    char *array = arena_alloc_array(r->arena, kept, list->count);
+    for (size_t i = 0; i < list->count; i++) {
+        void *element = arena_alloc(r->arena, section->size);
+        apply_element(r, section, &list->items[i], arena_printf(r->arena, "%s[%zu]", path, i),
+                      element);
+        memcpy(array + i * kept, element, kept);
+    }
+    *count = list->count;
+    return array;
 }

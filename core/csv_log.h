@@ -23,7 +23,6 @@ struct csv_log_limits {
     uint64_t all_bytes;  /* of all of this prefix; UINT64_MAX: no limit */
     uint64_t age_ms;     /* since the last line of a file; UINT64_MAX: no limit */
 };
-void csv_log_limits_defaults(struct csv_log_limits *limits); /* 10 MB, 250 MB, 30 days */
 
 struct csv_log_settings { /* copied; the texts must outlive the log */
     const char *prefix;   /* "RECV": letters */

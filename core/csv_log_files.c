@@ -18,13 +18,6 @@ struct old_file {
     int64_t changed_s;
 };
 
-void csv_log_limits_defaults(struct csv_log_limits *limits)
-{
-    limits->file_bytes = 10ull << 20;
-    limits->all_bytes = 250ull << 20;
-    limits->age_ms = 30ull * 86400 * 1000;
-}
-
 static void name_format(const struct csv_log_files *f, uint64_t day, uint64_t number,
                         char to[NAME_SIZE])
 {

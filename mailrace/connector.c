@@ -13,7 +13,7 @@ static unsigned extensions_of(const struct receive_connector *c,
                               struct receive_connector_offer secure)
 {
     unsigned x = 0;
-    x |= c->size_enabled ? SMTP_EXTENSION_SIZE : 0;
+    x |= c->size_enabled != RECEIVE_SIZE_DISABLED ? SMTP_EXTENSION_SIZE : 0;
     x |= c->pipelining_enabled ? SMTP_EXTENSION_PIPELINING : 0;
     x |= c->delivery_status_notification_enabled ? SMTP_EXTENSION_DSN : 0;
     x |= c->enhanced_status_codes_enabled ? SMTP_EXTENSION_ENHANCEDSTATUSCODES : 0;
@@ -38,7 +38,7 @@ static void fill_smtp(struct connector *connector, rights_mask first_rights, boo
         .banner = bytes_of(c->banner),
         .default_domain = bytes_of(c->default_domain),
         .extensions = extensions_of(c, clear, secure),
-        .size_without_value = c->size_without_value,
+        .size_without_value = c->size_enabled == RECEIVE_SIZE_WITHOUT_VALUE,
         .message_size_max = connector_message_size_max(connector, first_rights),
         .rcpts_max = connector_rcpts_max(connector, first_rights),
         .protocol_errors_max = c->max_protocol_errors,

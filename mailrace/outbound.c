@@ -310,6 +310,42 @@ enum err outbound_new(const struct outbound_services *services, const struct con
     return e;
 }
 
+/* --- New TLS settings: each delivery thread gets a reference --- */
+
+struct tls_change {
+    struct mailbox_item item;
+    struct delivery *delivery;
+    struct tls_context *tls;
+};
+
+static void run_tls_change(struct mailbox_item *item)
+{
+    struct tls_change *change = CONTAINER_OF(item, struct tls_change, item);
+    if (change->delivery->courier)
+        courier_tls_set(change->delivery->courier, change->tls);
+    tls_context_unref(&change->tls);
+    mem_free(change);
+}
+
+static void send_tls(struct delivery_pool *pool, struct tls_context *tls)
+{
+    for (unsigned i = 0; i < pool->count; i++) {
+        struct tls_change *change = MEM_NEW(struct tls_change);
+        change->item.run = run_tls_change;
+        change->delivery = &pool->threads[i];
+        change->tls = tls_context_ref(tls);
+        mailbox_send(loop_mailbox(pool->threads[i].loop), &change->item);
+    }
+}
+
+void outbound_tls_set(struct outbound *o, struct tls_context *tls)
+{
+    tls_context_unref(&o->tls);
+    o->tls = tls;
+    send_tls(&o->smart_host, tls);
+    send_tls(&o->mx, tls);
+}
+
 static enum err pool_start(struct delivery_pool *pool, struct err_detail *why)
 {
     for (unsigned i = 0; i < pool->count; i++) {

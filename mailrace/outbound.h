@@ -11,6 +11,7 @@
 #include "queue/sched.h"
 
 struct conf;
+struct tls_context;
 struct outbound;
 struct protocol_log;
 struct rules_place;
@@ -30,6 +31,8 @@ extern const struct sched_ops OUTBOUND_SCHED_OPS;
 MUST_USE enum err outbound_new(const struct outbound_services *services, const struct conf *conf,
                                struct outbound **out, struct err_detail *why);
 MUST_USE enum err outbound_start(struct outbound *out, struct err_detail *why);
+/* For connections from now on; takes the reference over. Main thread. */
+void outbound_tls_set(struct outbound *out, struct tls_context *tls);
 /* One turn of every delivery loop, on this thread; false: there was nothing to do. In a simulation
  * instead of outbound_start(). */
 bool outbound_turn(struct outbound *out);

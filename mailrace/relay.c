@@ -15,10 +15,9 @@
 #include "mailrace/outbound.h"
 #include "mailrace/privdrop.h"
 #include "mailrace/protocol_log.h"
+#include "mailrace/scheduler.h"
 #include "mailrace/worker.h"
 
-/* How many messages one connection holds in its pipeline: one sent, one ahead. */
-#define RELAY_PIPELINE 2
 /* Sources with a session at one time, all connectors together: 4 MiB. */
 #define RELAY_SOURCES (256 * 1024)
 
@@ -30,25 +29,12 @@ static void sched_run(void *arg)
     loop_run(arg);
 }
 
-static const char *postmaster(const struct conf *conf, const struct ruleset *rules,
-                              struct arena *arena)
-{
-    const struct accepted_domain *d = domain_set_default(ruleset_domains(rules));
-    return arena_printf(arena, "postmaster@%s", d ? d->name : conf->hostname);
-}
-
 static enum err start_delivery(struct relay *relay, const struct conf *conf,
                                const struct ruleset *rules, struct err_detail *why)
 {
     struct arena arena;
     arena_init(&arena, 0);
-    struct sched_settings settings = {
-        .retry = conf->retry,
-        .window_max = conf->max_per_domain_outbound_connections * RELAY_PIPELINE,
-        .jobs_max = 10000,
-        .hostname = conf->hostname,
-        .postmaster = postmaster(conf, rules, &arena),
-    };
+    const struct sched_settings settings = scheduler_settings(conf, rules, &arena);
     relay->delivery = (struct outbound_services){
         .rules = relay->rules, .spool = relay->spool, .protocol_log = relay->protocol_log};
     enum err e = outbound_new(&relay->delivery, conf, &relay->outbound, why);
@@ -189,30 +175,6 @@ enum err relay_start(struct conf *conf, struct ruleset *rules, struct relay **ou
     return ERR_OK;
 }
 
-/* --- What the main thread asks of the scheduler --- */
-
-struct sched_request {
-    struct mailbox_item item;
-    struct sched *sched;
-    void (*what)(struct sched *sched);
-};
-
-static void run_request(struct mailbox_item *item)
-{
-    struct sched_request *request = CONTAINER_OF(item, struct sched_request, item);
-    request->what(request->sched);
-    mem_free(request);
-}
-
-void relay_ask_scheduler(struct relay *relay, void (*what)(struct sched *sched))
-{
-    struct sched_request *request = MEM_NEW(struct sched_request);
-    request->item.run = run_request;
-    request->sched = relay->sched;
-    request->what = what;
-    mailbox_send(loop_mailbox(relay->sched_loop), &request->item);
-}
-
 /* --- Stop --- */
 
 static bool wait_until(uint64_t deadline_ms, bool (*over)(struct relay *), struct relay *relay)
@@ -243,7 +205,7 @@ static void drain(struct relay *relay, uint64_t timeout_ms)
     for (unsigned i = 0; i < relay->worker_count; i++)
         worker_drain(relay->workers[i]);
     bool in = wait_until(deadline_ms, sessions_over, relay);
-    relay_ask_scheduler(relay, sched_drain);
+    scheduler_drain(relay->sched, relay->sched_loop);
     bool out = wait_until(deadline_ms, jobs_over, relay);
     LOG(LOG_INFO, "drained", LOG_STR("sessions", in ? "all closed" : "some cut"),
         LOG_STR("deliveries", out ? "all finished" : "some broken off, they are tried again"));

@@ -47,8 +47,6 @@ struct relay {
  * On failure nothing runs and WHY names the thing. */
 MUST_USE enum err relay_start(struct conf *conf, struct ruleset *rules, struct relay **out,
                               struct err_detail *why);
-/* WHAT is done soon, on the scheduler's thread. */
-void relay_ask_scheduler(struct relay *relay, void (*what)(struct sched *sched));
 /* 421 to open sessions, deliveries under way finish, at most TIMEOUT_MS; then all threads end. */
 void relay_stop(struct relay **relay, uint64_t timeout_ms);
 

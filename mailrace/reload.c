@@ -1,73 +1,84 @@
-/* The file read again while the relay runs: the new rules are made aside and published whole. */
+/* A reload: check everything, then change everything. */
 #include "mailrace/reload.h"
-
-#include <string.h>
 
 #include "core/kill_point.h"
 #include "core/log.h"
 
 #include "mailrace/protocol_log.h"
 #include "mailrace/relay.h"
+#include "mailrace/scheduler.h"
 
 static void report_fault(void *owner, const struct conf_fault *fault)
 {
     (void)owner;
+    if (fault->running) {
+        LOG(LOG_WARNING, "reload_needs_restart", LOG_STR("key", fault->key),
+            LOG_STR("running", fault->running), LOG_STR("configured", fault->text),
+            LOG_STR("effect", "the old value stays in force until the relay is restarted"));
+        return;
+    }
     LOG(fault->is_warning ? LOG_WARNING : LOG_ERROR,
         fault->is_warning ? "config_warning" : "config_fault", LOG_STR("where", fault->where),
         LOG_STR("key", fault->key), LOG_STR("text", fault->text));
 }
 
-static void warn_restart(bool changed, const char *key)
+static enum err refused(const struct relay *relay, enum err e, const char *reason)
 {
-    if (changed)
-        LOG(LOG_WARNING, "reload_needs_restart", LOG_STR("key", key),
-            LOG_STR("effect", "the old value stays in force until the relay is restarted"));
+    LOG(LOG_ERROR, "reload_refused", LOG_STR("file", relay->file), LOG_STR("reason", reason),
+        LOG_STR("effect", "the configuration that was in force stays in force"));
+    return e;
 }
 
-static void warn_fixed_settings(const struct conf *old, const struct conf *new_conf)
+/* What a reload swaps in, once nothing can fail any more. */
+struct fresh {
+    struct rules *rules;
+    struct tls_context *tls_client;
+};
+
+static enum err load(struct relay *relay, struct conf **conf, struct ruleset **ruleset)
 {
-    warn_restart(strcmp(old->spool.path, new_conf->spool.path) != 0, "spool.path");
-    warn_restart(old->workers != new_conf->workers, "runtime.workers");
-    warn_restart(old->smart_host_threads != new_conf->smart_host_threads,
-                 "runtime.smart_host_threads");
-    warn_restart(old->mx_threads != new_conf->mx_threads, "runtime.mx_threads");
-    warn_restart(strcmp(old->protocol_path ? old->protocol_path : "",
-                        new_conf->protocol_path ? new_conf->protocol_path : "") != 0,
-                 "log.protocol_path");
-    warn_restart(strcmp(old->hostname, new_conf->hostname) != 0, "hostname");
+    struct rules *running = rules_hold(relay->rules);
+    enum err e = conf_reload(running->conf, report_fault, NULL, conf, ruleset);
+    rules_release(&running);
+    return e == ERR_OK ? e : refused(relay, e, "the file is faulty");
+}
+
+static enum err prepare(struct relay *relay, struct fresh *fresh)
+{
+    struct conf *conf = NULL;
+    struct ruleset *ruleset = NULL;
+    struct err_detail why = {""};
+    enum err e = load(relay, &conf, &ruleset);
+    if (e != ERR_OK)
+        return e;
+    e = rules_make(relay->rules, conf, ruleset, &fresh->rules, &why);
+    if (e == ERR_OK)
+        e = tls_context_client(&fresh->rules->conf->tls, &fresh->tls_client, &why);
+    if (e == ERR_OK)
+        e = bindings_follow(&relay->bindings, fresh->rules->ruleset, &why);
+    if (e == ERR_OK)
+        return ERR_OK;
+    tls_context_unref(&fresh->tls_client);
+    rules_release(&fresh->rules);
+    return refused(relay, e, why.text);
 }
 
 enum err reload(struct relay *relay)
 {
-    struct conf *conf = NULL;
-    struct ruleset *rules = NULL;
-    struct rules *published = NULL;
-    struct err_detail why = {""};
-    enum err e = conf_load(relay->file, report_fault, NULL, &conf, &rules);
-    if (e != ERR_OK) {
-        LOG(LOG_ERROR, "reload_refused", LOG_STR("file", relay->file),
-            LOG_STR("effect", "the configuration that was in force stays in force"));
+    struct fresh fresh = {NULL, NULL};
+    enum err e = prepare(relay, &fresh);
+    if (e != ERR_OK)
         return e;
-    }
-    e = rules_make(relay->rules, conf, rules, &published, &why);
-    if (e == ERR_OK)
-        e = bindings_follow(&relay->bindings, rules, &why);
-    if (e != ERR_OK) {
-        rules_release(&published);
-        LOG(LOG_ERROR, "reload_refused", LOG_STR("file", relay->file), LOG_STR("reason", why.text),
-            LOG_STR("effect", "the configuration that was in force stays in force"));
-        return e;
-    }
+    const struct conf *conf = fresh.rules->conf; /* good until the next reload */
     log_configure(&conf->log);
     if (relay->protocol_log)
         protocol_log_limit(relay->protocol_log, &conf->protocol_limits);
+    spool_min_free_set(relay->spool, conf->spool.min_free_bytes);
+    outbound_tls_set(relay->outbound, fresh.tls_client);
     KILL_POINT("reload_bound");
-    struct rules *old = rules_hold(relay->rules);
-    warn_fixed_settings(old->conf, conf);
-    rules_release(&old);
-    rules_publish(relay->rules, published);
+    rules_publish(relay->rules, fresh.rules);
     KILL_POINT("reload_published");
-    relay_ask_scheduler(relay, sched_retry_all); /* queued mail follows the new routes at once */
+    scheduler_follow(relay->sched, relay->sched_loop, conf, fresh.rules->ruleset);
     LOG(LOG_INFO, "reloaded", LOG_STR("file", relay->file));
     return ERR_OK;
 }

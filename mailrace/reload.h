@@ -1,4 +1,4 @@
-/* mailrace/reload.h - the configuration read again by a running relay. Main thread. */
+/* mailrace/reload.h - the configuration file read again while the relay runs. */
 #ifndef MAILRACE_RELOAD_H
 #define MAILRACE_RELOAD_H
 
@@ -6,8 +6,9 @@
 
 struct relay;
 
-/* Reads the relay's file again and swaps the rules; a faulty file changes nothing. Logs what it
- * did. */
+/* Swaps the rules and all settings whose row in the option table says "reload"; of the others the
+ * running value stays in force, and a warning names each that the file has changed. A faulty file
+ * changes nothing. Logs what it did. Main thread. */
 MUST_USE enum err reload(struct relay *relay);
 
 #endif

@@ -84,6 +84,12 @@ void courier_deliver(struct courier *c, struct courier_job *job)
     pool_add_job(pool_destination_of(c, job->route), job);
 }
 
+void courier_tls_set(struct courier *c, struct tls_context *tls)
+{
+    tls_context_unref(&c->settings.tls);
+    c->settings.tls = tls_context_ref(tls);
+}
+
 size_t courier_connections(const struct courier *c)
 {
     return c->session_count;

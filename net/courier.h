@@ -20,6 +20,8 @@ MUST_USE enum err courier_new(struct loop *loop, const struct courier_settings *
 void courier_free(struct courier **c);
 /* Takes JOB; its arena may be used by the courier until on_done. */
 void courier_deliver(struct courier *c, struct courier_job *job);
+/* For handshakes from now on, in place of settings->tls: a reference of its own is taken. */
+void courier_tls_set(struct courier *c, struct tls_context *tls);
 size_t courier_connections(const struct courier *c);
 
 #endif

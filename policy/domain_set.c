@@ -9,27 +9,10 @@
 #define LABEL_MAX_OCTETS 63  /* RFC 1035 2.3.4 */
 #define SCORE_EXACT      1000
 
-static const char *const type_names[] = {
-    [DOMAIN_AUTHORITATIVE] = "Authoritative",
-    [DOMAIN_INTERNAL_RELAY] = "InternalRelay",
-    [DOMAIN_EXTERNAL_RELAY] = "ExternalRelay",
-};
-
-const char *domain_type_name(enum domain_type type)
-{
-    return (unsigned)type < ARRAY_SIZE(type_names) ? type_names[type] : "";
-}
-
-enum err domain_type_parse(struct bytes text, enum domain_type *out)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(type_names); i++) {
-        if (bytes_equal_nocase(bytes_trim(text), bytes_of(type_names[i]))) {
-            *out = (enum domain_type)i;
-            return ERR_OK;
-        }
-    }
-    return ERR_SYNTAX;
-}
+const struct choice DOMAIN_TYPES[] = {{"Authoritative", DOMAIN_AUTHORITATIVE},
+                                      {"InternalRelay", DOMAIN_INTERNAL_RELAY},
+                                      {"ExternalRelay", DOMAIN_EXTERNAL_RELAY},
+                                      {NULL, 0}};
 
 struct bytes domain_without_final_dot(struct bytes name)
 {

@@ -10,10 +10,12 @@
 #include <stddef.h>
 
 #include "core/bytes.h"
+#include "core/choice.h"
 #include "core/err.h"
 #include "policy/recipient_set.h"
 
 enum domain_type { DOMAIN_AUTHORITATIVE, DOMAIN_INTERNAL_RELAY, DOMAIN_EXTERNAL_RELAY };
+extern const struct choice DOMAIN_TYPES[]; /* Exchange's names of them */
 
 struct accepted_domain {
     const char *name; /* "contoso.com" or "*.contoso.com" */
@@ -38,8 +40,6 @@ const struct accepted_domain *domain_set_find(const struct domain_set *set, stru
 const struct accepted_domain *domain_set_default(const struct domain_set *set);
 /* What domain_set_build() wants of a name, for a check that reports every fault. */
 MUST_USE enum err domain_pattern_check(struct bytes pattern, struct err_detail *why);
-const char *domain_type_name(enum domain_type type);
-MUST_USE enum err domain_type_parse(struct bytes text, enum domain_type *out);
 struct bytes domain_without_final_dot(struct bytes name);
 bool domain_is_wildcard(struct bytes pattern); /* "*.contoso.com" */
 /* "*", "contoso.com", "*.contoso.com": how well PATTERN covers DOMAIN: 0 not at all; more is more

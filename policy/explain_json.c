@@ -128,7 +128,7 @@ static void write_source(void *owner, const struct explain_source *source)
                      explain_principal(source->source->entry->principal,
                                        source->source->entry->name, text, sizeof text));
     else
-        write_member(list->out, "group", rights_group_name(source->source->group));
+        write_member(list->out, "group", choice_name(RIGHTS_GROUPS, source->source->group));
     fputc('}', list->out);
     list->before = ",";
 }

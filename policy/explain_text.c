@@ -54,7 +54,7 @@ static void write_source(void *owner, const struct explain_source *source)
                 explain_principal(source->source->entry->principal, source->source->entry->name,
                                   text, sizeof text));
     else
-        fprintf(w->out, "%sgroup %s", w->before, rights_group_name(source->source->group));
+        fprintf(w->out, "%sgroup %s", w->before, choice_name(RIGHTS_GROUPS, source->source->group));
     w->before = " and ";
 }
 

@@ -1,44 +1,6 @@
 /* What a receive connector says by itself. */
 #include "policy/receive_connector.h"
 
-#define KILOBYTE  ((uint64_t)1 << 10)
-#define MEGABYTE  ((uint64_t)1 << 20)
-#define SECOND_MS ((uint64_t)1000)
-#define MINUTE_MS (60 * SECOND_MS)
-
-void receive_connector_defaults(struct receive_connector *c)
-{
-    *c = (struct receive_connector){
-        .enabled = true,
-        .auth_mechanism = RECEIVE_AUTH_TLS,
-        .bare_linefeed_rejection_enabled = true, /* not Exchange's default: it smuggles mail */
-        .size_enabled = true,
-        .pipelining_enabled = true,
-        .delivery_status_notification_enabled = true,
-        .enhanced_status_codes_enabled = true,
-        .eight_bit_mime_enabled = true,
-        .chunking_enabled = true,
-        .binary_mime_enabled = true,
-        .smtp_utf8_enabled = true,
-        .max_message_size_bytes = 36 * MEGABYTE,
-        .max_header_size_bytes = 256 * KILOBYTE,
-        .max_hop_count = 30,
-        .max_local_hop_count = 8,
-        .max_recipients_per_message = 200,
-        .max_protocol_errors = 5,
-        .max_logon_failures = 3,
-        .max_inbound_connection = 5000,
-        .max_inbound_connection_per_source = 20,
-        .max_inbound_connection_percentage_per_source = 2,
-        .message_rate_limit = RECEIVE_CONNECTOR_UNLIMITED,
-        .message_rate_source = RECEIVE_RATE_IP_ADDRESS,
-        .connection_timeout_ms = 10 * MINUTE_MS,
-        .connection_inactivity_timeout_ms = 5 * MINUTE_MS,
-        .tarpit_interval_ms = 5 * SECOND_MS,
-        .auth_tarpit_interval_ms = 5 * SECOND_MS,
-    };
-}
-
 void receive_connector_copy(struct arena *arena, const struct receive_connector *from,
                             struct receive_connector *to)
 {
@@ -83,10 +45,7 @@ struct receive_connector_offer receive_connector_offer(const struct receive_conn
     };
 }
 
-static const struct {
-    const char *name;
-    unsigned bit;
-} auth_table[] = {
+const struct choice RECEIVE_AUTH_MECHANISMS[] = {
     {"None", 0},
     {"Tls", RECEIVE_AUTH_TLS},
     {"BasicAuth", RECEIVE_AUTH_BASIC},
@@ -94,15 +53,5 @@ static const struct {
     {"Integrated", RECEIVE_AUTH_INTEGRATED},
     {"ExchangeServer", RECEIVE_AUTH_EXCHANGE_SERVER},
     {"ExternalAuthoritative", RECEIVE_AUTH_EXTERNAL_AUTHORITATIVE},
+    {NULL, 0},
 };
-
-enum err receive_connector_auth_parse(struct bytes text, unsigned *out)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(auth_table); i++) {
-        if (bytes_equal_nocase(bytes_trim(text), bytes_of(auth_table[i].name))) {
-            *out = auth_table[i].bit;
-            return ERR_OK;
-        }
-    }
-    return ERR_SYNTAX;
-}

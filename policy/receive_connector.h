@@ -1,5 +1,5 @@
 /* policy/receive_connector.h - a receive connector as it is written: Exchange's properties under
- * their snake_case names, with Exchange's defaults.
+ * their snake_case names.
  *
  * The struct is plain settings, filled by config; policy/ruleset.h compiles it.
  */
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "core/arena.h"
+#include "core/choice.h"
 #include "core/ipaddr.h"
 #include "policy/iprange.h"
 #include "policy/rights.h"
@@ -37,6 +38,12 @@ enum receive_connector_reject { /* domains in which it takes no recipients, from
                                 RECEIVE_REJECT_RESERVED_TOP_LEVEL = 1,    /* RFC 2606 2 */
                                 RECEIVE_REJECT_RESERVED_SECOND_LEVEL = 2, /* RFC 2606 3 */
                                 RECEIVE_REJECT_SINGLE_LABEL = 4,
+};
+
+enum receive_connector_size { /* SizeEnabled */
+                              RECEIVE_SIZE_DISABLED,
+                              RECEIVE_SIZE_ENABLED,
+                              RECEIVE_SIZE_WITHOUT_VALUE, /* EHLO does not say the limit */
 };
 
 struct receive_connector_range {
@@ -66,7 +73,7 @@ struct receive_connector {
     const char *banner;         /* NULL: built from fqdn; else begins with "220" */
     const char *default_domain; /* completes addresses without a domain; NULL: they are refused */
     bool require_tls, require_ehlo_domain, bare_linefeed_rejection_enabled;
-    bool size_enabled, size_without_value;
+    enum receive_connector_size size_enabled;
     bool pipelining_enabled, delivery_status_notification_enabled, enhanced_status_codes_enabled;
     bool eight_bit_mime_enabled, chunking_enabled, smtp_utf8_enabled, long_addresses_enabled;
     bool orar_enabled;
@@ -87,8 +94,6 @@ struct receive_connector {
     uint64_t tarpit_interval_ms, auth_tarpit_interval_ms;
 };
 
-/* Every property at its default; name, bindings and ranges empty. */
-void receive_connector_defaults(struct receive_connector *c);
 /* FROM without its lists (bindings, ranges, permissions); texts go into ARENA. */
 void receive_connector_copy(struct arena *arena, const struct receive_connector *from,
                             struct receive_connector *to);
@@ -103,7 +108,6 @@ struct receive_connector_offer {
 };
 struct receive_connector_offer receive_connector_offer(const struct receive_connector *c,
                                                        bool certificate, bool under_tls);
-/* "Tls", "BasicAuth", ... */
-MUST_USE enum err receive_connector_auth_parse(struct bytes text, unsigned *out);
+extern const struct choice RECEIVE_AUTH_MECHANISMS[]; /* Exchange's names of the bits */
 
 #endif

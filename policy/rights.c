@@ -3,35 +3,50 @@
 
 #include <stdio.h>
 
-/* The display names are Exchange's, never cut; the short ones are those of the information line
- * "Set Session Permissions" in its protocol log. */
-static const struct {
-    const char *name;
-    const char *short_name;
-} rights_table[RIGHTS_COUNT] = {
-    {"ms-Exch-SMTP-Submit", "SMTPSubmit"},
-    {"ms-Exch-SMTP-Accept-Any-Recipient", "SMTPAcceptAnyRecipient"},
-    {"ms-Exch-SMTP-Accept-Any-Sender", "SMTPAcceptAnySender"},
-    {"ms-Exch-SMTP-Accept-Authoritative-Domain-Sender", "SMTPAcceptAuthoritativeDomainSender"},
-    {"ms-Exch-SMTP-Accept-Authentication-Flag", "SMTPAcceptAuthenticationFlag"},
-    {"ms-Exch-Accept-Headers-Routing", "AcceptRoutingHeaders"},
-    {"ms-Exch-Accept-Headers-Organization", "AcceptOrganizationHeaders"},
-    {"ms-Exch-Accept-Headers-Forest", "AcceptForestHeaders"},
-    {"ms-Exch-SMTP-Accept-Exch50", "SMTPAcceptEXCH50"},
-    {"ms-Exch-Bypass-Anti-Spam", "BypassAntiSpam"},
-    {"ms-Exch-Bypass-Message-Size-Limit", "BypassMessageSizeLimit"},
-    {"ms-Exch-Send-Headers-Routing", "SendRoutingHeaders"},
-    {"ms-Exch-Send-Headers-Organization", "SendOrganizationHeaders"},
-    {"ms-Exch-Send-Headers-Forest", "SendForestHeaders"},
-    {"ms-Exch-SMTP-Send-Exch50", "SMTPSendEXCH50"},
+const struct choice RIGHTS[] = {
+    {"ms-Exch-SMTP-Submit", RIGHTS_SUBMIT},
+    {"ms-Exch-SMTP-Accept-Any-Recipient", RIGHTS_ACCEPT_ANY_RECIPIENT},
+    {"ms-Exch-SMTP-Accept-Any-Sender", RIGHTS_ACCEPT_ANY_SENDER},
+    {"ms-Exch-SMTP-Accept-Authoritative-Domain-Sender", RIGHTS_ACCEPT_AUTHORITATIVE_DOMAIN_SENDER},
+    {"ms-Exch-SMTP-Accept-Authentication-Flag", RIGHTS_ACCEPT_AUTHENTICATION_FLAG},
+    {"ms-Exch-Accept-Headers-Routing", RIGHTS_ACCEPT_HEADERS_ROUTING},
+    {"ms-Exch-Accept-Headers-Organization", RIGHTS_ACCEPT_HEADERS_ORGANIZATION},
+    {"ms-Exch-Accept-Headers-Forest", RIGHTS_ACCEPT_HEADERS_FOREST},
+    {"ms-Exch-SMTP-Accept-Exch50", RIGHTS_ACCEPT_EXCH50},
+    {"ms-Exch-Bypass-Anti-Spam", RIGHTS_BYPASS_ANTI_SPAM},
+    {"ms-Exch-Bypass-Message-Size-Limit", RIGHTS_BYPASS_MESSAGE_SIZE_LIMIT},
+    {"ms-Exch-Send-Headers-Routing", RIGHTS_SEND_HEADERS_ROUTING},
+    {"ms-Exch-Send-Headers-Organization", RIGHTS_SEND_HEADERS_ORGANIZATION},
+    {"ms-Exch-Send-Headers-Forest", RIGHTS_SEND_HEADERS_FOREST},
+    {"ms-Exch-SMTP-Send-Exch50", RIGHTS_SEND_EXCH50},
+    {NULL, 0},
+};
+_Static_assert(ARRAY_SIZE(RIGHTS) == RIGHTS_COUNT + 1, "every right has a name");
+
+/* As the information line "Set Session Permissions" of Exchange's protocol log has them; in the
+ * order of RIGHTS. */
+static const char *const short_names[RIGHTS_COUNT] = {
+    "SMTPSubmit",
+    "SMTPAcceptAnyRecipient",
+    "SMTPAcceptAnySender",
+    "SMTPAcceptAuthoritativeDomainSender",
+    "SMTPAcceptAuthenticationFlag",
+    "AcceptRoutingHeaders",
+    "AcceptOrganizationHeaders",
+    "AcceptForestHeaders",
+    "SMTPAcceptEXCH50",
+    "BypassAntiSpam",
+    "BypassMessageSizeLimit",
+    "SendRoutingHeaders",
+    "SendOrganizationHeaders",
+    "SendForestHeaders",
+    "SMTPSendEXCH50",
 };
 
 const char *rights_name(enum rights_right right)
 {
-    for (unsigned i = 0; i < RIGHTS_COUNT; i++)
-        if ((unsigned)right == 1u << i)
-            return rights_table[i].name;
-    return "";
+    const char *name = choice_name(RIGHTS, (uint32_t)right);
+    return name ? name : "";
 }
 
 static struct bytes without_prefix(struct bytes text, struct bytes prefix)
@@ -49,8 +64,8 @@ enum err rights_parse(struct bytes text, enum rights_right *out)
     text = bytes_trim(text);
     struct bytes core = right_core(text);
     for (unsigned i = 0; i < RIGHTS_COUNT; i++) {
-        if (bytes_equal_nocase(core, right_core(bytes_of(rights_table[i].name))) ||
-            bytes_equal_nocase(text, bytes_of(rights_table[i].short_name))) {
+        if (bytes_equal_nocase(core, right_core(bytes_of(RIGHTS[i].name))) ||
+            bytes_equal_nocase(text, bytes_of(short_names[i]))) {
             *out = (enum rights_right)(1u << i);
             return ERR_OK;
         }
@@ -66,48 +81,22 @@ char *rights_format_short(rights_mask mask, char *to, size_t size)
     for (unsigned i = 0; i < RIGHTS_COUNT && used < size; i++) {
         if (!(mask & 1u << i))
             continue;
-        int n =
-            snprintf(to + used, size - used, "%s%s", used ? " " : "", rights_table[i].short_name);
+        int n = snprintf(to + used, size - used, "%s%s", used ? " " : "", short_names[i]);
         used += n > 0 ? (size_t)n : 0;
     }
     return to;
 }
 
-static const struct {
-    const char *name;
-    enum rights_group group;
-} group_table[] = {
+const struct choice RIGHTS_GROUPS[] = {
+    {"None", 0},
     {"AnonymousUsers", RIGHTS_GROUP_ANONYMOUS_USERS},
     {"ExchangeUsers", RIGHTS_GROUP_EXCHANGE_USERS},
     {"ExchangeServers", RIGHTS_GROUP_EXCHANGE_SERVERS},
     {"ExchangeLegacyServers", RIGHTS_GROUP_EXCHANGE_LEGACY_SERVERS},
     {"Partners", RIGHTS_GROUP_PARTNERS},
     {"Custom", RIGHTS_GROUP_CUSTOM},
+    {NULL, 0},
 };
-
-enum err rights_group_parse(struct bytes text, unsigned *out)
-{
-    text = bytes_trim(text);
-    if (bytes_equal_nocase(text, BYTES("None"))) {
-        *out = 0;
-        return ERR_OK;
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(group_table); i++) {
-        if (bytes_equal_nocase(text, bytes_of(group_table[i].name))) {
-            *out = group_table[i].group;
-            return ERR_OK;
-        }
-    }
-    return ERR_SYNTAX;
-}
-
-const char *rights_group_name(enum rights_group group)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(group_table); i++)
-        if (group_table[i].group == group)
-            return group_table[i].name;
-    return "None";
-}
 
 #define RIGHTS_SUBMIT_AND_ROUTING (RIGHTS_SUBMIT | RIGHTS_ACCEPT_HEADERS_ROUTING)
 #define RIGHTS_ANY_SENDER         (RIGHTS_ACCEPT_ANY_SENDER | RIGHTS_ACCEPT_AUTHORITATIVE_DOMAIN_SENDER)

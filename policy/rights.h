@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "core/bytes.h"
+#include "core/choice.h"
 #include "core/err.h"
 
 typedef uint32_t rights_mask;
@@ -32,6 +33,7 @@ enum rights_right {                                       /* ms-Exch-... */
                     RIGHTS_SEND_EXCH50 = 1 << 14,
 };
 #define RIGHTS_COUNT 15
+extern const struct choice RIGHTS[]; /* in the order of their bits: Exchange's display names */
 
 enum rights_group { /* PermissionGroups, as bits */
                     RIGHTS_GROUP_ANONYMOUS_USERS = 1,
@@ -61,8 +63,7 @@ MUST_USE enum err rights_parse(struct bytes text, enum rights_right *out);
 /* "SMTPSubmit SMTPAcceptAnySender ...": the short names of Exchange's session permissions line. */
 char *rights_format_short(rights_mask mask, char *to, size_t size);
 
-MUST_USE enum err rights_group_parse(struct bytes text, unsigned *out); /* "None" is 0 */
-const char *rights_group_name(enum rights_group group);
+extern const struct choice RIGHTS_GROUPS[]; /* "None" is 0 */
 /* Exchange's own spellings too: "NT AUTHORITY\ANONYMOUS LOGON", "MS Exchange\Partner Servers". NAME
  * is set for user:, group: and cert:. */
 MUST_USE enum err rights_principal_parse(struct bytes text, enum rights_principal *out,

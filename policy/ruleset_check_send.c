@@ -30,7 +30,7 @@ static void check_domain(struct ruleset_check *check, const struct accepted_doma
         ruleset_fault(check, d->origin,
                       "accepted domain \"%.64s\": recipients_file: only we can know who exists in "
                       "an Authoritative domain; of %s the next host decides",
-                      name, domain_type_name(d->type));
+                      name, choice_name(DOMAIN_TYPES, d->type));
 }
 
 /* What we complete an address with is ours. */
@@ -154,7 +154,7 @@ static void check_domain_route(struct ruleset_check *check, const struct accepte
         ruleset_warn(check, d->origin,
                      "accepted domain \"%s\": %s without a send connector that matches: its mail "
                      "will wait as unreachable",
-                     d->name, domain_type_name(d->type));
+                     d->name, choice_name(DOMAIN_TYPES, d->type));
 }
 
 static void check_routes(struct ruleset_check *check)

@@ -34,7 +34,8 @@ void ruleset_notes(const struct ruleset_settings *settings, ruleset_report repor
         snprintf(text, sizeof text,
                  "accepted domain \"%.256s\" (%s) is open to anonymous clients from everywhere, "
                  "through receive connector%s %s",
-                 ruleset_text(d->name), domain_type_name(d->type), count > 1 ? "s" : "", names);
+                 ruleset_text(d->name), choice_name(DOMAIN_TYPES, d->type), count > 1 ? "s" : "",
+                 names);
         report(owner, &note);
     }
 }

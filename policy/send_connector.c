@@ -4,9 +4,6 @@
 #include <strings.h>
 
 #define COST_MAX           100
-#define PORT_SMTP          25
-#define MEGABYTE           ((uint64_t)1 << 20)
-#define MINUTE_MS          ((uint64_t)60 * 1000)
 #define ALL_ACCEPTED       BYTES("--")
 #define SPACE_TYPE_DEFAULT BYTES("smtp")
 
@@ -39,21 +36,6 @@ enum err address_space_parse(struct bytes text, struct bytes *space, unsigned *c
     if (bytes_equal(name, BYTES("*")) || bytes_equal(name, ALL_ACCEPTED))
         return ERR_OK;
     return domain_pattern_check(name, why);
-}
-
-void send_connector_defaults(struct send_connector *c)
-{
-    *c = (struct send_connector){
-        .enabled = true,
-        .dns_routing_enabled = true,
-        .chunking_enabled = true,
-        .port = PORT_SMTP,
-        .max_message_size_bytes = 35 * MEGABYTE,
-        .connection_inactivity_timeout_ms = 10 * MINUTE_MS,
-        .smtp_max_messages_per_connection = 20,
-        .max_connections = 20,
-        .source_ip_address = IPADDR_V4_ANY,
-    };
 }
 
 enum rights_principal send_connector_principal(const struct send_connector *c)

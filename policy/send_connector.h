@@ -23,7 +23,7 @@ struct address_space {
 MUST_USE enum err address_space_parse(struct bytes text, struct bytes *space, unsigned *cost,
                                       struct err_detail *why);
 
-struct send_connector { /* New-SendConnector, with its defaults */
+struct send_connector { /* New-SendConnector */
     const char *name;
     const char *origin;
     const char *comment;
@@ -46,7 +46,6 @@ struct send_connector { /* New-SendConnector, with its defaults */
     const struct rights_entry *permissions; /* of the Send rights */
     size_t permission_count;
 };
-void send_connector_defaults(struct send_connector *c);
 /* The principal of the next hop: nothing is proved (ANONYMOUS LOGON), or it is trusted by decree.
  */
 enum rights_principal send_connector_principal(const struct send_connector *c);

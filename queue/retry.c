@@ -3,26 +3,8 @@
 
 #include "core/rand.h"
 
-#define SECOND_MS 1000ULL
-#define MINUTE_MS (60 * SECOND_MS)
-#define HOUR_MS   (60 * MINUTE_MS)
-
 /* One part in so many is added at most: enough to spread a crowd, too little to be noticed. */
 #define JITTER_PART 16
-
-void retry_settings_defaults(struct retry_settings *s)
-{
-    *s = (struct retry_settings){
-        .glitch_retry_count = 4,
-        .transient_failure_retry_count = 6,
-        .glitch_retry_interval_ms = MINUTE_MS,
-        .transient_failure_retry_interval_ms = 5 * MINUTE_MS,
-        .outbound_connection_failure_retry_interval_ms = 10 * MINUTE_MS,
-        .message_retry_interval_ms = 5 * MINUTE_MS,
-        .message_expiration_timeout_ms = 48 * HOUR_MS,
-        .delay_notification_timeout_ms = 4 * HOUR_MS,
-    };
-}
 
 /* Only ever later: the configured interval is a promise to the other side. */
 static uint64_t with_jitter(uint64_t interval_ms)

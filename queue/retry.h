@@ -18,7 +18,6 @@ struct retry_settings {
     uint64_t message_expiration_timeout_ms;
     uint64_t delay_notification_timeout_ms;
 };
-void retry_settings_defaults(struct retry_settings *s);
 
 /* Milliseconds until the next attempt after FAILURES (>= 1) in a row to reach a destination. */
 uint64_t retry_destination_delay(const struct retry_settings *s, uint32_t failures);

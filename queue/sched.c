@@ -9,15 +9,34 @@ static const struct sched_upward UPWARD = {
     .submit = sched_submit,
 };
 
+static void copy_settings(struct sched *sched, const struct sched_settings *settings)
+{
+    ASSERT(settings->window_max > 0 && settings->jobs_max > 0);
+    sched->settings = *settings;
+    sched->settings.hostname = mem_strdup(settings->hostname);
+    sched->settings.postmaster = mem_strdup(settings->postmaster);
+}
+
+static void free_settings(struct sched *sched)
+{
+    mem_free((char *)sched->settings.hostname);
+    mem_free((char *)sched->settings.postmaster);
+}
+
+void sched_settings_set(struct sched *sched, const struct sched_settings *settings)
+{
+    ASSERT(settings->jobs_max == sched->settings.jobs_max);
+    free_settings(sched);
+    copy_settings(sched, settings);
+    sched_pump_soon(sched); /* a window may have grown */
+}
+
 struct sched *sched_new(struct loop *loop, const struct sched_settings *settings,
                         struct spool *spool, const struct sched_ops *ops, void *owner)
 {
     struct sched *sched = MEM_NEW(struct sched);
-    ASSERT(settings->window_max > 0 && settings->jobs_max > 0);
     sched->loop = loop;
-    sched->settings = *settings;
-    sched->settings.hostname = mem_strdup(settings->hostname);
-    sched->settings.postmaster = mem_strdup(settings->postmaster);
+    copy_settings(sched, settings);
     sched->spool = spool;
     sched->ops = *ops;
     sched->owner = owner;
@@ -142,8 +161,7 @@ void sched_free(struct sched **sched)
     table_free(&s->domains);
     table_free(&s->dests);
     sched_messages_free_pool(s);
-    mem_free((char *)s->settings.hostname);
-    mem_free((char *)s->settings.postmaster);
+    free_settings(s);
     mem_free(s);
     *sched = NULL;
 }

@@ -31,6 +31,8 @@ void sched_finished(struct sched *sched, struct sched_job *job);
 /* Scheduler's thread (send a mailbox item). */
 void sched_drain(struct sched *sched);     /* starts nothing new */
 void sched_retry_all(struct sched *sched); /* now: routes changed, or the administrator asks */
+/* From now on; what waits already keeps its time. jobs_max must stay what it was. */
+void sched_settings_set(struct sched *sched, const struct sched_settings *settings);
 /* Any thread. */
 size_t sched_jobs_under_way(const struct sched *sched);
 void sched_stats_read(const struct sched *sched, struct sched_stats *out);

@@ -13,16 +13,6 @@
 #include "queue/spool_private.h"
 #include "queue/spool_recovered_private.h"
 
-void spool_settings_defaults(struct spool_settings *s)
-{
-    *s = (struct spool_settings){
-        .path = "/var/spool/mailrace",
-        .segment_size_bytes = 32 * 1024 * 1024,
-        .inline_max_bytes = 128 * 1024,
-        .min_free_bytes = 256 * 1024 * 1024,
-    };
-}
-
 /* --- Opening --- */
 
 static enum err check_settings(const struct spool_settings *s, struct err_detail *why)
@@ -97,7 +87,7 @@ enum err spool_open(const struct spool_settings *settings, struct io *io, struct
     if (err != ERR_OK)
         return err;
     struct spool *spool = MEM_NEW(struct spool);
-    spool->min_free_bytes = settings->min_free_bytes;
+    atomic_init(&spool->min_free_bytes, settings->min_free_bytes);
     err = logs_open(spool, settings, io, why);
     if (err != ERR_OK) {
         spool_free(&spool);
@@ -258,17 +248,23 @@ bool spool_accepts(const struct spool *spool, uint64_t want, struct mail_status 
         return false;
     }
     uint64_t room = atomic_load_explicit(&log->health.disk_free_bytes, memory_order_relaxed);
-    uint64_t promised = atomic_load_explicit(&log->intake.promised_bytes, memory_order_relaxed),
-             need;
+    uint64_t promised = atomic_load_explicit(&log->intake.promised_bytes, memory_order_relaxed);
+    uint64_t min_free = atomic_load_explicit(&spool->min_free_bytes, memory_order_relaxed);
+    uint64_t need;
     /* A big body needs a file: what is ready in segments is of no use to it. */
     if (want <= log->intake.inline_max_bytes)
         room += atomic_load_explicit(&log->segments.ready_bytes, memory_order_relaxed);
     if (health == ERR_OK && !__builtin_add_overflow(want, promised, &want) &&
         !__builtin_add_overflow(want, want / 2, &need) &&
-        !__builtin_add_overflow(need, spool->min_free_bytes, &need) && need <= room)
+        !__builtin_add_overflow(need, min_free, &need) && need <= room)
         return true;
     *status = MAIL_STATUS(452, 4, 3, 1, "Insufficient system storage, try again later");
     return false;
+}
+
+void spool_min_free_set(struct spool *spool, uint64_t bytes)
+{
+    atomic_store_explicit(&spool->min_free_bytes, bytes, memory_order_relaxed);
 }
 
 static void stats_add(const struct spool_log *log, struct spool_stats *out)

@@ -17,8 +17,6 @@
 #include "core/mailbox.h"
 #include "queue/spool_message.h"
 
-void spool_settings_defaults(struct spool_settings *s);
-
 struct spool;
 
 /* Opens or creates, takes the lock, and recovers: reads footers, and of segments without one every
@@ -69,6 +67,8 @@ void spool_abort(struct spool_txn **txn);
  * expect or have appended), half as much again, must fit above min_free. One cheap look; false
  * fills STATUS with 452 or 451. Any thread. */
 bool spool_accepts(const struct spool *spool, uint64_t want, struct mail_status *status);
+/* In place of settings->min_free_bytes, from now on. Any thread. */
+void spool_min_free_set(struct spool *spool, uint64_t bytes);
 
 /* --- Out: any thread --- */
 

@@ -10,7 +10,7 @@
 struct spool {
     struct spool_log *logs[SPOOL_LOGS]; /* by number; 0 takes messages in. NULL: there is none */
     unsigned recovered;                 /* the log that hands over what it found */
-    uint64_t min_free_bytes;
+    _Atomic uint64_t min_free_bytes;
 };
 
 #endif

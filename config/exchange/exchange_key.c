@@ -14,14 +14,10 @@ static const struct conf_section *section_of(enum exchange_kind kind)
 
 bool exchange_key_known(enum exchange_kind kind, const char *key, const char **standard)
 {
-    const struct conf_section *section = section_of(kind);
-    for (size_t i = 0; i < section->count; i++) {
-        if (strcmp(section->options[i].key, key) == 0) {
-            *standard = section->options[i].standard;
-            return section->options[i].custom != conf_refuse;
-        }
-    }
-    return false;
+    const struct conf_option *o = conf_option_find(section_of(kind), key);
+    if (o)
+        *standard = o->standard;
+    return o && o->type != CONF_UNAVAILABLE && o->type != CONF_REMOVED;
 }
 
 const char *exchange_key_list(enum exchange_kind kind)

@@ -25,7 +25,7 @@ void exchange_notes_add(struct arena *arena, struct cds_list_head *notes, const 
 static void tell(struct exchange_importer *im, const char *where, const char *text, bool is_warning)
 {
     if (im->report)
-        im->report(im->owner, &(struct conf_fault){where, "", text, is_warning});
+        im->report(im->owner, &(struct conf_fault){where, "", text, is_warning, NULL});
 }
 
 static const char *PRINTF_LIKE(2, 0)

@@ -223,10 +223,11 @@ void exchange_permission_apply(struct exchange_importer *im, const struct exchan
 unsigned exchange_groups_of(const struct exchange_object *object)
 {
     const struct exchange_setting *s = exchange_setting_named(object, "PermissionGroups");
-    unsigned groups = 0, bit;
-    for (size_t i = 0; s && i < s->values.count; i++)
-        if (rights_group_parse(bytes_of(s->values.items[i]), &bit) == ERR_OK)
-            groups |= bit;
+    unsigned groups = 0;
+    for (size_t i = 0; s && i < s->values.count; i++) {
+        const struct choice *group = choice_find(RIGHTS_GROUPS, bytes_of(s->values.items[i]));
+        groups |= group ? group->value : 0;
+    }
     return groups;
 }
 

@@ -16,6 +16,7 @@
 #include "policy/source_table.h"
 
 #include "plain_route.h"
+#include "queue_settings.h"
 
 #define MUST(expr)                                                                                 \
     do {                                                                                           \
@@ -166,9 +167,8 @@ static void start_delivery(struct relay_bed *bed)
 static void open_spool(struct relay_bed *bed)
 {
     struct err_detail why;
-    struct spool_settings settings;
+    struct spool_settings settings = TEST_SPOOL_SETTINGS;
     char path[TEMP_DIR_SIZE + 8];
-    spool_settings_defaults(&settings);
     snprintf(path, sizeof path, "%s/spool", bed->dir);
     settings.path = path;
     settings.segment_size_bytes = 1 << 20;
@@ -183,11 +183,11 @@ static void open_spool(struct relay_bed *bed)
 static void come_alive(struct relay_bed *bed)
 {
     struct endpoint at;
-    struct sched_settings settings = {.window_max = 20,
+    struct sched_settings settings = {.retry = TEST_RETRY_SETTINGS,
+                                      .window_max = 20,
                                       .jobs_max = 200,
                                       .hostname = "relay.test",
                                       .postmaster = "postmaster@relay.test"};
-    retry_settings_defaults(&settings.retry);
     open_spool(bed);
     if (bed->delivers)
         start_delivery(bed);

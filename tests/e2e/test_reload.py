@@ -221,7 +221,7 @@ class RangesFile(Case):
 
     def test_it_disappears(self):
         os.unlink(self.ranges)
-        self.refused(r"hosts\.txt: cannot be read: No such file")
+        self.refused(r"hosts\.txt: cannot be opened: No such file")
         self.recovers()
 
     def test_it_becomes_faulty(self):
@@ -268,7 +268,7 @@ class RangesFile(Case):
 
     def test_it_may_not_be_read(self):
         os.chmod(self.ranges, 0)
-        self.refused(r"hosts\.txt: cannot be read: Permission denied")
+        self.refused(r"hosts\.txt: cannot be opened: Permission denied")
         self.recovers()
 
     def test_it_becomes_binary(self):

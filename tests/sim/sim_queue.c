@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "queue_world.h"
+#include "queue_settings.h"
 
 /* --- Mail comes in --- */
 
@@ -382,12 +383,12 @@ static bool run(const struct scenario *scenario, uint64_t seed, const char *path
     rand_seed(seed);
     for (size_t i = 0; i < ARRAY_SIZE(sim.dests); i++)
         sim.dests[i].flip_at_ms = START_MS + (int64_t)rand_below((uint64_t)(2 * DAY));
-    spool_settings_defaults(&sim.settings);
+    sim.settings = TEST_SPOOL_SETTINGS;
     sim.settings.path = path;
     sim.settings.segment_size_bytes = 1 << 20;
     sim.settings.inline_max_bytes = INLINE_MAX;
     sim.settings.min_free_bytes = 0;
-    retry_settings_defaults(&sim.sched_settings.retry);
+    sim.sched_settings.retry = TEST_RETRY_SETTINGS;
     sim.sched_settings.window_max = 20;
     sim.sched_settings.jobs_max = 60;
     sim.sched_settings.hostname = "relay.test";

@@ -3,12 +3,43 @@
 
 #include <stdio.h>
 
+/* Limits as a configuration that says nothing of them has. */
+static const struct receive_connector RULES_RECEIVE = {
+    .enabled = true,
+    .auth_mechanism = RECEIVE_AUTH_TLS,
+    .bare_linefeed_rejection_enabled = true,
+    .size_enabled = RECEIVE_SIZE_ENABLED,
+    .pipelining_enabled = true,
+    .delivery_status_notification_enabled = true,
+    .enhanced_status_codes_enabled = true,
+    .eight_bit_mime_enabled = true,
+    .chunking_enabled = true,
+    .binary_mime_enabled = true,
+    .smtp_utf8_enabled = true,
+    .max_message_size_bytes = 36 << 20,
+    .max_header_size_bytes = 256 << 10,
+    .max_hop_count = 30,
+    .max_local_hop_count = 8,
+    .max_recipients_per_message = 200,
+    .max_protocol_errors = 5,
+    .max_logon_failures = 3,
+    .max_inbound_connection = 5000,
+    .max_inbound_connection_per_source = 20,
+    .max_inbound_connection_percentage_per_source = 2,
+    .message_rate_limit = RECEIVE_CONNECTOR_UNLIMITED,
+    .message_rate_source = RECEIVE_RATE_IP_ADDRESS,
+    .connection_timeout_ms = 600000,
+    .connection_inactivity_timeout_ms = 300000,
+    .tarpit_interval_ms = 5000,
+    .auth_tarpit_interval_ms = 5000,
+};
+
 /* Connector I stands at "t.conf:<I>0", its range J at "t.conf:<I><J + 1>". */
 static void rules_add(struct rules *r, const struct rules_connector *from)
 {
     size_t i = r->settings.receive_count++;
     struct receive_connector *c = &r->receive[i];
-    receive_connector_defaults(c);
+    *c = RULES_RECEIVE;
     snprintf(r->origins[i][0], sizeof r->origins[i][0], "t.conf:%zu0", i + 1);
     c->name = from->name;
     c->origin = r->origins[i][0];

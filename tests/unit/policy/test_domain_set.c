@@ -170,14 +170,10 @@ static void test_match(void)
 
 static void test_types(void)
 {
-    enum domain_type type;
-    CHECK(domain_type_parse(BYTES("internalrelay"), &type) == ERR_OK);
-    CHECK_U64(type, DOMAIN_INTERNAL_RELAY);
-    CHECK(domain_type_parse(BYTES("Relay"), &type) == ERR_SYNTAX);
-    for (unsigned t = 0; t <= DOMAIN_EXTERNAL_RELAY; t++) {
-        const char *name = domain_type_name((enum domain_type)t);
-        CHECK(domain_type_parse(bytes_of(name), &type) == ERR_OK && type == t);
-    }
+    CHECK_U64(choice_find(DOMAIN_TYPES, BYTES("internalrelay"))->value, DOMAIN_INTERNAL_RELAY);
+    CHECK(!choice_find(DOMAIN_TYPES, BYTES("Relay")));
+    for (uint32_t t = 0; t <= DOMAIN_EXTERNAL_RELAY; t++)
+        CHECK_U64(choice_find(DOMAIN_TYPES, bytes_of(choice_name(DOMAIN_TYPES, t)))->value, t);
 }
 
 UNIT_MAIN("policy/domain_set", {"find", test_find}, {"faults", test_faults},

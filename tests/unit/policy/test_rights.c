@@ -83,13 +83,13 @@ static void test_groups(void)
         {"", ERR_SYNTAX, 99},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        unsigned group = 99;
+        const struct choice *found = choice_find(RIGHTS_GROUPS, bytes_of(rows[i].text));
         unit_row(rows[i].text);
-        CHECK_U64(rights_group_parse(bytes_of(rows[i].text), &group), rows[i].e);
-        CHECK_U64(group, rows[i].group);
+        CHECK(!found == (rows[i].e != ERR_OK));
+        CHECK_U64(found ? found->value : 99, rows[i].group);
     }
-    CHECK_STR(rights_group_name(RIGHTS_GROUP_PARTNERS), "Partners");
-    CHECK_STR(rights_group_name((enum rights_group)0), "None");
+    CHECK_STR(choice_name(RIGHTS_GROUPS, RIGHTS_GROUP_PARTNERS), "Partners");
+    CHECK_STR(choice_name(RIGHTS_GROUPS, 0), "None");
 }
 
 /* The columns of Exchange's table of permission groups. */
@@ -287,8 +287,8 @@ static void write_source(void *owner, const struct rights_source *source)
     size_t len = strlen(w->text);
     CHECK(!source->entry != !source->group);
     snprintf(w->text + len, sizeof w->text - len, " %s+%x-%x",
-             source->entry ? source->entry->name : rights_group_name(source->group), source->allow,
-             source->deny);
+             source->entry ? source->entry->name : choice_name(RIGHTS_GROUPS, source->group),
+             source->allow, source->deny);
 }
 
 /* Identity by identity, groups before entries; what is of no identity is left out. */

@@ -233,32 +233,7 @@ static void test_route_of_postmaster(void)
     ruleset_free(&r.set);
 }
 
-static void test_connector_defaults(void)
-{
-    struct receive_connector c;
-    receive_connector_defaults(&c);
-    CHECK(c.enabled && c.bare_linefeed_rejection_enabled && c.size_enabled && !c.require_tls);
-    CHECK(c.pipelining_enabled && c.chunking_enabled && !c.require_ehlo_domain && !c.open_relay);
-    CHECK_U64(c.max_message_size_bytes, 37748736);
-    CHECK_U64(c.max_recipients_per_message, 200);
-    CHECK_U64(c.max_protocol_errors, 5);
-    CHECK_U64(c.max_hop_count, 30);
-    CHECK_U64(c.max_local_hop_count, 8);
-    CHECK_U64(c.max_inbound_connection, 5000);
-    CHECK_U64(c.max_inbound_connection_per_source, 20);
-    CHECK_U64(c.message_rate_limit, RECEIVE_CONNECTOR_UNLIMITED);
-    CHECK_U64(c.connection_timeout_ms, 600000);
-    CHECK_U64(c.connection_inactivity_timeout_ms, 300000);
-    CHECK_U64(c.tarpit_interval_ms, 5000);
-    unsigned auth = 99;
-    CHECK(receive_connector_auth_parse(BYTES("basicauthrequiretls"), &auth) == ERR_OK);
-    CHECK_U64(auth, RECEIVE_AUTH_BASIC_REQUIRE_TLS);
-    CHECK(receive_connector_auth_parse(BYTES("None"), &auth) == ERR_OK && auth == 0);
-    CHECK(receive_connector_auth_parse(BYTES("Plain"), &auth) == ERR_SYNTAX);
-}
-
 UNIT_MAIN("policy/ruleset", {"select", test_select}, {"bindings", test_bindings},
           {"rights", test_rights}, {"server permissions", test_server_permissions},
           {"inherited open relay", test_inherited_open_relay}, {"deep copy", test_deep_copy},
-          {"route of postmaster", test_route_of_postmaster},
-          {"connector defaults", test_connector_defaults})
+          {"route of postmaster", test_route_of_postmaster})

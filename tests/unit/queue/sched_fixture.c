@@ -5,6 +5,7 @@
 #include "core/rand.h"
 #include "core/thread.h"
 #include "plain_route.h"
+#include "queue_settings.h"
 
 struct world world;
 
@@ -89,7 +90,7 @@ void begin(void)
     memset(&world, 0, sizeof world);
     arena_init(&disk.arena, 1 << 16);
     disk.next_id = 1;
-    retry_settings_defaults(&world.settings.retry);
+    world.settings.retry = TEST_RETRY_SETTINGS;
     world.settings.window_max = 10;
     world.settings.jobs_max = 100;
     world.settings.hostname = "relay.test";

@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/thread.h"
 #include "plain_route.h"
+#include "queue_settings.h"
 #include "spool_bed.h"
 
 /* A real spool, a scheduler on a thread of its own, and a courier that answers at once: 250 for
@@ -50,7 +51,7 @@ static struct rig *rig_new(void)
     struct rig *rig = MEM_NEW(struct rig);
     struct sched_settings settings = {
         .window_max = 20, .jobs_max = 100, .hostname = "relay.test", .postmaster = "postmaster"};
-    retry_settings_defaults(&settings.retry);
+    settings.retry = TEST_RETRY_SETTINGS;
     rig->bed = bed_new();
     CHECK(bed_open(rig->bed, NULL) == ERR_OK);
     CHECK(loop_new(&rig->loop, NULL) == ERR_OK);

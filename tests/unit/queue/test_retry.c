@@ -3,6 +3,7 @@
 #include "core/err.h"
 #include "core/rand.h"
 
+#include "queue_settings.h"
 #include "unit.h"
 
 #define MINUTE 60000ULL
@@ -35,7 +36,7 @@ static void test_destination(void)
     struct retry_settings s;
     for (size_t i = 0; i < ARRAY_SIZE(dest_rows); i++) {
         unit_row(dest_rows[i].name);
-        retry_settings_defaults(&s);
+        s = TEST_RETRY_SETTINGS;
         s.glitch_retry_count = dest_rows[i].glitches;
         s.transient_failure_retry_count = dest_rows[i].transients;
         for (int n = 0; n < 100; n++)
@@ -46,8 +47,7 @@ static void test_destination(void)
 
 static void test_message(void)
 {
-    struct retry_settings s;
-    retry_settings_defaults(&s);
+    struct retry_settings s = TEST_RETRY_SETTINGS;
     for (uint32_t attempts = 1; attempts < 100; attempts++)
         check_near(retry_message_delay(&s, attempts), 5 * MINUTE);
     s.message_retry_interval_ms = 0;
@@ -58,7 +58,7 @@ static void test_jitter(void)
 {
     struct retry_settings s;
     uint64_t least = UINT64_MAX, most = 0;
-    retry_settings_defaults(&s);
+    s = TEST_RETRY_SETTINGS;
     rand_seed(1);
     for (int i = 0; i < 1000; i++) {
         uint64_t delay_ms = retry_message_delay(&s, 1);
@@ -84,8 +84,7 @@ static const struct until_row {
 
 static void test_until(void)
 {
-    struct retry_settings s;
-    retry_settings_defaults(&s);
+    struct retry_settings s = TEST_RETRY_SETTINGS;
     for (size_t i = 0; i < ARRAY_SIZE(until_rows); i++) {
         unit_row(until_rows[i].name);
         CHECK_U64(retry_delay_until(&s, until_rows[i].at_ms, until_rows[i].now_ms),

@@ -2,6 +2,7 @@
 
 #include "core/err.h"
 
+#include "queue_settings.h"
 #include "unit.h"
 
 #define HOUR 3600000LL
@@ -108,7 +109,7 @@ static void check_row(const struct row *row)
     struct mail_rcpt out = {.report = MAIL_REPORT_RELAYED};
     bool delayed = true;
 
-    retry_settings_defaults(&retry);
+    retry = TEST_RETRY_SETTINGS;
     CHECK_U64(settle(&facts, &retry, &attempt, &out, &delayed), row->state == MAIL_RCPT_PENDING);
     CHECK_U64(out.state, row->state);
     CHECK_U64(out.report, row->report);
@@ -138,7 +139,7 @@ static void test_expired_words(void)
     bool delayed;
     char text[100];
 
-    retry_settings_defaults(&retry);
+    retry = TEST_RETRY_SETTINGS;
     CHECK(!settle(&facts, &retry, &attempt, &out, &delayed));
     CHECK_STR(mail_status_format(&out.status, text, sizeof text),
               "550 4.4.7 QUEUE.Expired; message expired");
@@ -158,7 +159,7 @@ static void test_mixed(void)
     struct mail_rcpt out[3] = {{.notify = 0}, {.notify = 0}, {.notify = 0}};
     bool delayed = false;
 
-    retry_settings_defaults(&retry);
+    retry = TEST_RETRY_SETTINGS;
     CHECK(settle(&facts, &retry, &attempt, out, &delayed));
     CHECK_U64(out[0].state, MAIL_RCPT_FAILED);
     CHECK_U64(out[0].report, MAIL_REPORT_FAILED);

@@ -1,0 +1,34 @@
+/* Faults and warnings on their way to the one who asked for the reading. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "config/conf_private.h"
+
+static void report(struct conf_reading *r, bool is_warning, const char *where, const char *key,
+                   const char *fmt, va_list args)
+{
+    char text[1024];
+    vsnprintf(text, sizeof text, fmt, args);
+    if (!is_warning) {
+        r->faulty = true;
+        r->faults++;
+    }
+    if (r->report)
+        r->report(r->owner, &(struct conf_fault){where, key, text, is_warning, NULL});
+}
+
+void conf_fault(struct conf_reading *r, const char *where, const char *key, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    report(r, false, where, key, fmt, args);
+    va_end(args);
+}
+
+void conf_warn(struct conf_reading *r, const char *where, const char *key, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    report(r, true, where, key, fmt, args);
+    va_end(args);
+}
