@@ -67,10 +67,10 @@ static enum err load(struct conf_reading *r, const char *text, const struct conf
     conf_apply_defaults(r, &CONF_ROOT, c);
     conf_apply(r, &CONF_ROOT, &root, "", c);
     complete(c);
+    conf_check(r, c); /* of the file, whatever of it waits for a restart */
     if (running && !r->faulty)
         conf_keep(r, running, c);
     derive(c);
-    conf_check(r, c);
     if (r->certificates)
         conf_check_tls(r, c);
     /* With faults in it already the rules are still checked, so that one run shows all of them. */
