@@ -21,9 +21,9 @@ static const char *objection(const struct conf_reading *r, const struct conf_fil
     if (!S_ISREG(st->st_mode))
         return "not a plain file";
     if (rules->not_readable && (st->st_mode & (S_IROTH | S_IWOTH)))
-        return "anybody may read or write it: chmod o= it first";
+        return "every user may read or write it: chmod o= it first";
     if (rules->not_writable && (st->st_mode & S_IWOTH))
-        return "anybody may write to it: chmod o-w it first";
+        return "every user may write to it: chmod o-w it first";
     if (rules->owned && st->st_uid != 0 && st->st_uid != geteuid())
         return arena_printf(r->arena,
                             "it belongs to another user (uid %u): chown it to root or to yourself",

@@ -1,8 +1,7 @@
-#include "config/conf_private.h"
-
+/* What libconfig has read, as values in our arena: the only file that knows libconfig. */
 #include <libconfig.h>
 
-/* What libconfig has read, as values in our arena: from here on nobody knows libconfig. */
+#include "config/conf_private.h"
 
 static const char *origin(struct conf_reading *r, const config_setting_t *s, const char *file)
 {

@@ -258,7 +258,7 @@ class RangesFile(Case):
     def test_anybody_may_write_to_it(self):
         self.put("127.0.0.30\n")
         os.chmod(self.ranges, 0o646)
-        self.refused(r"hosts\.txt: anybody may write")
+        self.refused(r"hosts\.txt: every user may write")
         self.recovers()
 
     def test_it_has_a_NUL_byte(self):

@@ -81,7 +81,7 @@ static void test_users(void)
          0640, 0, 1},
         {"passwords in clear", ANN, HEAD TLS USERS CLIENTS("\"Tls\", \"BasicAuth\""),
          "may travel in clear", 0640, 0, 1},
-        {"TLS first, and none", ANN, HEAD USERS CLIENTS(BASIC), "nobody can log on", 0640, 0, 1},
+        {"TLS first, and none", ANN, HEAD USERS CLIENTS(BASIC), "no client can log on", 0640, 0, 1},
         {"what is not offered", ANN, HEAD TLS USERS CLIENTS(BASIC ", \"Integrated\""),
          "Integrated and ExchangeServer", 0640, 0, 1},
     };
