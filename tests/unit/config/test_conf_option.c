@@ -126,28 +126,26 @@ static bool is_number(const struct conf_option *o)
 
 static char *number_text(const struct conf_option *o, uint64_t n, char *to, size_t size)
 {
-    if (o->type == CONF_DURATION)
-        snprintf(to, size, "\"%" PRIu64 "ms\"", n);
-    else
+    if (o->type != CONF_DURATION)
         snprintf(to, size, "%" PRIu64 "%s", n, n > INT32_MAX ? "L" : "");
+    else if (n % 1000 == 0)
+        snprintf(to, size, "\"%" PRIu64 "s\"", n / 1000);
+    else
+        snprintf(to, size, "\"%" PRIu64 "ms\"", n);
     return to;
 }
 
 static void check_range(const struct row *row)
 {
     const struct conf_option *o = row->option;
+    uint64_t beyond = o->max + (o->type == CONF_DURATION ? 1000 : 1); /* "ms" do not reach so far */
     char text[64];
     CHECK(o->max >= o->min && o->max > 0);
-    /* What a duration's unit can say ends at 1,000,000,000 ms here. */
-    uint64_t max = o->type == CONF_DURATION && o->max > 1000000000 ? o->min : o->max;
     CHECK(taken(row, number_text(o, o->min, text, sizeof text)));
-    CHECK(taken(row, number_text(o, max, text, sizeof text)));
+    CHECK(taken(row, number_text(o, o->max, text, sizeof text)));
     if (o->min)
         CHECK(refused(row, number_text(o, o->min - 1, text, sizeof text)));
-    if (max == o->max)
-        CHECK(refused(row, number_text(o, o->max + 1, text, sizeof text)));
-    else
-        CHECK(refused(row, "\"9999d\""));
+    CHECK(refused(row, number_text(o, beyond, text, sizeof text)));
     CHECK(refused(row, "\"unlimited\"") != o->unlimited);
 }
 
@@ -342,8 +340,8 @@ static const char *other_value(const struct row *row, const struct conf *running
     uint64_t now = 0;
     if (is_number(o)) {
         memcpy(&now, place(row, running), o->size);
-        bool far = o->type == CONF_DURATION && now >= 1000000000; /* beyond what "ms" can say */
-        return number_text(o, now < o->max && !far ? now + 1 : o->min, to, size);
+        uint64_t step = o->type == CONF_DURATION ? 1000 : 1;
+        return number_text(o, now < o->max ? now + step : o->min, to, size);
     }
     if (o->type == CONF_FLAG)
         return *(const bool *)place(row, running) ? "false" : "true";
