@@ -110,25 +110,6 @@ static void refuse_unknown(struct conf_reading *r, const struct conf_section *se
                meant ? "\" meant?" : "");
 }
 
-void conf_apply(struct conf_reading *r, const struct conf_section *section,
-                const struct conf_value *group, const char *path, void *target)
-{
-    if (group->type != CONF_VALUE_GROUP) {
-        conf_fault(r, group->where, path, "a group is wanted: { key = value; ... }");
-        return;
-    }
-    for (size_t i = 0; i < group->count; i++) {
-        const struct conf_value *v = &group->items[i];
-        const struct conf_option *o = conf_option_find(section, v->name);
-        const char *at = *path ? arena_printf(r->arena, "%s.%s", path, v->name)
-                               : arena_strdup(r->arena, v->name);
-        if (o)
-            conf_take(r, o, v, at, target);
-        else
-            refuse_unknown(r, section, v, at);
-    }
-}
-
 /* --- Lists of groups --- */
 
 static void require(struct conf_reading *r, const struct conf_section *section,
@@ -156,8 +137,8 @@ static void apply_element(struct conf_reading *r, const struct conf_section *sec
         section->end(r, group, path, element);
 }
 
-void *conf_apply_list(struct conf_reading *r, const struct conf_section *section,
-                      const struct conf_value *list, const char *path, size_t *count)
+static void *apply_list(struct conf_reading *r, const struct conf_section *section,
+                        const struct conf_value *list, const char *path, size_t *count)
 {
     *count = 0;
     if (list->type != CONF_VALUE_LIST) {
@@ -174,4 +155,47 @@ void *conf_apply_list(struct conf_reading *r, const struct conf_section *section
     }
     *count = list->count;
     return array;
+}
+
+static void apply_sections(struct conf_reading *r, const struct conf_option *o,
+                           const struct conf_value *v, const char *path, void *target)
+{
+    size_t before = r->faults, count = 0;
+    void *array = apply_list(r, o->section, v, path, &count);
+    memcpy((char *)target + o->offset, &array, sizeof array);
+    *(size_t *)(void *)((char *)target + o->count_offset) = count;
+    if (r->faults == before && o->then)
+        o->then(r, v, path, target);
+}
+
+static void apply_row(struct conf_reading *r, const struct conf_option *o,
+                      const struct conf_value *v, const char *path, void *target)
+{
+    if (o->type == CONF_GROUP)
+        conf_apply(r, o->section, v, path, target);
+    else if (o->type == CONF_SECTIONS)
+        apply_sections(r, o, v, path, target);
+    else
+        conf_take(r, o, v, path, target);
+}
+
+/* --- Groups --- */
+
+void conf_apply(struct conf_reading *r, const struct conf_section *section,
+                const struct conf_value *group, const char *path, void *target)
+{
+    if (group->type != CONF_VALUE_GROUP) {
+        conf_fault(r, group->where, path, "a group is wanted: { key = value; ... }");
+        return;
+    }
+    for (size_t i = 0; i < group->count; i++) {
+        const struct conf_value *v = &group->items[i];
+        const struct conf_option *o = conf_option_find(section, v->name);
+        const char *at = *path ? arena_printf(r->arena, "%s.%s", path, v->name)
+                               : arena_strdup(r->arena, v->name);
+        if (o)
+            apply_row(r, o, v, at, target);
+        else
+            refuse_unknown(r, section, v, at);
+    }
 }

@@ -1,4 +1,4 @@
-/* Faults and warnings on their way to the one who asked for the reading. */
+/* Faults and warnings on their way to the caller. */
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -69,7 +69,8 @@ char *conf_file_read(struct conf_reading *r, const char *where, const char *key,
 
 /* --- conf_take.c, conf_apply.c --- */
 
-/* VALUE by its row into TARGET, the section's struct; a fault leaves it as it was. */
+/* VALUE by its row, which is no group and no list of groups, into TARGET, the section's struct; a
+ * fault leaves it as it was. */
 void conf_take(struct conf_reading *r, const struct conf_option *o, const struct conf_value *value,
                const char *path, void *target);
 /* Every row's default into TARGET. */
@@ -77,10 +78,6 @@ void conf_apply_defaults(struct conf_reading *r, const struct conf_section *sect
 /* Every member of GROUP by its row; unknown keys are faults. PATH: "receive_connectors[1]". */
 void conf_apply(struct conf_reading *r, const struct conf_section *section,
                 const struct conf_value *group, const char *path, void *target);
-/* Every element of a list of groups, in the arena. */
-void *conf_apply_list(struct conf_reading *r, const struct conf_section *section,
-                      const struct conf_value *list, const char *path, size_t *count);
-
 /* --- conf_keep.c --- */
 
 /* What only a restart changes: FRESH gets RUNNING's values back, and each that differs is

@@ -232,16 +232,6 @@ static bool take_unavailable(struct conf_reading *r, const struct conf_option *o
     return as_it_is;
 }
 
-static bool take_sections(struct conf_reading *r, const struct conf_option *o,
-                          const struct conf_value *v, const char *path, void *target)
-{
-    size_t before = r->faults, count = 0;
-    void *array = conf_apply_list(r, o->section, v, path, &count);
-    memcpy((char *)target + o->offset, &array, sizeof array);
-    *(size_t *)(void *)((char *)target + o->count_offset) = count;
-    return r->faults == before;
-}
-
 static bool take(struct conf_reading *r, const struct conf_option *o, const struct conf_value *v,
                  const char *path, void *target)
 {
@@ -264,16 +254,14 @@ static bool take(struct conf_reading *r, const struct conf_option *o, const stru
         return parse_element(r, o->element, v, path, place);
     case CONF_LIST:
         return take_list(r, o, v, path, target);
-    case CONF_SECTIONS:
-        return take_sections(r, o, v, path, target);
-    case CONF_GROUP:
-        conf_apply(r, o->section, v, path, target);
-        return true;
     case CONF_UNAVAILABLE:
         return take_unavailable(r, o, v, path);
     case CONF_REMOVED:
         conf_warn(r, v->where, path, "this key is no more, and has no effect: %s", o->help);
         return true;
+    case CONF_SECTIONS:
+    case CONF_GROUP:
+        break; /* conf_apply() */
     }
     ASSERT(!"a type without a reader");
     return false;

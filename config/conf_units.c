@@ -1,3 +1,4 @@
+/* Sizes and durations as they are written. */
 #include "config/conf.h"
 
 #define SECOND_MS 1000ull
