@@ -1,5 +1,5 @@
 /* mailrace-load: its commands. */
-#include "load.h"
+#include "bench/load.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* mailrace-load audit: was every promise kept? The source's journal against the sink's. */
-#include "load.h"
+#include "bench/load.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -7,7 +7,7 @@
 
 #include "core/mem.h"
 
-#include "load_audit.h"
+#include "bench/load_audit.h"
 
 static const char HELP[] =
     "usage: mailrace-load audit --source FILE --sink FILE [--json]\n"
@@ -124,6 +124,6 @@ int load_audit(int argc, char **argv)
     } else {
         exit_code = audit(&records, json);
     }
-    mem_free(records.list);
+    mem_free(records.items);
     return exit_code;
 }

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "load_histogram.h"
-#include "load_journal.h"
+#include "bench/load_histogram.h"
+#include "bench/load_journal.h"
 
 struct load_audit {
     uint64_t acknowledged, delivered, lost, duplicated, corrupted, invented, unknown, unrecorded;

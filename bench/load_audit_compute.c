@@ -1,4 +1,5 @@
-#include "load_audit.h"
+/* Compares two journals: what was lost, damaged, doubled or invented. */
+#include "bench/load_audit.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -132,7 +133,7 @@ static void measure(const struct load_record *first, struct load_audit *a)
 /* The first arrivals gather at the front of the list, which has been read there: how many. */
 static size_t judge_all(struct load_records *records, bool named, struct load_audit *a)
 {
-    struct load_record *list = records->list;
+    struct load_record *list = records->items;
     size_t kept = 0;
     for (size_t i = 0, end; i < records->count; i = end) {
         const struct load_record id = list[i];
@@ -227,12 +228,12 @@ void load_audit_compute(struct load_records *records, bool named, struct load_au
     *out = (struct load_audit){0};
     if (!records->count)
         return;
-    sort(records->list, records->count, compare_ids);
+    sort(records->items, records->count, compare_ids);
     size_t kept = judge_all(records, named, out);
     for (size_t i = 0, end; i < kept; i = end) {
-        for (end = i; end < kept && records->list[end].run == records->list[i].run; end++)
+        for (end = i; end < kept && records->items[end].run == records->items[i].run; end++)
             continue;
-        order_run(records->list + i, end - i, out);
+        order_run(records->items + i, end - i, out);
     }
     records->count = 0;
 }

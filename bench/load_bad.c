@@ -1,10 +1,11 @@
-#include "load_bad.h"
+/* Threads of clients that behave badly, and what they have counted. */
+#include "bench/load_bad.h"
 
 #include <inttypes.h>
 
 #include "core/mem.h"
 
-#include "load_bad_private.h"
+#include "bench/load_bad_private.h"
 
 static const struct {
     const char *name, *json, *text;

@@ -6,7 +6,7 @@
 #include "core/loop.h"
 #include "core/thread.h"
 
-#include "load_bad.h"
+#include "bench/load_bad.h"
 
 /* The reply that is awaited. */
 enum load_bad_state {

@@ -2,7 +2,7 @@
  * of enum load_bad_state whatever was sent when, and the first one that is none of its class ends
  * the connection, as does the last.
  */
-#include "load_bad_private.h"
+#include "bench/load_bad_private.h"
 
 #include <errno.h>
 #include <netinet/in.h>

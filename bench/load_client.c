@@ -1,9 +1,9 @@
 /* One session of the source: what its owner wants of it. */
-#include "load_client.h"
+#include "bench/load_client.h"
 
 #include "net/tls.h"
 
-#include "load_client_private.h"
+#include "bench/load_client_private.h"
 
 const char *const LOAD_PHASE_NAMES[LOAD_PHASES] = {"connect", "banner", "tls", "ehlo",
                                                    "auth",    "mail",   "dot", "quit"};

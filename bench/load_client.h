@@ -18,8 +18,8 @@
 #include "net/smtp_params.h"
 #include "net/smtp_reply.h"
 
-#include "load_histogram.h"
-#include "load_journal.h"
+#include "bench/load_histogram.h"
+#include "bench/load_journal.h"
 
 enum load_phase {
     LOAD_PHASE_CONNECT, /* connect() to connected */

@@ -1,12 +1,12 @@
 /* A session's connection: its state, what is written, what comes in, and how it ends. */
-#include "load_client.h"
+#include "bench/load_client.h"
 
 #include <stdio.h>
 
 #include "core/clock.h"
 #include "core/log.h"
 
-#include "load_client_private.h"
+#include "bench/load_client_private.h"
 
 /* At once to the connection, which keeps a copy of what the socket does not take: so of a large
  * text hardly anything is ever copied. */

@@ -8,7 +8,7 @@
 #ifndef BENCH_LOAD_CLIENT_PRIVATE_H
 #define BENCH_LOAD_CLIENT_PRIVATE_H
 
-#include "load_client.h"
+#include "bench/load_client.h"
 
 struct load_client_row {
     const char *phrase;                  /* what it is doing, for "timed out while ..." */

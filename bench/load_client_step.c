@@ -5,7 +5,7 @@
 #include "net/smtp_params.h"
 #include "net/smtp_reply.h"
 
-#include "load_client_private.h"
+#include "bench/load_client_private.h"
 
 /* Recipients whose replies are awaited at a time: their lines and replies must not fill both
  * directions' buffers (RFC 2920 3.1). */

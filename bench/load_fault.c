@@ -1,4 +1,5 @@
-#include "load_fault_private.h"
+/* Draws which rule strikes, and where in a session it strikes. */
+#include "bench/load_fault_private.h"
 
 #include <errno.h>
 #include <inttypes.h>

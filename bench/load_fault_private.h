@@ -7,7 +7,7 @@
 #ifndef BENCH_LOAD_FAULT_PRIVATE_H
 #define BENCH_LOAD_FAULT_PRIVATE_H
 
-#include "load_fault.h"
+#include "bench/load_fault.h"
 
 enum load_fault_kind {
     LOAD_FAULT_REFUSE,

@@ -1,4 +1,5 @@
-#include "load_fault_private.h"
+/* Faults in place of a reply: cut, slow, malformed, or none. */
+#include "bench/load_fault_private.h"
 
 #include <stdio.h>
 

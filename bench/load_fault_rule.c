@@ -1,4 +1,5 @@
-#include "load_fault_private.h"
+/* Reads one rule of what goes wrong at the sink. */
+#include "bench/load_fault_private.h"
 
 #include <stdio.h>
 

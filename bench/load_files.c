@@ -2,7 +2,7 @@
  * file, writes the message, syncs and closes it, and takes the next; nothing else is done, so no
  * relay that keeps its messages so can be faster here.
  */
-#include "load.h"
+#include "bench/load.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,5 @@
-#include "load_histogram.h"
+/* From a latency to its bucket and back; sums, and percentiles. */
+#include "bench/load_histogram.h"
 
 /* Values below 64 have a bucket each; above, the top 7 bits choose it. */
 static unsigned bucket_of(uint64_t us)

@@ -1,4 +1,5 @@
-#include "load_journal.h"
+/* Writes the lines of a journal, and reads them again. */
+#include "bench/load_journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,9 +8,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "core/mem.h"
+#include "core/vector.h"
 
-#include "load.h"
+#include "bench/load.h"
 
 static const char *const NAMES[] = {
     [LOAD_ACKNOWLEDGED] = "acknowledged", [LOAD_REFUSED] = "refused", [LOAD_UNSENT] = "unsent",
@@ -97,19 +98,10 @@ static bool parse_line(const char *line, struct load_record *out)
     return false;
 }
 
-static struct load_record *one_more(struct load_records *to)
-{
-    if (to->count == to->room) {
-        to->room = to->room ? to->room * 2 : 4096;
-        ASSERT(to->room <= SIZE_MAX / sizeof *to->list);
-        to->list = mem_realloc(to->list, to->room * sizeof *to->list);
-    }
-    return &to->list[to->count];
-}
-
 enum err load_journal_read(const char *path, struct load_records *to, struct err_detail *why)
 {
     char line[256];
+    struct load_record record;
     enum err e = ERR_OK;
     FILE *file = fopen(path, "re");
     if (!file)
@@ -117,8 +109,8 @@ enum err load_journal_read(const char *path, struct load_records *to, struct err
     for (unsigned long number = 1; e == ERR_OK && fgets(line, sizeof line, file); number++) {
         if (!strchr(line, '\n') && feof(file))
             break;
-        if (parse_line(line, one_more(to)))
-            to->count++;
+        if (parse_line(line, &record))
+            *VECTOR_ADD(to) = record;
         else
             e = err_set(why, ERR_SYNTAX, "%s:%lu is no line of a journal", path, number);
     }

@@ -19,7 +19,7 @@
 
 #include "core/err.h"
 
-#include "load_tag.h"
+#include "bench/load_tag.h"
 
 enum load_fate {
     LOAD_ACKNOWLEDGED,
@@ -39,9 +39,9 @@ struct load_record {
 };
 #define LOAD_RECORD_US_MAX ((1ull << 56) - 1)
 
-struct load_records {
-    struct load_record *list; /* mem_free() it */
-    size_t count, room;
+struct load_records {          /* core/vector.h */
+    struct load_record *items; /* mem_free() it */
+    size_t count, capacity;
 };
 
 MUST_USE enum err load_journal_open(const char *path, int *fd, struct err_detail *why);

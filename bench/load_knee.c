@@ -1,4 +1,5 @@
-#include "load_knee.h"
+/* The next rate to try: doubled, then halved in between. */
+#include "bench/load_knee.h"
 
 void load_knee_start(struct load_knee *k, unsigned long first)
 {

@@ -1,5 +1,5 @@
 /* mailrace-load micro: options, repetitions, and what is printed of them. */
-#include "load_micro.h"
+#include "bench/load_micro.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -9,8 +9,8 @@
 #include "core/log.h"
 #include "core/thread.h"
 
-#include "load.h"
-#include "load_micro_queue.h"
+#include "bench/load.h"
+#include "bench/load_micro_queue.h"
 
 static const char HELP[] =
     "usage: mailrace-load micro [NAME...] [--seconds S] [--json] [--list]\n"

@@ -1,5 +1,5 @@
 /* A directory of its own for what a micro benchmark leaves on the disk. */
-#include "load_micro_directory.h"
+#include "bench/load_micro_directory.h"
 
 #include <errno.h>
 #include <ftw.h>

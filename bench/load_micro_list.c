@@ -3,7 +3,7 @@
  * it, if asked for, messages that come, are delivered to a courier which sends them nowhere, and
  * are done.
  */
-#include "load_micro.h"
+#include "bench/load_micro.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #include "core/thread.h"
 #include "queue/listing.h"
 
-#include "load_micro_queue.h"
+#include "bench/load_micro_queue.h"
 
 enum list_what { LIST_KNOWN, LIST_HEADS, LIST_BESIDE };
 

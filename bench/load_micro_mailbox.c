@@ -1,5 +1,5 @@
 /* mailrace-load micro: work handed from thread to thread. */
-#include "load_micro.h"
+#include "bench/load_micro.h"
 
 #include <poll.h>
 #include <sched.h>
@@ -11,7 +11,7 @@
 #include "core/mem.h"
 #include "core/thread.h"
 
-#include "load_histogram.h"
+#include "bench/load_histogram.h"
 
 /* How many items a producer has under way; then it waits, as a session does for its answer. */
 enum { ITEMS = 1024, PRODUCERS_MAX = 16 };

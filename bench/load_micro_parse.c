@@ -1,5 +1,5 @@
 /* mailrace-load micro: what is read of every message, octet by octet. */
-#include "load_micro.h"
+#include "bench/load_micro.h"
 
 #include "core/clock.h"
 #include "core/mem.h"

@@ -1,6 +1,6 @@
 /* The queue of the micro benchmarks: filled through the spool's front door, a few thousand messages
  * a sync; scheduler, courier and feeder are threads of their own. */
-#include "load_micro_queue.h"
+#include "bench/load_micro_queue.h"
 
 #include <poll.h>
 #include <stdatomic.h>
@@ -12,9 +12,9 @@
 #include "core/mem.h"
 #include "core/thread.h"
 
-#include "load.h"
-#include "load_micro.h"
-#include "load_micro_directory.h"
+#include "bench/load.h"
+#include "bench/load_micro.h"
+#include "bench/load_micro_directory.h"
 
 enum {
     MESSAGES = 1000000,

@@ -2,8 +2,8 @@
  * that answers 250 at once, and are done; the spool is told and has nothing to do. Once in an empty
  * queue, once beside 1,000,000 messages that wait.
  */
-#include "load.h"
-#include "load_micro.h"
+#include "bench/load.h"
+#include "bench/load_micro.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,8 +14,8 @@
 #include "queue/sched.h"
 #include "queue/spool.h"
 
-#include "load_micro_directory.h"
-#include "load_micro_queue.h"
+#include "bench/load_micro_directory.h"
+#include "bench/load_micro_queue.h"
 
 enum { WAITING = 1000000, WINDOW = 100, WAITING_NS = 200000000, DOMAINS = 100 };
 

@@ -2,8 +2,8 @@
  * way, as a worker has that serves as many sessions; what is committed is settled, so that segments
  * are used again.
  */
-#include "load.h"
-#include "load_micro.h"
+#include "bench/load.h"
+#include "bench/load_micro.h"
 
 #include <poll.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "core/thread.h"
 #include "queue/spool.h"
 
-#include "load_micro_directory.h"
+#include "bench/load_micro_directory.h"
 
 enum { TEXT_OCTETS = 4096, PRODUCERS_MAX = 16 };
 

@@ -1,5 +1,5 @@
 /* mailrace-load micro: TLS, both ends on one thread's loop, over a pair of sockets. */
-#include "load_micro.h"
+#include "bench/load_micro.h"
 
 #include <errno.h>
 #include <string.h>

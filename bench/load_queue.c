@@ -1,7 +1,7 @@
 /* mailrace-load queue: a spool full of messages that wait, made as the relay makes it but with
  * thousands of messages a sync.
  */
-#include "load.h"
+#include "bench/load.h"
 
 #include <getopt.h>
 #include <inttypes.h>

@@ -1,4 +1,5 @@
-#include "load_shape.h"
+/* Which message is next, and of what pieces it is made. */
+#include "bench/load_shape.h"
 
 #include <inttypes.h>
 
@@ -41,21 +42,22 @@ size_t load_shape_next(const struct load_shape *s, uint64_t seq)
 
 uint64_t load_shape_octets(const struct load_shape *s, size_t which)
 {
-    return s->bodies.count ? LOAD_TEXT_TOP_BYTES + s->bodies.list[which].len
+    return s->bodies.count ? LOAD_TEXT_TOP_BYTES + s->bodies.items[which].len
                            : s->text.sizes[which].octets;
 }
 
 unsigned load_shape_notes(const struct load_shape *s, size_t which)
 {
-    return s->bodies.count ? s->bodies.list[which].notes : 0;
+    return s->bodies.count ? s->bodies.items[which].notes : 0;
 }
 
 void load_shape_top(const struct load_shape *s, size_t which, const struct load_tag *tag,
                     char to[LOAD_TEXT_TOP_BYTES])
 {
-    load_text_begin(
-        tag, s->bodies.count ? s->bodies.list[which].sum : load_text_sum(&s->text, which, tag->seq),
-        to);
+    load_text_begin(tag,
+                    s->bodies.count ? s->bodies.items[which].sum
+                                    : load_text_sum(&s->text, which, tag->seq),
+                    to);
 }
 
 size_t load_shape_pieces(const struct load_shape *s, size_t which, const char *top, uint64_t seq,
@@ -65,7 +67,7 @@ size_t load_shape_pieces(const struct load_shape *s, size_t which, const char *t
         load_text_pieces(&s->text, which, top, seq, pieces);
         return LOAD_TEXT_PIECES;
     }
-    const struct load_body *body = &s->bodies.list[which];
+    const struct load_body *body = &s->bodies.items[which];
     pieces[0] = bytes_make(top, LOAD_TEXT_TOP_BYTES);
     pieces[1] = stuffed ? body->stuffed : bytes_make(body->text, body->len);
     return 2;

@@ -13,9 +13,9 @@
 
 #include "core/err.h"
 
-#include "load_shape_lengths.h"
-#include "load_text.h"
-#include "load_text_bodies.h"
+#include "bench/load_shape_lengths.h"
+#include "bench/load_text.h"
+#include "bench/load_text_bodies.h"
 
 struct load_shape_settings {
     const char *from, *rcpt;    /* of a made message's header */

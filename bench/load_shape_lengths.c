@@ -1,4 +1,5 @@
-#include "load_shape_lengths.h"
+/* Lengths of messages: read, and drawn by their weights. */
+#include "bench/load_shape_lengths.h"
 
 #include <errno.h>
 #include <inttypes.h>

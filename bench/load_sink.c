@@ -1,5 +1,5 @@
 /* mailrace-load sink: the other end of a benchmark. */
-#include "load.h"
+#include "bench/load.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -14,8 +14,8 @@
 #include "core/thread.h"
 #include "bench/sink/smtp_sink.h"
 
-#include "load_fault.h"
-#include "load_journal.h"
+#include "bench/load_fault.h"
+#include "bench/load_journal.h"
 
 static const char HELP[] =
     "usage: mailrace-load sink [--listen IP:PORT] [--threads N] [OPTION...]\n"

@@ -1,7 +1,14 @@
 /* mailrace-load source: one measurement, or the search of the knee by several. */
-#include "load_source.h"
+#include "bench/load_source.h"
+
+#include <stdio.h>
 
 #include "core/mem.h"
+
+#include "bench/load.h"
+#include "bench/load_source_knee.h"
+#include "bench/load_source_measure.h"
+#include "bench/load_source_settings.h"
 
 static enum err bad_start(const struct source_args *args, struct load_bad **bad,
                           struct err_detail *why)

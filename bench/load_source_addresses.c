@@ -1,4 +1,5 @@
-#include "load_source_addresses.h"
+/* Reads a range of addresses, and counts through it. */
+#include "bench/load_source_addresses.h"
 
 static uint32_t to_number(const struct ipaddr *a)
 {

@@ -1,10 +1,13 @@
-#include "load_source.h"
+/* The search of the knee: one measurement a rate, and what came out. */
+#include "bench/load_source_knee.h"
 
 #include <time.h>
 
 #include "core/mem.h"
 
-#include "load_knee.h"
+#include "bench/load.h"
+#include "bench/load_knee.h"
+#include "bench/load_source_measure.h"
 
 enum { STEPS_MAX = 64, FIRST_RATE = 500, STEP_SECONDS = 5, UNACCEPTED_PERCENT_MAX = 1 };
 

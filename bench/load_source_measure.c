@@ -1,4 +1,5 @@
-#include "load_source.h"
+/* One measurement: starts the threads, prints a line a second, waits for the end. */
+#include "bench/load_source_measure.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,6 +13,9 @@
 
 #include "core/clock.h"
 #include "core/mem.h"
+
+#include "bench/load.h"
+#include "bench/load_source_thread.h"
 
 /* --- A line a second --- */
 

@@ -1,9 +1,13 @@
-#include "load_source.h"
+/* The options of mailrace-load source, read and checked. */
+#include "bench/load_source.h"
 
 #include <getopt.h>
 #include <stdio.h>
 
 #include "core/log.h"
+#include "core/thread.h"
+
+#include "bench/load.h"
 
 static const char HELP[] =
     "usage: mailrace-load source [OPTION...]\n"

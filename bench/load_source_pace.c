@@ -1,4 +1,5 @@
-#include "load_source_pace.h"
+/* When messages are due: evenly spaced or at random times, by a timerfd. */
+#include "bench/load_source_pace.h"
 
 #include <errno.h>
 #include <sys/timerfd.h>

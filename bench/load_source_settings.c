@@ -1,4 +1,5 @@
-#include "load_source.h"
+/* From the options to the lines that are said, the text and TLS. */
+#include "bench/load_source_settings.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include "core/rand.h"
 #include "net/smtp_auth.h"
 
-#include "load_journal.h"
+#include "bench/load_journal.h"
 
 /* --- The envelope --- */
 

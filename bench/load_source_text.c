@@ -1,4 +1,5 @@
-#include "load_source_text.h"
+/* A message of the shape, as the session's pieces. */
+#include "bench/load_source_text.h"
 
 #include "net/smtp_data.h"
 

@@ -4,8 +4,8 @@
 #ifndef BENCH_LOAD_SOURCE_TEXT_H
 #define BENCH_LOAD_SOURCE_TEXT_H
 
-#include "load_client.h"
-#include "load_shape.h"
+#include "bench/load_client.h"
+#include "bench/load_shape.h"
 
 struct source_text {
     struct load_shape shape;

@@ -4,7 +4,7 @@
  * session free waits, its clock running. What is timed is a whole transaction, intended start or
  * MAIL to the answer to the final dot; and each phase of it.
  */
-#include "load_source.h"
+#include "bench/load_source_thread.h"
 
 #include <sched.h>
 #include <sys/resource.h>
@@ -57,22 +57,6 @@ static struct load_client_message *message_make(struct source_session *session, 
 
 /* --- Open loop --- */
 
-static void idle_push(struct source_thread *t, struct source_session *s)
-{
-    s->next_idle = NULL;
-    if (!t->idle)
-        t->idle_end = &t->idle;
-    *t->idle_end = s;
-    t->idle_end = &s->next_idle;
-}
-
-static struct source_session *idle_pop(struct source_thread *t)
-{
-    struct source_session *s = t->idle;
-    t->idle = s->next_idle;
-    return s;
-}
-
 static void pace_end(struct source_thread *t, bool time_over)
 {
     t->over = true;
@@ -80,7 +64,7 @@ static void pace_end(struct source_thread *t, bool time_over)
         load_count(&t->counts.unstarted, 1);
 }
 
-/* The next message is begun at NOW_NS: was it late, and whose fault is that? */
+/* The next message is begun at NOW_NS: was it late, and was that our fault? */
 static void count_lateness(struct source_thread *t, uint64_t now_ns, bool waited)
 {
     if (waited)
@@ -94,7 +78,8 @@ static void count_lateness(struct source_thread *t, uint64_t now_ns, bool waited
 static void pace_run(struct source_thread *t, bool waited)
 {
     struct source *s = t->source;
-    while (t->idle) {
+    struct source_session *session;
+    while ((session = LIST_FIRST(&t->idle, struct source_session, idle))) {
         uint64_t now_ns = clock_mono_ns();
         if (!t->over && (t->pace.due_ns >= until_ns(s) || now_ns >= until_ns(s)))
             pace_end(t, true);
@@ -104,7 +89,7 @@ static void pace_run(struct source_thread *t, bool waited)
         }
         if (!t->over && !take_one(s))
             pace_end(t, false);
-        struct source_session *session = idle_pop(t);
+        list_remove(&session->idle);
         if (t->over) {
             session_end(session);
             continue;
@@ -136,8 +121,8 @@ static void session_go(struct source_session *s)
 {
     struct source_thread *t = s->thread;
     if (t->source->rate > 0) {
-        bool waited = !t->idle;
-        idle_push(t, s);
+        bool waited = list_empty(&t->idle);
+        list_add(&t->idle, &s->idle);
         pace_run(t, waited);
         return;
     }
@@ -163,7 +148,7 @@ static void on_free(struct load_client *c)
     struct source_session *s = session_of(c);
     struct source_thread *t = s->thread;
     if (t->cold > 0) {
-        idle_push(t, s);
+        list_add(&t->idle, &s->idle);
         if (--t->cold == 0)
             loop_stop(t->loop);
     } else if (s->pauses) {
@@ -281,7 +266,7 @@ static void open_loop_start(struct source_thread *t)
     struct source *s = t->source;
     ask_for_priority();
     for (unsigned long i = 0; i < t->count && s->args->reconnect; i++)
-        idle_push(t, &t->sessions[i]);
+        list_add(&t->idle, &t->sessions[i].idle);
     t->cold = s->args->reconnect ? 0 : t->count;
     for (unsigned long i = 0; i < t->cold; i++)
         load_client_open(&t->sessions[i].client);
@@ -325,6 +310,7 @@ enum err source_thread_prepare(struct source_thread *t, struct source *s, unsign
 {
     const struct source_args *args = s->args;
     t->source = s;
+    list_init(&t->idle);
     t->first = args->sessions * number / args->threads;
     t->count = args->sessions * (number + 1) / args->threads - t->first;
     enum err e = loop_new(&t->loop, why);

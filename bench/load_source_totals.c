@@ -1,4 +1,5 @@
-#include "load_source_totals.h"
+/* Adds up what threads have counted, and prints it as text or JSON. */
+#include "bench/load_source_totals.h"
 
 #include <inttypes.h>
 

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "load_client.h"
-#include "load_histogram.h"
+#include "bench/load_client.h"
+#include "bench/load_histogram.h"
 
 /* The generator itself was behind: a message was begun so much later than intended although a
  * session was free. From this share on the figures would be its own, not the relay's. */

@@ -1,5 +1,5 @@
 /* mailrace-load spool: what a relay that starts on this spool would find in it. */
-#include "load.h"
+#include "bench/load.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -9,7 +9,7 @@
 #include "core/thread.h"
 #include "queue/spool.h"
 
-#include "load_tag.h"
+#include "bench/load_tag.h"
 
 static const char HELP[] =
     "usage: mailrace-load spool --path DIR [--segment-size OCTETS]\n"

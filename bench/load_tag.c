@@ -1,21 +1,17 @@
-#include "load_tag.h"
+/* Writes the line that marks a message, and finds and checks it again. */
+#include "bench/load_tag.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "core/hash.h"
+
 #define NAME "X-Mailrace-Load: "
 /* What the sum covers of the line itself: "run=... seq=... sent_us=..." */
 enum { SIGNED_AT = sizeof NAME - 1, SIGNED_BYTES = 4 + 16 + 5 + 12 + 9 + 16 };
 enum { SUM_AT = SIGNED_AT + SIGNED_BYTES + 5 };
-
-uint64_t load_hash(uint64_t state, struct bytes text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        state = (state ^ (unsigned char)text.ptr[i]) * 0x100000001b3u;
-    return state;
-}
 
 uint64_t load_wall_us(void)
 {
@@ -32,7 +28,7 @@ void load_tag_write(const struct load_tag *tag, uint64_t rest, char to[LOAD_TAG_
                      NAME "run=%016" PRIx64 " seq=%012" PRIu64 " sent_us=%016" PRIu64, tag->run,
                      tag->seq, tag->sent_us);
     ASSERT(n == SUM_AT - 5);
-    uint64_t sum = load_hash(rest, bytes_make(line + SIGNED_AT, SIGNED_BYTES));
+    uint64_t sum = hash_bytes(rest, bytes_make(line + SIGNED_AT, SIGNED_BYTES));
     n = snprintf(line + n, sizeof line - (size_t)n, " sum=%016" PRIx64 "\r\n", sum);
     ASSERT(n == LOAD_TAG_BYTES - SUM_AT + 5);
     memcpy(to, line, LOAD_TAG_BYTES);
@@ -59,7 +55,7 @@ static void line_ended(struct load_tag_reader *r)
 {
     if (r->length == LOAD_TAG_BYTES && parse(r->line, &r->tag)) {
         r->state = LOAD_TAG_FOUND;
-        r->hash = LOAD_HASH_START;
+        r->hash = HASH_START;
     } else if (r->length <= 2) {
         r->state = LOAD_TAG_NONE; /* the empty line: the header is over */
     }
@@ -80,13 +76,13 @@ void load_tag_feed(struct load_tag_reader *r, struct bytes text)
             line_ended(r);
     }
     if (r->state == LOAD_TAG_FOUND)
-        r->hash = load_hash(r->hash, text);
+        r->hash = hash_bytes(r->hash, text);
 }
 
 bool load_tag_intact(const struct load_tag_reader *r)
 {
     char sum[17];
-    uint64_t hash = load_hash(r->hash, bytes_make(r->line + SIGNED_AT, SIGNED_BYTES));
+    uint64_t hash = hash_bytes(r->hash, bytes_make(r->line + SIGNED_AT, SIGNED_BYTES));
     snprintf(sum, sizeof sum, "%016" PRIx64, hash);
     return r->state == LOAD_TAG_FOUND && memcmp(sum, r->line + SUM_AT, 16) == 0 &&
            r->line[LOAD_TAG_BYTES - 2] == '\r';

@@ -16,11 +16,9 @@ struct load_tag {
     uint64_t run, seq, sent_us; /* wall clock */
 };
 
-#define LOAD_HASH_START 0xcbf29ce484222325u
-uint64_t load_hash(uint64_t state, struct bytes text);
 uint64_t load_wall_us(void);
 
-/* The header line with its CRLF, no NUL. REST: load_hash() of all that follows it. */
+/* The header line with its CRLF, no NUL. REST: hash_bytes() of all that follows it. */
 #define LOAD_TAG_BYTES 102
 void load_tag_write(const struct load_tag *tag, uint64_t rest, char to[LOAD_TAG_BYTES]);
 

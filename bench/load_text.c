@@ -1,9 +1,11 @@
-#include "load_text.h"
+/* Makes messages of given lengths that share one piece of memory. */
+#include "bench/load_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/hash.h"
 #include "core/mem.h"
 
 enum { LINE_BYTES = 80 };
@@ -48,15 +50,15 @@ static int compare_views(const void *a, const void *b)
  * one that the longer text's sum passes on its way. */
 static void make_sums(struct load_text *t, struct load_text_size *const *by_view)
 {
-    uint64_t head = load_hash(LOAD_HASH_START, bytes_make(t->head, t->head_len));
+    uint64_t head = hash_bytes(HASH_START, bytes_make(t->head, t->head_len));
     for (size_t v = 0; v < LOAD_TEXT_VARIANTS; v++) {
         const char *view = t->lines + v * LINE_BYTES;
         uint64_t sum = head;
         size_t at = 0;
         for (size_t i = 0; i < t->size_count; i++) {
-            sum = load_hash(sum, bytes_make(view + at, by_view[i]->view_len - at));
+            sum = hash_bytes(sum, bytes_make(view + at, by_view[i]->view_len - at));
             at = by_view[i]->view_len;
-            by_view[i]->sums[v] = load_hash(sum, by_view[i]->tail);
+            by_view[i]->sums[v] = hash_bytes(sum, by_view[i]->tail);
         }
     }
 }

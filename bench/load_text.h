@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "load_tag.h"
+#include "bench/load_tag.h"
 
 #define LOAD_TEXT_VARIANTS 16
 

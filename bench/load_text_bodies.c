@@ -1,4 +1,5 @@
-#include "load_text_bodies.h"
+/* Reads the files of a folder as messages. */
+#include "bench/load_text_bodies.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,10 +9,12 @@
 #include <unistd.h>
 
 #include "core/io.h"
+#include "core/hash.h"
 #include "core/mem.h"
+#include "core/vector.h"
 #include "net/smtp_data.h"
 
-#include "load_tag.h"
+#include "bench/load_tag.h"
 
 static const struct bytes IN_THE_WAY[] = {
     {"Message-ID:", 11},
@@ -118,16 +121,6 @@ static bool is_stuffed(const struct load_body *body)
     return body->stuffed.ptr != body->text;
 }
 
-static struct load_body *one_more(struct load_bodies *b)
-{
-    if (b->count == b->room) {
-        b->room = b->room ? b->room * 2 : 64;
-        ASSERT(b->room <= SIZE_MAX / sizeof *b->list);
-        b->list = mem_realloc(b->list, b->room * sizeof *b->list);
-    }
-    return &b->list[b->count++];
-}
-
 void load_bodies_add(struct load_bodies *b, struct bytes raw)
 {
     size_t lines = 1;
@@ -142,12 +135,12 @@ void load_bodies_add(struct load_bodies *b, struct bytes raw)
         len = 2 + end_lines(raw, text + 2, &b->found);
         b->found.no_header++;
     }
-    struct load_body *body = one_more(b);
+    struct load_body *body = VECTOR_ADD(b);
     *body = (struct load_body){.text = mem_realloc(text, len ? len : 1), .len = len};
     struct bytes whole = bytes_make(body->text, len);
     unsigned notes = look_at(whole);
     body->stuffed = notes & SMTP_DATA_DOT_LINE ? stuff(whole) : whole;
-    body->sum = load_hash(LOAD_HASH_START, whole);
+    body->sum = hash_bytes(HASH_START, whole);
     body->notes = notes & (SMTP_DATA_8BIT | SMTP_DATA_DOT_LINE | SMTP_DATA_LONG_LINE);
     b->octets += len;
     b->memory_octets += len + (is_stuffed(body) ? body->stuffed.len : 0);
@@ -260,10 +253,10 @@ enum err load_bodies_read(struct load_bodies *b, const char *folder, uint64_t me
 void load_bodies_free(struct load_bodies *b)
 {
     for (size_t i = 0; i < b->count; i++) {
-        if (is_stuffed(&b->list[i]))
-            mem_free((char *)(uintptr_t)b->list[i].stuffed.ptr);
-        mem_free(b->list[i].text);
+        if (is_stuffed(&b->items[i]))
+            mem_free((char *)(uintptr_t)b->items[i].stuffed.ptr);
+        mem_free(b->items[i].text);
     }
-    mem_free(b->list);
+    mem_free(b->items);
     *b = (struct load_bodies){0};
 }

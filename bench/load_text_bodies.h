@@ -18,7 +18,7 @@ struct load_body {
     char *text;
     size_t len;
     struct bytes stuffed; /* as DATA wants it: TEXT itself, if no line begins with a dot */
-    uint64_t sum;         /* load_hash() of TEXT */
+    uint64_t sum;         /* hash_bytes() of TEXT */
     unsigned notes;       /* enum smtp_data_note */
 };
 
@@ -28,8 +28,8 @@ struct load_bodies_found {
 };
 
 struct load_bodies {
-    struct load_body *list;
-    size_t count, room;
+    struct load_body *items;
+    size_t count, capacity;
     uint64_t octets;        /* of all texts */
     uint64_t memory_octets; /* and of what is stuffed */
     struct load_bodies_found found;

@@ -1,7 +1,7 @@
 /* mailrace-load tree: how fast a client's connector is found among very many ranges, while the
  * rules are replaced again and again.
  */
-#include "load.h"
+#include "bench/load.h"
 
 #include <errno.h>
 #include <getopt.h>

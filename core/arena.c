@@ -1,3 +1,4 @@
+/* Blocks of memory, of which pieces are handed out one behind the other. */
 #include "core/arena.h"
 
 #include <stdalign.h>

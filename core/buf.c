@@ -1,3 +1,4 @@
+/* A byte queue: one piece of memory, moved to its front before it grows. */
 #include "core/buf.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Compares, searches, cuts, reads numbers, and escapes for logs. */
 #include "core/bytes.h"
 
 struct bytes bytes_from(struct bytes b, size_t at)

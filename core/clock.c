@@ -1,3 +1,4 @@
+/* The kernel's clocks, or the one that a test turns. */
 #include "core/clock.h"
 
 #include <stdatomic.h>

@@ -1,3 +1,4 @@
+/* Writes values as one line of CSV, quoted where RFC 4180 wants it. */
 #include "core/csv_line.h"
 
 #define OCTET_MAX 4                         /* of a value's octet: \xHH */

@@ -1,3 +1,4 @@
+/* A log of CSV lines: gathered by any thread, written by one of its own. */
 #include "core/csv_log.h"
 
 #include <errno.h>

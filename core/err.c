@@ -1,3 +1,4 @@
+/* Names of errors, and the text that goes with one. */
 #include "core/err.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Which of Exchange's three classes a header field's name belongs to. */
 #include "core/header_class.h"
 
 /* Every message's every field comes here: most are told by their first letter. */

@@ -1,3 +1,4 @@
+/* Leaves header fields out of a text that comes in pieces. */
 #include "core/header_filter.h"
 
 enum filter_state {

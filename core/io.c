@@ -1,3 +1,4 @@
+/* The file operations of the spool, straight to the kernel. */
 #include "core/io.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/mem.h"
+#include "core/vector.h"
 
 static int system_openat(struct io *io, int dirfd, const char *name, int flags, mode_t mode)
 {
@@ -104,8 +106,10 @@ static int system_lock(struct io *io, int fd)
 /* Reads DIR to its end; names ended by NULL, or NULL with errno when readdir failed. */
 static char **read_names(DIR *dir)
 {
-    size_t count = 0, capacity = 16;
-    char **names = mem_alloc(capacity * sizeof *names);
+    struct {
+        char **items;
+        size_t count, capacity;
+    } names = {0};
     for (;;) {
         errno = 0;
         struct dirent *entry = readdir(dir);
@@ -113,18 +117,14 @@ static char **read_names(DIR *dir)
             break;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        if (count + 1 == capacity) {
-            capacity *= 2;
-            names = mem_realloc(names, capacity * sizeof *names);
-        }
-        names[count++] = mem_strdup(entry->d_name);
+        *VECTOR_ADD(&names) = mem_strdup(entry->d_name);
     }
     int errnum = errno;
-    names[count] = NULL;
+    *VECTOR_ADD(&names) = NULL;
     if (errnum != 0)
-        io_list_free(&names);
+        io_list_free(&names.items);
     errno = errnum;
-    return names;
+    return names.items;
 }
 
 /* By a descriptor of its own: closedir() would close the caller's, and share its offset. */

@@ -1,3 +1,4 @@
+/* Addresses and endpoints: read, written, and as the sockets have them. */
 #include "core/ipaddr.h"
 
 #include <arpa/inet.h>

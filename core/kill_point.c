@@ -1,3 +1,4 @@
+/* Test builds: at each kill point the process may die, by the odds that MAILRACE_KILL gives. */
 #include "core/kill_point.h"
 
 #ifdef MAILRACE_KILL_POINTS

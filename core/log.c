@@ -1,3 +1,4 @@
+/* The log: its level, its line, and where it goes. */
 #include "core/log.h"
 
 #include <errno.h>

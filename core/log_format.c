@@ -1,3 +1,4 @@
+/* The parts of a line of the log: time, level, values with escapes. */
 #include "core/log_private.h"
 
 #include "core/clock.h"

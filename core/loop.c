@@ -1,3 +1,4 @@
+/* One thread's turn: descriptors by epoll, timers, the mailbox, tasks. */
 #include "core/loop.h"
 
 #include <errno.h>

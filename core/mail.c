@@ -1,3 +1,4 @@
+/* Copies of envelopes, parts of addresses, and statuses as text. */
 #include "core/mail.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* A wait-free queue of many senders and one reader, who sleeps on an eventfd. */
 #include "core/mailbox.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* The allocator behind one set of names; without memory the program ends. */
 #include "core/mem.h"
 
 #include <fcntl.h>

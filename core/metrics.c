@@ -1,3 +1,4 @@
+/* A block of counters a thread, and the sum over all blocks. */
 #include "core/metrics.h"
 
 #include <pthread.h>

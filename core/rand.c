@@ -1,3 +1,4 @@
+/* A generator a thread (xoshiro256**), seeded by the kernel or by a test. */
 #include "core/rand.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Publishes by liburcu, and frees what was replaced when its last reader is through. */
 #include "core/snapshot.h"
 
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* Starts a thread: name, signals, RCU; and joins it. */
 #include "core/thread.h"
 
 #include <sched.h>

@@ -1,3 +1,4 @@
+/* The wheel: a list of timers a slot, and slots that grow longer level by level. */
 #include "core/timer.h"
 
 #include "core/err.h"

@@ -8,6 +8,7 @@
 
 #include "core/mem.h"
 #include "core/rand.h"
+#include "core/vector.h"
 #include "unit.h"
 
 #define BASE 1700000000000000u
@@ -16,11 +17,7 @@ static struct load_records records;
 
 static void note(enum load_fate fate, uint64_t run, uint64_t seq, uint64_t at_us, uint64_t sent_us)
 {
-    if (records.count == records.room) {
-        records.room = records.room ? records.room * 2 : 16;
-        records.list = mem_realloc(records.list, records.room * sizeof *records.list);
-    }
-    struct load_record *r = &records.list[records.count++];
+    struct load_record *r = VECTOR_ADD(&records);
     *r = (struct load_record){.run = run, .seq = seq, .at_us = BASE + at_us};
     r->sent_us = (sent_us ? BASE + sent_us : 0) & LOAD_RECORD_US_MAX;
     r->fate = (unsigned)fate & 0xff;
@@ -30,7 +27,7 @@ static struct load_audit audit(void)
 {
     struct load_audit a;
     load_audit_compute(&records, false, &a);
-    mem_free(records.list);
+    mem_free(records.items);
     records = (struct load_records){0};
     return a;
 }
@@ -195,12 +192,12 @@ static void test_lines(void)
         CHECK(read_text(rows[i].line, &got) == (rows[i].ok ? ERR_OK : ERR_SYNTAX));
         CHECK_U64(got.count, rows[i].ok);
         if (got.count) {
-            CHECK_U64(got.list[0].run, 0xab);
-            CHECK_U64(got.list[0].seq, 7);
-            CHECK_U64(got.list[0].at_us, rows[i].at_us);
-            CHECK_U64(got.list[0].sent_us, rows[i].sent_us);
+            CHECK_U64(got.items[0].run, 0xab);
+            CHECK_U64(got.items[0].seq, 7);
+            CHECK_U64(got.items[0].at_us, rows[i].at_us);
+            CHECK_U64(got.items[0].sent_us, rows[i].sent_us);
         }
-        mem_free(got.list);
+        mem_free(got.items);
     }
 }
 
@@ -223,12 +220,12 @@ static void test_note_and_read(void)
     CHECK(unlink(path) == 0);
     CHECK_U64(got.count, 6);
     for (unsigned i = 0; i < got.count; i++) {
-        CHECK_U64(got.list[i].fate, i);
-        CHECK_U64(got.list[i].seq, UINT64_MAX);
-        CHECK(got.list[i].at_us >= before);
-        CHECK_U64(got.list[i].sent_us, i >= LOAD_ARRIVED ? tag.sent_us : 0);
+        CHECK_U64(got.items[i].fate, i);
+        CHECK_U64(got.items[i].seq, UINT64_MAX);
+        CHECK(got.items[i].at_us >= before);
+        CHECK_U64(got.items[i].sent_us, i >= LOAD_ARRIVED ? tag.sent_us : 0);
     }
-    mem_free(got.list);
+    mem_free(got.items);
 }
 
 UNIT_MAIN("bench/load_audit", {"nothing", test_nothing}, {"latency", test_latency},

@@ -9,6 +9,7 @@
 #include "net/smtp_data.h"
 
 #include "bench/load_tag.h"
+#include "core/hash.h"
 #include "unit.h"
 
 enum { DOT = SMTP_DATA_DOT_LINE, HIGH = SMTP_DATA_8BIT, LONG = SMTP_DATA_LONG_LINE };
@@ -96,7 +97,7 @@ static const struct {
 /* The relay's own reader finds the text in it again. */
 static void check_stuffed(const struct load_bodies *b, bool stuffed)
 {
-    const struct load_body *body = &b->list[0];
+    const struct load_body *body = &b->items[0];
     struct smtp_data_reader r = {0};
     CHECK_U64(b->memory_octets, body->len + (stuffed ? body->stuffed.len : 0));
     CHECK((body->stuffed.ptr != body->text) == stuffed);
@@ -118,10 +119,10 @@ static void test_what_becomes_of_a_file(void)
         unit_row(ROWS[i].name);
         load_bodies_add(&b, ROWS[i].raw);
         CHECK_U64(b.count, 1);
-        struct bytes text = bytes_make(b.list[0].text, b.list[0].len);
+        struct bytes text = bytes_make(b.items[0].text, b.items[0].len);
         CHECK_BYTES(text, ROWS[i].text);
-        CHECK_U64(b.list[0].notes, ROWS[i].notes);
-        CHECK_U64(b.list[0].sum, load_hash(LOAD_HASH_START, text));
+        CHECK_U64(b.items[0].notes, ROWS[i].notes);
+        CHECK_U64(b.items[0].sum, hash_bytes(HASH_START, text));
         CHECK_U64(b.octets, ROWS[i].text.len);
         check_stuffed(&b, ROWS[i].notes & DOT);
         CHECK(memcmp(&b.found, &ROWS[i].found, sizeof b.found) == 0);
@@ -161,9 +162,9 @@ static void test_folder(void)
     CHECK(load_bodies_read(&b, folder, 1000, &why) == ERR_OK);
     CHECK_U64(b.count, 3);
     if (b.count == 3) {
-        CHECK_BYTES(bytes_make(b.list[0].text, b.list[0].len), BYTES("C: 333\r\n"));
-        CHECK_BYTES(bytes_make(b.list[1].text, b.list[1].len), BYTES("A: 1\r\n"));
-        CHECK_BYTES(bytes_make(b.list[2].text, b.list[2].len), BYTES("B: 22\r\n"));
+        CHECK_BYTES(bytes_make(b.items[0].text, b.items[0].len), BYTES("C: 333\r\n"));
+        CHECK_BYTES(bytes_make(b.items[1].text, b.items[1].len), BYTES("A: 1\r\n"));
+        CHECK_BYTES(bytes_make(b.items[2].text, b.items[2].len), BYTES("B: 22\r\n"));
     }
     CHECK_U64(b.octets, 21);
     CHECK_U64(b.found.bare_lf, 1);
