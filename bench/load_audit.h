@@ -20,7 +20,7 @@ struct load_audit {
     /* The first arrivals of a run in the order of their times, against their numbers (the same
      * microsecond counts as in order). Pairs that arrived the other way round; messages that one
      * with a higher number came before; and the greatest difference to such a number. Sessions of a
-     * source send side by side, so that some disorder is nobody's fault. */
+     * source send side by side, so that some disorder is no fault. */
     uint64_t inversions, overtaken, distance_max;
 };
 

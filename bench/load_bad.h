@@ -41,7 +41,7 @@ struct load_bad_counts { /* of connections that were there */
     uint64_t refused;  /* ended by a 4xx, a 5xx or the connection's end */
     uint64_t served;   /* a 250 to what is slow or half closed, but whole: rightly */
     uint64_t accepted; /* a 250 to what is none of that: a bare LF, a text cut off, early talk */
-    uint64_t failed;   /* nobody was there; not in CONNECTIONS */
+    uint64_t failed;   /* no connection was made; not in CONNECTIONS */
     uint64_t open;     /* when it was over */
 };
 

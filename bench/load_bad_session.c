@@ -11,7 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Nobody would get it: a relay that takes the octets before it for an end would serve this one. */
+/* It goes to no recipient: a relay that takes the octets before it for an end would serve this one.
+ */
 #define SMUGGLED                                                                                   \
     "MAIL FROM:<smuggled@bad.test>\r\nRCPT TO:<smuggled@bad.test>\r\nDATA\r\n"                     \
     "Subject: smuggled\r\n\r\nb\r\n.\r\n"
@@ -180,7 +181,7 @@ static void on_reply(struct load_bad_session *s, char class)
         taken(s);
         return;
     }
-    if (s->out.len) /* nobody answers half a line with a 2xx: it is not for what we say */
+    if (s->out.len) /* half a line gets no 2xx: it is not for what we say */
         return;
     s->state++;
     if (!(script->how & EARLY))

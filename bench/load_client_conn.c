@@ -227,7 +227,7 @@ static bool resumes_next(struct load_client_shared *shared)
     if (shared->resume_sum < 100)
         return false;
     shared->resume_sum -= 100;
-    return shared->tls_session != NULL;
+    return shared->tls_session;
 }
 
 void load_client_start_tls(struct load_client *c)

@@ -131,7 +131,7 @@ static enum err run_producers(struct spool_bench *b, const struct micro_row *row
             e = err_set(why, producers[i].failed, "a commit failed");
     }
     (void)mailbox_run(b->settled);
-    spool_stop(b->spool); /* completes to the homes what it still has */
+    spool_stop(b->spool); /* answers all that it still has */
     for (unsigned i = 0; i < row->threads; i++)
         if (producers[i].home)
             mailbox_free(&producers[i].home);

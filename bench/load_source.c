@@ -92,7 +92,7 @@ static int knee(struct source *s)
     return exit_code;
 }
 
-/* Before it begins: whoever ends it early has the seed all the same. */
+/* Before it begins: a run that is ended early has told its seed. */
 static void tell_what_is_sent(const struct source *s)
 {
     if (s->args->json)

@@ -172,7 +172,7 @@ static const struct option OPTIONS[] = {
     {0},
 };
 
-/* Options whose value is a number: where it goes, and its range. */
+/* Options with a number: where it goes, and its range. */
 static bool number_place(struct source_args *a, int opt, unsigned long **to, unsigned long range[2])
 {
     range[0] = 1;

@@ -1,8 +1,8 @@
 /* bench/load_source_pace.h - the open loop's clock: when each message is meant to start.
  *
  * The intended times are fixed by rate and start alone; that an answer is late moves none of them.
- * Only the next one is kept: a message whose time has passed is the next one until somebody
- * begins it, so that whatever waits needs no queue. One thread's: that of the loop.
+ * Only the next one is kept: a message that is overdue is the next one until
+ * it is begun, so that what waits needs no queue. One thread's: that of the loop.
  */
 #ifndef BENCH_LOAD_SOURCE_PACE_H
 #define BENCH_LOAD_SOURCE_PACE_H

@@ -73,7 +73,7 @@ static void count_lateness(struct source_thread *t, uint64_t now_ns, bool waited
         load_count(&t->counts.generator_late, 1);
 }
 
-/* Begins every message whose time has come while a session is there for it. WAITED: none was until
+/* Begins every message that is due while a session is there for it. WAITED: none was until
  * one came free just now, so that the first message to begin, whose time had passed, waited. */
 static void pace_run(struct source_thread *t, bool waited)
 {

@@ -27,12 +27,13 @@ struct load_text {
     size_t size_count;
 };
 
-/* One size for each of LENGTHS, in their order. A shorter length than the header's becomes that. */
+/* One size for each of LENGTHS, in their order. A shorter length than the header's is made as long.
+ */
 void load_text_make(struct load_text *t, const char *from, const char *rcpt,
                     const uint64_t *lengths, size_t count);
 void load_text_free(struct load_text *t);
 
-/* Message-ID and tag of one message, whose rest has the sum REST: its beginning. */
+/* The beginning of one message: Message-ID and tag. REST: the sum of what follows. */
 #define LOAD_TEXT_TOP_BYTES (LOAD_TAG_BYTES + 57)
 void load_text_begin(const struct load_tag *tag, uint64_t rest, char to[LOAD_TEXT_TOP_BYTES]);
 /* What load_tag_write() wants of the message SEQ. */

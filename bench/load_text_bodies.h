@@ -1,6 +1,6 @@
 /* bench/load_text_bodies.h - real messages to send: every regular file of a folder is one.
  *
- * They are read once, in the order of their names. A bare LF becomes CRLF, a last line without its
+ * They are read once, in the order of their names. A bare LF is made CRLF, a last line without its
  * end gets one, and the fields that would be in the way of the audit go: Message-ID (each message
  * has its own), X-Mailrace-Load, and X-MS-Exchange-*, which a relay takes away. A file that does
  * not begin with a header field is all body. All else stays as it is, and what may be refused is

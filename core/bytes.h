@@ -29,7 +29,7 @@ static inline struct bytes bytes_make(const char *ptr, size_t len)
     return (struct bytes){ptr, len};
 }
 
-/* NULL becomes empty. */
+/* NULL gives empty text. */
 static inline struct bytes bytes_of(const char *text)
 {
     return text ? (struct bytes){text, strlen(text)} : BYTES_EMPTY;

@@ -107,7 +107,7 @@ static char *put_time(char *to, const struct tm *tm)
     return put_number(put_text(to, ":"), tm->tm_sec, 2);
 }
 
-/* A time that four digits of year cannot say (a broken clock or a hostile disk) becomes 1970. */
+/* A time beyond four digits of year (a broken clock or a hostile disk) is written as 1970. */
 static struct tm clock_break_down(int64_t seconds,
                                   struct tm *(*convert)(const time_t *, struct tm *))
 {

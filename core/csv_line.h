@@ -1,7 +1,8 @@
 /* core/csv_line.h - one line of a CSV log (RFC 4180), whatever its values hold.
  *
- * What is not printable ASCII becomes \xHH, so that no value ends a line or drives a terminal; a
- * value with a comma or a quote in it stands in quotes, and its quotes are doubled. Pure.
+ * What is not printable ASCII is written as \xHH, so that no value ends a line or drives a
+ * terminal; a value with a comma or a quote in it stands in quotes, and its quotes are doubled.
+ * Pure.
  */
 #ifndef CORE_CSV_LINE_H
 #define CORE_CSV_LINE_H

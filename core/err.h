@@ -42,7 +42,7 @@ const char *err_name(enum err e);
  */
 enum err err_set(struct err_detail *why, enum err e, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* The enum err for an errno value. ENOSPC, EDQUOT and EFBIG become ERR_NOSPACE; unknown ERR_IO. */
+/* The enum err for an errno value. ENOSPC, EDQUOT and EFBIG give ERR_NOSPACE; unknown ERR_IO. */
 enum err err_from_errno(int errnum);
 
 /* err_set() with ": <strerror>" appended and the kind taken from ERRNUM. */

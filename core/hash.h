@@ -1,8 +1,8 @@
 /* core/hash.h - one hash of text for each need. Any thread; pure.
  *
  * hash_*(): FNV-1a, to be continued from piece to piece. For keys that we or the administrator
- * choose, and for sums that find mistakes. Whoever can choose keys can make them collide: for those
- * there is hash_keyed(), SipHash-1-3 (Aumasson and Bernstein).
+ * choose, and for sums that find mistakes. A peer that can choose keys can make them collide: for
+ * those there is hash_keyed(), SipHash-1-3 (Aumasson and Bernstein).
  */
 #ifndef CORE_HASH_H
 #define CORE_HASH_H

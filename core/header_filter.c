@@ -44,7 +44,7 @@ static void line_begin(struct header_filter *f, char c)
     }
 }
 
-/* An octet of a line whose fate is not known yet. */
+/* An octet of a line that may still be left out. */
 static void head_take(struct header_filter *f, char c)
 {
     f->head[f->head_len++] = c;

@@ -14,7 +14,7 @@
 #include "core/err.h"
 
 /* Set before main() runs, never changed. */
-static uint64_t one_in; /* 0: nobody dies */
+static uint64_t one_in; /* 0: none dies */
 static uint64_t seed = 1;
 static const char *only; /* NULL: any */
 static _Atomic uint64_t passages;

@@ -17,7 +17,7 @@
 
 #define LOG_WAITING_MAX  (4u * 1024 * 1024)
 #define LOG_BATCH_BYTES  (64u * 1024)
-#define LOG_STOP_WAIT_MS 5000 /* for a pipe that nobody reads, at the end */
+#define LOG_STOP_WAIT_MS 5000 /* for a pipe that is not read, at the end */
 #define LOG_POLL_MS      100
 #define LOG_GATHER_MS    5 /* bounds wake-ups and writes a second, whatever the rate of lines */
 
@@ -250,7 +250,7 @@ void log_stop(void)
     wake->run = log_wake_run;
     mailbox_send(log_state.mailbox, wake);
     thread_join(&log_state.thread);
-    /* Lines whose senders saw the thread still running. */
+    /* Lines of senders that saw the thread still running. */
     while (log_drain() > 0)
         continue;
     mem_free(log_state.batch);

@@ -68,7 +68,7 @@ void log_event_always(enum log_level level, const char *event, const struct log_
         }                                                                                          \
     } while (0)
 
-/* For what nobody must be able to switch off: why a client was turned away. */
+/* For what no setting may switch off: why a client was turned away. */
 #define LOG_ALWAYS(level, event, ...)                                                              \
     do {                                                                                           \
         const struct log_field log_fields_[] = {__VA_ARGS__};                                      \

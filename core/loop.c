@@ -12,7 +12,7 @@
 
 enum {
     EVENTS_MAX = 256,
-    TASK_ROUNDS_MAX = 4, /* a turn, so that work which defers itself starves nobody */
+    TASK_ROUNDS_MAX = 4, /* a turn, so that work which defers itself starves no other */
     GATHER_MS = 1,
     GATHER_ITEMS = 2, /* in a turn: less is no load */
 };
@@ -26,7 +26,7 @@ struct loop {
     bool gathers, gathering;
     struct mailbox_item stop_item;
     atomic_bool stop_sent; /* STOP_ITEM is in the mailbox and may not be sent again */
-    struct loop_task *tasks, **tasks_end;
+    struct cds_list_head tasks;
     size_t task_count;
     unsigned event_count, event_at; /* of the batch being dispatched */
     struct epoll_event events[EVENTS_MAX];
@@ -60,7 +60,7 @@ enum err loop_new(struct loop **out, struct err_detail *why)
 
     *out = NULL;
     loop->epoll_fd = -1;
-    loop->tasks_end = &loop->tasks;
+    list_init(&loop->tasks);
     loop->stop_item.run = loop_stop_run;
     if (!loop_open(loop)) {
         enum err e = err_set_errno(why, errno, "cannot make an event loop");
@@ -77,11 +77,11 @@ enum err loop_new(struct loop **out, struct err_detail *why)
 /* A round runs what was queued when it began; what that defers in turn is for the next round. */
 static bool loop_tasks_run(struct loop *loop)
 {
-    bool any = loop->tasks != NULL;
+    bool any = !list_empty(&loop->tasks);
 
-    for (unsigned round = 0; round < TASK_ROUNDS_MAX && loop->tasks; round++) {
-        for (size_t left = loop->task_count; left > 0 && loop->tasks; left--) {
-            struct loop_task *task = loop->tasks;
+    for (unsigned round = 0; round < TASK_ROUNDS_MAX && loop->task_count > 0; round++) {
+        for (size_t left = loop->task_count; left > 0 && loop->task_count > 0; left--) {
+            struct loop_task *task = LIST_FIRST(&loop->tasks, struct loop_task, link);
 
             loop_task_cancel(loop, task);
             task->run(task);
@@ -125,9 +125,9 @@ static void loop_wait(struct loop *loop, int wait_ms)
     bool announced = false;
     int n;
 
-    wait_ms = loop->tasks ? 0 : loop_wait_ms(loop, wait_ms);
+    wait_ms = loop->task_count > 0 ? 0 : loop_wait_ms(loop, wait_ms);
     if (loop->gathering) {
-        /* Nobody is told: what is sent meanwhile wakes nobody and is done in one go. */
+        /* What is sent meanwhile wakes no thread and is done in one go. */
         wait_ms = wait_ms != 0 ? GATHER_MS : 0;
     } else if (wait_ms != 0) {
         announced = mailbox_sleep_begin(loop->mailbox);
@@ -248,24 +248,16 @@ void loop_defer(struct loop *loop, struct loop_task *task)
         return;
     ASSERT(task->run);
     task->queued = true;
-    task->next = NULL;
-    *loop->tasks_end = task;
-    loop->tasks_end = &task->next;
+    list_add(&loop->tasks, &task->link);
     loop->task_count++;
 }
 
 void loop_task_cancel(struct loop *loop, struct loop_task *task)
 {
-    struct loop_task **link = &loop->tasks;
-
     if (!task->queued)
         return;
-    while (*link != task)
-        link = &(*link)->next;
-    *link = task->next;
-    if (!*link)
-        loop->tasks_end = link;
-    task->next = NULL;
+    ASSERT(loop->task_count > 0);
+    list_remove(&task->link);
     task->queued = false;
     loop->task_count--;
 }

@@ -3,7 +3,8 @@
  *
  * Everything on a loop runs on the loop's thread; only loop_mailbox() and loop_stop() may be used
  * from others. Descriptors are watched edge-triggered, for reading and writing at once, so that
- * waiting for something else costs no system call: whoever meets EAGAIN waits for the next edge.
+ * waiting for something else costs no system call: a reader that meets EAGAIN waits for the next
+ * edge.
  */
 #ifndef CORE_LOOP_H
 #define CORE_LOOP_H
@@ -12,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/err.h"
+#include "core/list.h"
 #include "core/mailbox.h"
 #include "core/timer.h"
 
@@ -25,7 +27,7 @@ struct loop_watch {
 
 /* Work for the end of this turn, run once each time it is deferred. */
 struct loop_task {
-    struct loop_task *next;
+    struct cds_list_head link;
     bool queued;
     void (*run)(struct loop_task *task);
 };
@@ -41,8 +43,8 @@ void loop_run(struct loop *loop);
  * until something happens; the next timer always bounds it). True if anything was done. */
 bool loop_turn(struct loop *loop, int wait_ms);
 void loop_stop(struct loop *loop); /* any thread */
-/* For a thread that lives on its mailbox and that nobody waits for: under load it looks into it
- * every millisecond instead of being woken for every few items. */
+/* For a thread that lives on its mailbox and has no thread waiting for it: under load it looks into
+ * it every millisecond instead of being woken for every few items. */
 void loop_gather(struct loop *loop);
 
 /* Adds with EPOLLIN|EPOLLOUT|EPOLLRDHUP|EPOLLET. */

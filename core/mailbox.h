@@ -21,7 +21,7 @@ struct mailbox_item {
 
 /* NULL with errno when there is no descriptor for its eventfd. */
 struct mailbox *mailbox_new(void);
-/* The receiver, when nobody sends any more. Items still queued are run first. */
+/* The receiver, when no thread sends any more. Items still queued are run first. */
 void mailbox_free(struct mailbox **mb);
 
 /* Any thread. */

@@ -8,7 +8,7 @@
 
 #include <urcu/urcu-memb.h>
 
-/* A fault's own signal stays open: blocked, it ends the process without a word from whoever
+/* A fault's own signal stays open: blocked, it ends the process without a word from the tool that
  * reports crashes (sanitizers, a debugger). */
 static void signals_block(sigset_t *before)
 {

@@ -68,6 +68,7 @@ void timer_wheel_free(struct timer_wheel **wheel)
 /* T is due after the cursor. */
 static void wheel_place(struct timer_wheel *wheel, struct timer *t)
 {
+    ASSERT(t->due_ms > wheel->cursor_ms);
     unsigned top = 63 - (unsigned)__builtin_clzll(t->due_ms ^ wheel->cursor_ms);
     unsigned level = top / SLOT_BITS;
     unsigned slot = (unsigned)(t->due_ms >> (level * SLOT_BITS)) & (SLOTS - 1);
