@@ -61,7 +61,7 @@ typedef void (*conf_report)(void *owner, const struct conf_fault *fault);
 MUST_USE enum err conf_load(const char *file, conf_report report, void *owner, struct conf **conf,
                             struct ruleset **rules);
 /* The same of RUNNING's file, for a relay that runs: what only a restart changes keeps RUNNING's
- * value, and a warning names each such key whose value is another in the file. */
+ * value, and a warning names each such key that has another value in the file. */
 MUST_USE enum err conf_reload(const struct conf *running, conf_report report, void *owner,
                               struct conf **conf, struct ruleset **rules);
 /* The same from text; FILE names it in messages. Looks at no certificate. */

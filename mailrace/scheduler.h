@@ -1,4 +1,4 @@
-/* mailrace/scheduler.h - what the main thread tells the scheduler, on whose thread it is done. */
+/* mailrace/scheduler.h - what the main thread asks of the scheduler: it is done on its thread. */
 #ifndef MAILRACE_SCHEDULER_H
 #define MAILRACE_SCHEDULER_H
 

@@ -2,7 +2,7 @@
  * recipient was told.
  *
  * One courier per delivery thread, with its loop, its resolver and its open sessions
- * (net/session_pool_private.h). Knows no time of retries and no disk. Jobs whose routes have the
+ * (net/session_pool_private.h). Knows no time of retries and no disk. Jobs that have routes with the
  * same connection_key share connections.
  */
 #ifndef NET_COURIER_H

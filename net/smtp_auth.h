@@ -35,7 +35,7 @@ size_t smtp_auth_encode(struct bytes text, char *to);
 struct smtp_auth_credentials {
     struct bytes user, password; /* within what was parsed */
 };
-/* message = [authzid] NUL authcid NUL passwd, RFC 4616 2. ERR_SYNTAX: not of this form, or nobody
+/* message = [authzid] NUL authcid NUL passwd, RFC 4616 2. ERR_SYNTAX: not of this form, or no user
  * is named. ERR_DENIED: of this form, but nothing that could be right: on behalf of another, or
  * smtp_auth_usable() is false. */
 MUST_USE enum err smtp_auth_plain(struct bytes message, struct smtp_auth_credentials *out);

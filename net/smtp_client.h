@@ -4,7 +4,7 @@
  * and answered. It does no input or output itself. When a message's text is about to be written
  * it asks the owner for the next one, and the next MAIL, RCPT and DATA leave in the same write as
  * this message's final dot: one write and one read a message in the steady state (RFC 2920).
- * Where the peer offers CHUNKING the text goes by BDAT, as one chunk whose last octet takes the
+ * Where the peer offers CHUNKING the text goes by BDAT, as one chunk: its last octet takes the
  * part of the final dot, and with its envelope in one write (RFC 3030).
  * Decides by code, never by text. Never sends a bare CR, LF or NUL but in BINARYMIME, nor a
  * parameter that the peer did not offer. One thread: that of its loop.
@@ -52,7 +52,7 @@ struct smtp_client_ops {
                     const struct mail_status *status);
     /* Exactly once for every message taken: the verdict for the recipients that were accepted at
      * RCPT. AMBIGUOUS: the final dot, or the chunk's last octet, was sent and no reply came: it may
-     * arrive twice, at recipients whose RCPT was not answered too. */
+     * arrive twice, at recipients without an answer to RCPT too. */
     void (*on_message_done)(void *owner, struct smtp_client_message *m,
                             const struct mail_status *status, bool ambiguous);
     /* The session opened: EHLO (and TLS, if any) is done; it will ask for messages now. */

@@ -8,7 +8,7 @@
 #define SLOW_PIECE_BYTES ((size_t)8 * 1024)
 #define NOTES_NOT_CLEAN  (SMTP_DATA_BARE_LF | SMTP_DATA_BARE_CR | SMTP_DATA_NUL)
 
-/* Text whose notes admit a bare CR, a bare LF or a NUL: LF becomes CRLF, CR and NUL a blank, as
+/* Text with notes that admit a bare CR, a bare LF or a NUL: LF becomes CRLF, CR and NUL a blank, as
  * the reader does on the way in; clean text passes unchanged. OUT has room for 2 * IN.len + 1. */
 static size_t normalise(struct smtp_client_transaction *t, struct bytes in, char *out)
 {

@@ -85,7 +85,7 @@ struct smtp_server {
     bool shutting_down;
 
     /* input */
-    struct buf line;       /* a command line whose end has not come; else without memory */
+    struct buf line;       /* a command line without its end so far; else without memory */
     size_t line_max;       /* its octets, but for AUTH */
     size_t dropped_octets; /* of a line that is too long; 0: none */
     struct bytes rest;     /* behind what is handled now, in this piece of input */

@@ -30,7 +30,7 @@ struct tls_info {
 MUST_USE enum err tls_context_server(const struct tls_settings *settings, struct tls_context **out,
                                      struct err_detail *why);
 /* A server's context with a key and a certificate for NAME that are made now, signed by itself and
- * gone with it: for servers whose clients encrypt without verifying (RFC 7435). */
+ * gone with it: for servers with clients that encrypt without verifying (RFC 7435). */
 MUST_USE enum err tls_context_self_signed(const char *name, struct tls_context **out,
                                           struct err_detail *why);
 /* Encrypts with any peer (opportunistic: no certificate check, RFC 7435). */

@@ -210,7 +210,7 @@ static struct decide_verdict decide_rcpt(const struct decide_facts *facts,
         if (bytes_equal_nocase(facts->rcpt, BYTES("postmaster")))
             return permit(ok, "postmaster without a domain is always accepted (RFC 5321 4.5.1)");
         if (!relay)
-            return refuse_relay(facts, "a recipient without a domain is nobody's here");
+            return refuse_relay(facts, "a recipient without a domain has no mailbox here");
         return refuse(facts, MAIL_STATUS(550, 5, 1, 3, "Invalid recipient address"), 0,
                       "a recipient needs a domain");
     }

@@ -27,7 +27,7 @@ char *iprange_format(const struct iprange *r, char to[IPRANGE_TEXT_SIZE]);
 
 bool iprange_contains(const struct iprange *r, const struct ipaddr *a);
 bool iprange_is_all(const struct iprange *r); /* every address of its family */
-/* A bare address whose host part is zero ("192.168.1.0"): check warns. */
+/* A bare address with a host part of zero ("192.168.1.0"): check warns. */
 bool iprange_looks_like_network(struct bytes text);
 
 enum iprange_relation {

@@ -77,14 +77,14 @@ static void check_usable(struct ruleset_check *check, const struct receive_conne
         return;
     if (needs_certificate(s, c))
         ruleset_warn(check, c->origin,
-                     "receive connector \"%s\": nobody can use it: only servers and partners may "
+                     "receive connector \"%s\": no client can use it: only servers and partners may "
                      "submit, and in this version none can prove it by a certificate; "
                      "ExternalAuthoritative in auth_mechanism takes all of remote_ip_ranges for "
                      "servers",
                      c->name);
     else
         ruleset_warn(check, c->origin,
-                     "receive connector \"%s\": nobody can use it: no permission group and no "
+                     "receive connector \"%s\": no client can use it: no permission group and no "
                      "entry gives ms-Exch-SMTP-Submit to a client that auth_mechanism lets in",
                      c->name);
 }

@@ -44,7 +44,7 @@ static size_t page_of(const struct sched_index *index, uint64_t number)
     return low > 0 ? low - 1 : index->count;
 }
 
-/* The first pair of PLACE whose number is at least NUMBER, which is not below the page. */
+/* The first pair of PLACE with a number of at least NUMBER, which is not below the page. */
 static uint32_t pair_of(const struct sched_index_place *place, uint64_t number)
 {
     uint64_t above = number - place->first;

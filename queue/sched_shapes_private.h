@@ -4,7 +4,7 @@
  *
  * message: what the spool holds, until its last recipient is delivered or failed. Almost all have
  *     recipients in one domain only and are "narrow": no memory beside struct sched_message. A
- *     message whose recipients have different destinations or answers gets a struct sched_wide.
+ *     message with recipients that have different destinations or answers gets a struct sched_wide.
  * group: recipients of one message that have one destination. It waits in the destination's queue,
  *     or for its own time, or is under way in one job. The first group is in the message.
  * dest: a destination, with its queue, its window and how often in a row it could not be reached.

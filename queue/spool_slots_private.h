@@ -44,7 +44,7 @@ struct spool_segment {
     bool unlinked;       /* DOOMED: its name may or may not be gone after a power cut */
     bool footer_due;     /* its items are complete and not yet on the disk */
     bool footer_written; /* items are there and not in memory */
-    uint64_t disk_generation; /* the one whose records a recovery would still find */
+    uint64_t disk_generation; /* the one that a recovery would still find records of */
     uint32_t size, end;
     uint32_t version;                                  /* of its header */
     uint64_t live, live_bytes;                         /* messages */

@@ -38,7 +38,7 @@ struct relay_pattern_names {
     const char *ours, *foreign, *name, *ip; /* IP in brackets */
 };
 
-/* TEMPLATE with all names put in; any octet may be in it. ERR_NOTFOUND: a placeholder whose name is
+/* TEMPLATE with all names put in; any octet may be in it. ERR_NOTFOUND: a placeholder with a name that is
  * NULL. */
 MUST_USE enum err relay_pattern_expand(struct arena *arena, const char *template,
                                        const struct relay_pattern_names *names, struct bytes *out);

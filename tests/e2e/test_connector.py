@@ -377,7 +377,7 @@ class Checked(Case):
                           'remote_ip_ranges = [ "10.0.0.1" ]; } );')
             os.chmod(path, 0o644)
             self.assertRegex(self.run_program([MAILRACE, "check", "-c", path]),
-                             'receive connector "P": nobody can use it: only servers and partners')
+                             'receive connector "P": no client can use it: only servers and partners')
 
     def test_a_domain_without_a_way_out(self):
         for kind in ("Authoritative", "InternalRelay", "ExternalRelay"):

@@ -77,7 +77,7 @@ static void test_users(void)
          "a file name in quotes", 0, 1, 1},
         {"BasicAuth without users", NULL, HEAD TLS CLIENTS(BASIC), "BasicAuth needs users", 0, 1,
          0},
-        {"users without BasicAuth", ANN, HEAD TLS USERS CLIENTS("\"Tls\""), "nobody can use it",
+        {"users without BasicAuth", ANN, HEAD TLS USERS CLIENTS("\"Tls\""), "no client can use it",
          0640, 0, 1},
         {"passwords in clear", ANN, HEAD TLS USERS CLIENTS("\"Tls\", \"BasicAuth\""),
          "may travel in clear", 0640, 0, 1},
