@@ -176,7 +176,7 @@ static void on_due(struct timer *t)
 /* --- What the connection says --- */
 
 /* A reply to what was not written yet; but a peer may answer the beginning of a pipelined group
- * whose end, a text or more recipients, still waits for the socket. */
+ * with an end (a text, or more recipients) that still waits for the socket. */
 static bool is_early(const struct load_client *c)
 {
     const struct load_client_message *m = c->current;

@@ -7,7 +7,7 @@
 
 #include "bench/load_client_private.h"
 
-/* Recipients whose replies are awaited at a time: their lines and replies must not fill both
+/* Recipients that await their replies at a time: their lines and replies must not fill both
  * directions' buffers (RFC 2920 3.1). */
 enum { RCPTS_MAX = 500 };
 

@@ -83,7 +83,7 @@ static enum err run_row(struct micro_options *o, const struct micro_row *row,
 
 /* --- Which rows --- */
 
-/* "spool" is every row whose name begins with "spool-". */
+/* "spool" is every row with a name that begins with "spool-". */
 static bool name_means(const char *name, const struct micro_row *row)
 {
     size_t len = strlen(name);

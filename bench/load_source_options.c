@@ -363,7 +363,7 @@ static int check(const struct source_args *a)
         return load_usage("source", "--user, --password-file go together, --auth-login with both");
     if (a->resume_percent && a->security == LOAD_CLIENT_SECURITY_NONE)
         return load_usage("source", "--resume needs --starttls or --tls");
-    if ((a->shape.length != NULL) + (a->shape.lengths != NULL) + (a->shape.bodies != NULL) > 1)
+    if (!a->shape.length + !a->shape.lengths + !a->shape.bodies < 2)
         return load_usage("source", "--length, --lengths or --bodies: one of them");
     if (a->addresses.count && !ipaddr_is_v4(&a->to.addr))
         return load_usage("source", "--sources are IPv4 addresses, --to is not");

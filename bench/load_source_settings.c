@@ -45,7 +45,7 @@ static enum err read_password(const struct source_args *args, char *to, size_t s
     FILE *in = fopen(args->password_file, "re");
     if (!in)
         return err_set_errno(why, errno, "cannot read %s", args->password_file);
-    bool read = fgets(to, (int)size, in) != NULL;
+    bool read = fgets(to, (int)size, in);
     fclose(in);
     if (!read)
         return err_set(why, ERR_SYNTAX, "%s holds no password", args->password_file);

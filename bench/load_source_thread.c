@@ -74,7 +74,7 @@ static void count_lateness(struct source_thread *t, uint64_t now_ns, bool waited
 }
 
 /* Begins every message that is due while a session is there for it. WAITED: none was until
- * one came free just now, so that the first message to begin, whose time had passed, waited. */
+ * one came free just now, so that the first message to begin, with its time passed, waited. */
 static void pace_run(struct source_thread *t, bool waited)
 {
     struct source *s = t->source;

@@ -37,7 +37,8 @@ static const struct conf_option OPTIONS[] = {
      .required = true,
      .element = &PRINCIPAL,
      .standard = "",
-     .help = "the principal that these rights are for: Anonymous, ExternallySecuredServers, user:NAME, ..."},
+     .help = "the principal that these rights are for: Anonymous, ExternallySecuredServers, "
+             "user:NAME, ..."},
     {.key = "allow",
      .type = CONF_BITS,
      CONF_AT(struct rights_entry, allow),

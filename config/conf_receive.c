@@ -292,12 +292,11 @@ static void add_all_ranges(struct conf_reading *r, struct conf_ranges *ranges,
                            const struct receive_connector *c, const char *path)
 {
     bool v4 = false, v6 = false;
-    for (size_t i = 0; i < c->binding_count; i++) {
+    for (size_t i = 0; i < c->binding_count; i++)
         if (ipaddr_is_v4(&c->bindings[i].addr))
             v4 = true;
         else
             v6 = true;
-    }
     if (v4)
         conf_ranges_add(r, ranges, false, "0.0.0.0-255.255.255.255", c->origin, path);
     if (v6)

@@ -27,21 +27,20 @@ static void write_type(const struct conf_option *o, FILE *out)
 static void write_allowed(const struct conf_option *o, FILE *out)
 {
     char names[1024];
-    if (o->choices) {
+    if (o->choices)
         fputs(choice_list(o->choices, "", names, sizeof names), out);
-    } else if (o->type == CONF_FLAG) {
+    else if (o->type == CONF_FLAG)
         fputs("true, false", out);
-    } else if (o->type == CONF_DURATION) {
+    else if (o->type == CONF_DURATION)
         fprintf(out, "%" PRIu64 " s to %" PRIu64 " s", o->min / 1000, o->max / 1000);
-    } else if (o->type == CONF_OCTETS || o->type == CONF_NUMBER) {
+    else if (o->type == CONF_OCTETS || o->type == CONF_NUMBER)
         fprintf(out, "%" PRIu64 " to %" PRIu64, o->min, o->max);
-    } else if (o->type == CONF_UNAVAILABLE) {
+    else if (o->type == CONF_UNAVAILABLE)
         fputs(*o->standard ? o->standard : "nothing", out);
-    } else if (o->type == CONF_SECTIONS) {
+    else if (o->type == CONF_SECTIONS)
         fprintf(out, "%s", o->section->name);
-    } else if (o->type == CONF_TEXT || o->type == CONF_FILE) {
+    else if (o->type == CONF_TEXT || o->type == CONF_FILE)
         fprintf(out, "%" PRIu64 " to %" PRIu64 " octets", o->min, o->max);
-    }
     if (o->unlimited)
         fputs(" or unlimited", out);
 }

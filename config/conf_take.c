@@ -196,10 +196,9 @@ static bool take_list(struct conf_reading *r, const struct conf_option *o,
     if (!ok || !o->element)
         return ok;
     char *array = arena_alloc_array(r->arena, o->element->size, v->count);
-    for (size_t i = 0; i < v->count; i++) {
+    for (size_t i = 0; i < v->count; i++)
         if (!parse_element(r, o->element, &v->items[i], path, array + i * o->element->size))
             ok = false;
-    }
     memcpy((char *)target + o->offset, &array, sizeof array);
     *(size_t *)(void *)((char *)target + o->count_offset) = v->count;
     return ok;

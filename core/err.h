@@ -53,7 +53,7 @@ __attribute__((noreturn)) void err_assert_failed(const char *expr, const char *f
 
 #define ASSERT(expr) ((expr) ? (void)0 : err_assert_failed(#expr, __FILE__, __LINE__))
 
-/* The struct of TYPE whose MEMBER is at PTR. */
+/* The struct of TYPE with its MEMBER at PTR. */
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

@@ -41,7 +41,7 @@ static inline void list_remove(struct cds_list_head *link)
     cds_list_del_init(link);
 }
 
-/* All elements of FROM into TO, whose own are forgotten; FROM is empty afterwards. */
+/* All elements of FROM into TO, which forgets its own; FROM is empty afterwards. */
 static inline void list_take_all(struct cds_list_head *from, struct cds_list_head *to)
 {
     list_init(to);

@@ -221,10 +221,9 @@ void loop_watch_remove(struct loop *loop, struct loop_watch *w)
 
     ASSERT(!failed);
     /* Its owner may be freed now: the events of this batch that are still to come go too. */
-    for (unsigned i = loop->event_at + 1; i < loop->event_count; i++) {
+    for (unsigned i = loop->event_at + 1; i < loop->event_count; i++)
         if (loop->events[i].data.ptr == w)
             loop->events[i].data.ptr = NULL;
-    }
 }
 
 struct timer_wheel *loop_timers(struct loop *loop)

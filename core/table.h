@@ -33,7 +33,7 @@ uint64_t table_hash(const struct table *t, struct bytes key);
 void table_add(struct table *t, struct table_node *node, uint64_t hash);
 void table_remove(struct table *t, struct table_node *node); /* it must be in */
 
-/* The nodes whose hash is HASH. The one at hand must stay in the table. */
+/* The nodes with the hash HASH. The one at hand must stay in the table. */
 struct table_node *table_first(const struct table *t, uint64_t hash);
 struct table_node *table_next(const struct table_node *node);
 #define TABLE_EACH(node, table, hash)                                                              \

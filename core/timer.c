@@ -56,10 +56,9 @@ void timer_wheel_free(struct timer_wheel **wheel)
     if (!*wheel)
         return;
     /* Owners may outlive the wheel and cancel later. */
-    for (unsigned level = 0; level < LEVELS; level++) {
+    for (unsigned level = 0; level < LEVELS; level++)
         for (unsigned slot = 0; slot < SLOTS; slot++)
             list_disarm(&(*wheel)->slots[level][slot]);
-    }
     list_disarm(&(*wheel)->overdue);
     mem_free(*wheel);
     *wheel = NULL;

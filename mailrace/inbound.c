@@ -123,8 +123,7 @@ void inbound_shutdown_all(struct inbound_services *services)
 
 void inbound_abort_all(struct inbound_services *services)
 {
-    LIST_EACH_SAFE (in, &services->sessions, struct inbound, link) {
+    LIST_EACH_SAFE (in, &services->sessions, struct inbound, link)
         if (in->service)
             smtp_service_abort(in->service);
-    }
 }

@@ -6,9 +6,9 @@
 
 struct relay;
 
-/* Swaps the rules and all settings that have "reload" in their row of the option table; of the others the
- * running value stays in force, and a warning names each that the file has changed. A faulty file
- * changes nothing. Logs what it did. Main thread. */
+/* Swaps the rules and all settings that have "reload" in their row of the option table; of the
+ * others the running value stays in force, and a warning names each that the file has changed. A
+ * faulty file changes nothing. Logs what it did. Main thread. */
 MUST_USE enum err reload(struct relay *relay);
 
 #endif

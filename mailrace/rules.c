@@ -64,10 +64,9 @@ void rules_place_free(struct rules_place **at)
 
 static struct connector_count *count_of(struct rules_place *place, const char *name)
 {
-    LIST_EACH (count, &place->counts, struct connector_count, link) {
+    LIST_EACH (count, &place->counts, struct connector_count, link)
         if (strcmp(count->name, name) == 0)
             return count;
-    }
     size_t size = strlen(name) + 1;
     struct connector_count *count = mem_zalloc(sizeof *count + size);
     memcpy(count->name, name, size);

@@ -2,8 +2,8 @@
  * recipient was told.
  *
  * One courier per delivery thread, with its loop, its resolver and its open sessions
- * (net/session_pool_private.h). Knows no time of retries and no disk. Jobs that have routes with the
- * same connection_key share connections.
+ * (net/session_pool_private.h). Knows no time of retries and no disk. Jobs that have routes with
+ * the same connection_key share connections.
  */
 #ifndef NET_COURIER_H
 #define NET_COURIER_H

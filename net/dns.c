@@ -59,8 +59,8 @@ struct ub_option {
 };
 
 /* The library's defaults are for a program with one question at a time, and for a resolver that
- * chooses among many servers. We ask one or two forwarders: domains with silent servers of their own
- * must not make the library give up on the forwarder. So it forgets after 5 s what it holds
+ * chooses among many servers. We ask one or two forwarders: domains with silent servers of their
+ * own must not make the library give up on the forwarder. So it forgets after 5 s what it holds
  * against a server, and waits 0.5 to 4 s for an answer, about 10 s with all retries. */
 static const struct ub_option dns_options[] = {
     {"do-not-query-localhost:", "no"},

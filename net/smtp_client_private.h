@@ -9,10 +9,10 @@
  *
  * Everything turns on two cursors that walk the same states: SENT is what goes out next, ANSWERED
  * is what the next reply belongs to, and UNANSWERED counts the commands between them. At most two
- * messages live in a session: the one that waits for the answer to its end, and the one ahead of it. A text
- * that goes by BDAT may be out before any of its envelope was answered, as may the message behind
- * it: that one begins with RSET, for what a peer does after a failed chunk is left to it (RFC 3030
- * 2), and recipients must never meet another message's sender.
+ * messages live in a session: the one that waits for the answer to its end, and the one ahead of
+ * it. A text that goes by BDAT may be out before any of its envelope was answered, as may the
+ * message behind it: that one begins with RSET, for what a peer does after a failed chunk is left
+ * to it (RFC 3030 2), and recipients must never meet another message's sender.
  */
 #ifndef NET_SMTP_CLIENT_PRIVATE_H
 #define NET_SMTP_CLIENT_PRIVATE_H
@@ -133,8 +133,8 @@ void smtp_client_tell_rcpt(struct smtp_client *c, struct smtp_client_message *m,
                            const struct mail_status *status);
 /* Takes the head transaction off and tells the owner. */
 void smtp_client_finish(struct smtp_client *c, const struct mail_status *status, bool ambiguous);
-/* Every message that is held gets STATUS; CERTAIN: the peer said so itself, so that a message of which the
- * final dot is out is not in doubt. */
+/* Every message that is held gets STATUS; CERTAIN: the peer said so itself, so that a message of
+ * which the final dot is out is not in doubt. */
 void smtp_client_fail_all(struct smtp_client *c, const struct mail_status *status, bool certain);
 /* The same, and the session ends. */
 void smtp_client_end(struct smtp_client *c, const struct mail_status *status, bool certain);

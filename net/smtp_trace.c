@@ -33,7 +33,7 @@ static const char *with_protocol(const struct smtp_trace *t)
         {{"ESMTP", "ESMTPA"}, {"ESMTPS", "ESMTPSA"}},
         {{"UTF8SMTP", "UTF8SMTPA"}, {"UTF8SMTPS", "UTF8SMTPSA"}},
     };
-    return t->esmtp ? names[t->smtputf8][t->tls != NULL][t->authenticated] : "SMTP";
+    return t->esmtp ? names[t->smtputf8][t->tls ? 1 : 0][t->authenticated] : "SMTP";
 }
 
 /* The FOR clause shows one path, and only what may stand in any header: an address beyond ASCII

@@ -76,12 +76,13 @@ static void check_usable(struct ruleset_check *check, const struct receive_conne
     if (can_be_submitted_to(s, c))
         return;
     if (needs_certificate(s, c))
-        ruleset_warn(check, c->origin,
-                     "receive connector \"%s\": no client can use it: only servers and partners may "
-                     "submit, and in this version none can prove it by a certificate; "
-                     "ExternalAuthoritative in auth_mechanism takes all of remote_ip_ranges for "
-                     "servers",
-                     c->name);
+        ruleset_warn(
+            check, c->origin,
+            "receive connector \"%s\": no client can use it: only servers and partners may "
+            "submit, and in this version none can prove it by a certificate; "
+            "ExternalAuthoritative in auth_mechanism takes all of remote_ip_ranges for "
+            "servers",
+            c->name);
     else
         ruleset_warn(check, c->origin,
                      "receive connector \"%s\": no client can use it: no permission group and no "

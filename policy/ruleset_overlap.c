@@ -49,7 +49,8 @@ static void report_pair(struct sweep *s, const struct ruleset_span *a, const str
     ruleset_fault(
         s->check, q->origin,
         "receive connector \"%.64s\" (%s): remote_ip_ranges: %.100s conflicts on binding %s with "
-        "receive connector \"%.64s\" (%s) with the range %.100s (%s), which %s: both hold %s; of two ranges "
+        "receive connector \"%.64s\" (%s) with the range %.100s (%s), which %s: both hold %s; of "
+        "two ranges "
         "one must lie wholly inside the other",
         ruleset_text(y->name), ruleset_text(y->origin), ruleset_text(q->text),
         endpoint_format(s->binding, at), ruleset_text(x->name), ruleset_text(x->origin),

@@ -226,9 +226,8 @@ void sched_message_quarantine(struct sched_message *m, const char *why)
     spool_message_quarantine(m->sched->spool, &m->ref, why);
     m->flags |= SCHED_DEAD;
     drop_unless_in_job(&m->group);
-    if (m->flags & SCHED_WIDE) {
+    if (m->flags & SCHED_WIDE)
         LIST_EACH_SAFE (extra, &m->wide->extras, struct sched_extra, link)
             drop_unless_in_job(&extra->group);
-    }
     sched_message_release(m);
 }

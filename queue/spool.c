@@ -69,12 +69,11 @@ static enum err logs_open(struct spool *spool, const struct spool_settings *sett
     char **names = io->list(io, spool->logs[0]->dir.root_fd);
     if (!names)
         return err_set_errno(why, errno, "%s cannot be listed", spool->logs[0]->dir.path);
-    for (char **name = names; *name && err == ERR_OK; name++) {
+    for (char **name = names; *name && err == ERR_OK; name++)
         if (spool_ended_name_parse(*name, &next_id))
             spool_ended_clean(&spool->logs[0]->dir, *name);
         else
             err = older_open(spool, settings, *name, why);
-    }
     io_list_free(&names);
     return err;
 }

@@ -99,7 +99,7 @@ static enum err open_root(struct spool_directory *dir, struct err_detail *why)
     const char *name = dir->first ? spool_log_name(dir->number, log_name) : dir->path;
     int parent = dir->first ? dir->first->root_fd : AT_FDCWD;
     /* The entry of a log that an earlier start made may not be on the disk yet. */
-    bool made = dir->first != NULL;
+    bool made = dir->first;
     int fd = io->openat(io, parent, name, OPEN_DIRECTORY, 0);
     if (fd < 0 && errno == ENOENT) {
         if (io->mkdirat(io, parent, name, 0700) != 0)

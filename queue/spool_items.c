@@ -142,7 +142,7 @@ bool spool_footer_write_next(struct spool_segments *segments)
     for (uint32_t i = 0; i < segments->used && !s; i++)
         if (segments->slots[i].footer_due)
             s = &segments->slots[i];
-    segments->footers_due = s != NULL;
+    segments->footers_due = s;
     if (!s)
         return false;
     s->footer_due = false;

@@ -1,4 +1,4 @@
-"""The load: smtp-source and smtp-sink of Postfix, programs that flatter nobody here."""
+"""The load: smtp-source and smtp-sink of Postfix, programs that flatter no relay here."""
 
 import os
 import re

@@ -110,12 +110,11 @@ static bool setting_texts(struct exchange_importer *im, const struct exchange_ob
                                exchange_texts_joined(&im->arena, &s->values, ", "));
         return true;
     }
-    for (size_t i = 0; i < s->values.count; i++) {
+    for (size_t i = 0; i < s->values.count; i++)
         if (p->form == EXCHANGE_SPACES)
             add_space(im, s->values.items[i], out);
         else
             exchange_texts_add(&im->arena, out, s->values.items[i]);
-    }
     return true;
 }
 

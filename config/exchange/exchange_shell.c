@@ -126,11 +126,10 @@ static void take_foreach(struct exchange_cursor *cur)
     struct exchange_targets targets = {0};
     script = exchange_cursor_take_script(cur, "foreach", false);
     size_t faults = cur->im->fault_count;
-    if (exchange_token_is_cmdlet(source.t)) {
+    if (exchange_token_is_cmdlet(source.t))
         query(&source, &targets);
-    } else {
+    else
         targets = *exchange_cursor_take_input(&source);
-    }
     if (source.t->type != EXCHANGE_TOKEN_END && faults == cur->im->fault_count)
         exchange_fault(cur->im, where, "foreach: \"%s\" is not understood", source.t->text);
     for (size_t i = 0; script && i < targets.count && faults == cur->im->fault_count; i++)

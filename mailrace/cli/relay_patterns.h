@@ -38,8 +38,8 @@ struct relay_pattern_names {
     const char *ours, *foreign, *name, *ip; /* IP in brackets */
 };
 
-/* TEMPLATE with all names put in; any octet may be in it. ERR_NOTFOUND: a placeholder with a name that is
- * NULL. */
+/* TEMPLATE with all names put in; any octet may be in it. ERR_NOTFOUND: a placeholder with a name
+ * that is NULL. */
 MUST_USE enum err relay_pattern_expand(struct arena *arena, const char *template,
                                        const struct relay_pattern_names *names, struct bytes *out);
 const char *relay_pattern_want_name(enum relay_pattern_want want);

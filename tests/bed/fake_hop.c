@@ -117,7 +117,6 @@ void fake_hop_open(struct fake_hop *hop, struct loop *loop, const char *at)
 void fake_hop_close(struct fake_hop *hop)
 {
     fake_net_unlisten(&hop->at);
-    LIST_EACH_SAFE (s, &hop->sessions, struct hop_session, link) {
+    LIST_EACH_SAFE (s, &hop->sessions, struct hop_session, link)
         smtp_service_abort(s->service);
-    }
 }

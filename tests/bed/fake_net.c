@@ -83,9 +83,8 @@ static void end_soon(struct conn *c, enum err reason, const char *text)
 void fake_net_cut_all(void)
 {
     make();
-    LIST_EACH (c, &net.conns, struct conn, link) {
+    LIST_EACH (c, &net.conns, struct conn, link)
         end_soon(c, ERR_CLOSED, "cut");
-    }
 }
 
 void fake_net_reset(void)

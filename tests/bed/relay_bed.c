@@ -369,7 +369,7 @@ const char *bed_say_bytes(struct bed_client *client, struct bytes text)
 const char *bed_say(struct bed_client *client, const char *text)
 {
     static const char data[] = "\r\nDATA\r\n";
-    for (const char *at; (at = strstr(text, data)) != NULL; text = at + strlen(data))
+    for (const char *at; (at = strstr(text, data)); text = at + strlen(data))
         say(client, bytes_make(text, (size_t)(at - text) + strlen(data)));
     say(client, bytes_of(text));
     return heard(client);

@@ -41,12 +41,10 @@ static bool letter_read(struct smtp_client_message *m, uint64_t at, char *to, si
 {
     struct letter *l = CONTAINER_OF(m, struct letter, message);
     MUST_HOLD(at <= m->octets && len <= m->octets - at && !l->done);
-    if (l->text.len == 0) {
+    if (l->text.len == 0)
         return false;
-    }
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++)
         to[i] = l->text.ptr[(at + i) % l->text.len];
-    }
     l->read = at + len;
     return true;
 }
@@ -94,9 +92,8 @@ static void on_end(void *owner, const struct mail_status *status)
     struct world *w = owner;
     MUST_HOLD(!w->ended && status->code >= 200);
     w->ended = true;
-    for (size_t i = 0; i < w->taken; i++) {
+    for (size_t i = 0; i < w->taken; i++)
         MUST_HOLD(w->letters[i].done == 1);
-    }
 }
 
 /* A command that we make, whole and alone: nothing of a message's text. */
@@ -111,16 +108,14 @@ static bool is_command(struct bytes line)
                                         "DATA",
                                         "BDAT ",
                                         "QUIT"};
-    for (size_t i = 0; i < line.len; i++) {
+    for (size_t i = 0; i < line.len; i++)
         MUST_HOLD(line.ptr[i] != '\r' && line.ptr[i] != '\n' && line.ptr[i] != '\0');
-    }
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
         struct bytes verb = bytes_of(verbs[i]);
         char last = verb.ptr[verb.len - 1];
         bool open = last == '<' || last == ' ';
-        if (open ? bytes_starts_nocase(line, verb) : bytes_equal(line, verb)) {
+        if (open ? bytes_starts_nocase(line, verb) : bytes_equal(line, verb))
             return true;
-        }
     }
     return false;
 }
@@ -191,11 +186,10 @@ static void line_out(struct world *w)
 {
     unsigned long long octets;
     w->line[w->line_len] = '\0';
-    if (strncmp(w->line, "MAIL FROM:", 10) == 0) {
-        w->binary = strstr(w->line, " BODY=BINARYMIME") != NULL;
-    } else if (sscanf(w->line, "BDAT %llu LAST", &octets) == 1) {
+    if (strncmp(w->line, "MAIL FROM:", 10) == 0)
+        w->binary = strstr(w->line, " BODY=BINARYMIME");
+    else if (sscanf(w->line, "BDAT %llu LAST", &octets) == 1)
         w->chunk = octets;
-    }
     w->line_len = 0;
 }
 
@@ -277,17 +271,15 @@ static void run(struct world *w, struct bytes in, unsigned settings)
     w->taken = 0;
     w->open = w->ended = w->last_cr = w->binary = false;
     w->line_len = w->chunk = 0;
-    for (size_t i = 0; i < LETTERS; i++) {
+    for (size_t i = 0; i < LETTERS; i++)
         letter_make(&w->letters[i], i);
-    }
     buf_init(&w->out, most);
     w->client = smtp_client_new(&with, (settings & 32) != 0 ? &TRACED : &SILENT, w);
     for (size_t at = 0; at < in.len;) {
         size_t end = at;
         while (end < in.len && (unsigned char)in.ptr[end] < TIME_PASSES &&
-               ((settings & 128) == 0 || end == at)) {
+               ((settings & 128) == 0 || end == at))
             end++;
-        }
         if (end > at) {
             smtp_client_input(w->client, bytes_sub(in, at, end - at));
             at = end;
@@ -297,9 +289,8 @@ static void run(struct world *w, struct bytes in, unsigned settings)
         fill_all(w);
     }
     smtp_client_free(&w->client);
-    for (size_t i = 0; i < LETTERS; i++) {
+    for (size_t i = 0; i < LETTERS; i++)
         MUST_HOLD(w->letters[i].done == (i < w->taken));
-    }
     buf_free(&w->out);
 }
 

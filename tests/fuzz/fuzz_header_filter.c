@@ -20,7 +20,7 @@ static void filter_run(struct bytes in, unsigned classes, enum fuzz_cut cut, str
     while (fuzz_split_next(&split, &piece)) {
         /* A copy that ends where the piece does, and is gone when the next one comes. */
         char *copy = malloc(piece.len);
-        MUST_HOLD(copy != NULL);
+        MUST_HOLD(copy);
         memcpy(copy, piece.ptr, piece.len);
         struct bytes rest = bytes_make(copy, piece.len);
         while (rest.len > 0)

@@ -41,7 +41,7 @@ static void run(struct bytes in, enum fuzz_cut cut, struct shown *out)
     while (fuzz_split_next(&split, &piece)) {
         /* A copy that ends where the piece does, and is gone when the next one comes. */
         char *copy = malloc(piece.len);
-        MUST_HOLD(copy != NULL);
+        MUST_HOLD(copy);
         memcpy(copy, piece.ptr, piece.len);
         header_rewrite_feed(&r, bytes_make(copy, piece.len));
         free(copy);

@@ -54,10 +54,9 @@ static uint64_t answered_id(struct bytes line)
     uint64_t id = 0;
     if (line.len < 10 || memcmp(line.ptr, "250 2.6.0 ", 10) != 0)
         return 0;
-    for (size_t at = line.len; at >= sizeof mark && !id; at--) {
+    for (size_t at = line.len; at >= sizeof mark && !id; at--)
         if (memcmp(line.ptr + at - sizeof mark + 1, mark, sizeof mark - 1) == 0)
             id = strtoull(line.ptr + at, NULL, 10);
-    }
     return id;
 }
 

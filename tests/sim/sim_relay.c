@@ -181,7 +181,7 @@ static void on_report(void *owner, const struct mail_envelope *envelope, struct 
     memcpy(copy, text.ptr, text.len);
     if (envelope->sender.len > 0)
         wrong("a report with a sender", -1, -1);
-    for (const char *at = copy; (at = strstr(at, field)) != NULL;) {
+    for (const char *at = copy; (at = strstr(at, field));) {
         int number, index;
         at += strlen(field);
         struct rcpt *rcpt = find_rcpt(at, &number, &index);
@@ -332,10 +332,9 @@ static void on_closed(void *owner, enum err reason, const char *text)
 
 static void drop_senders(bool all)
 {
-    LIST_EACH_SAFE (s, &sim.senders, struct sender, link) {
+    LIST_EACH_SAFE (s, &sim.senders, struct sender, link)
         if (all || s->state == SENDER_OVER)
             sender_free(s);
-    }
 }
 
 static void send_one(void)

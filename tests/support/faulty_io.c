@@ -431,7 +431,7 @@ void faulty_io_heal(struct faulty_io *f)
 
 bool faulty_io_has_failed(const struct faulty_io *f)
 {
-    return f->failed_call != NULL;
+    return f->failed_call;
 }
 
 const char *faulty_io_failed_call(const struct faulty_io *f)

@@ -95,7 +95,7 @@ static struct load_bad_totals run(unsigned kinds, unsigned long sessions, unsign
     while (ended--)
         CHECK(sem_wait(&w.closed) == 0);
     load_bad_stop(&bad, &totals);
-    CHECK(bad == NULL);
+    CHECK(!bad);
     smtp_sink_stop(&w.sink);
     sem_destroy(&w.closed);
     return totals;

@@ -82,7 +82,7 @@ static void test_wrong_rules(void)
         struct load_faults *f = load_faults_new();
         unit_row(rows[i].name);
         CHECK(load_faults_add(f, bytes_of(rows[i].rule), &why) == ERR_SYNTAX);
-        if (!CHECK(strstr(why.text, rows[i].says) != NULL))
+        if (!CHECK(strstr(why.text, rows[i].says)))
             fprintf(stderr, "%s\n", why.text);
         CHECK_U64(load_faults_count(f), 0);
         load_faults_free(&f);
@@ -97,7 +97,7 @@ static void test_long_rule(void)
     memset(rule, 'x', sizeof rule);
     memcpy(rule, "reply at dot 450 ", 17);
     CHECK(load_faults_add(f, bytes_make(rule, sizeof rule), &why) == ERR_SYNTAX);
-    CHECK(strstr(why.text, "longer than 400") != NULL);
+    CHECK(strstr(why.text, "longer than 400"));
     CHECK(load_faults_add(f, bytes_make(rule, 400), &why) == ERR_OK);
     load_faults_free(&f);
 }
@@ -114,7 +114,7 @@ static void test_files(void)
     CHECK_U64(load_faults_count(f), 3);
     CHECK(dprintf(fd, "\nrefuse twice\n") > 0);
     CHECK(load_faults_read(f, path, &why) == ERR_SYNTAX);
-    CHECK(strstr(why.text, ":6: fault \"refuse twice\"") != NULL);
+    CHECK(strstr(why.text, ":6: fault \"refuse twice\""));
     CHECK(close(fd) == 0 && unlink(path) == 0);
     CHECK(load_faults_read(f, path, &why) == ERR_NOTFOUND);
     load_faults_free(&f);

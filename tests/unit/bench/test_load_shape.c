@@ -33,7 +33,7 @@ static void files_make(void)
 {
     char path[128];
     snprintf(folder, sizeof folder, "/tmp/test_load_shape.XXXXXX");
-    CHECK(mkdtemp(folder) != NULL);
+    CHECK(mkdtemp(folder));
     snprintf(lengths, sizeof lengths, "%s/lengths", folder);
     write_file(lengths, bytes_of(HISTOGRAM));
     snprintf(bodies, sizeof bodies, "%s/bodies", folder);

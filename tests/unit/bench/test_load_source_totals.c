@@ -41,7 +41,7 @@ static char *printed(const struct source_totals *t, bool json,
 static void check_has(const char *text, const char *part)
 {
     unit_row(part);
-    CHECK(strstr(text, part) != NULL);
+    CHECK(strstr(text, part));
 }
 
 static void test_printing(void)

@@ -37,7 +37,7 @@ static void take_fault(void *owner, const struct conf_fault *fault)
     if (strncmp(fault->key, said->path, len) != 0)
         return;
     said->faults += !fault->is_warning;
-    said->kept += fault->running != NULL;
+    said->kept += fault->running ? 1 : 0;
     snprintf(said->last, sizeof said->last, "%s: %s", fault->key, fault->text);
 }
 
@@ -178,7 +178,7 @@ static void check_type(const struct row *row)
 {
     const struct conf_option *o = row->option;
     CHECK(*o->help);
-    CHECK(o->standard != NULL);
+    CHECK(o->standard);
     if (o->type == CONF_REMOVED) {
         CHECK(taken(row, "5"));
         CHECK(taken(row, "\"x\""));
@@ -402,7 +402,7 @@ static void check_reload(const struct row *row)
 static void test_reload(void)
 {
     snprintf(disk.folder, sizeof disk.folder, "/tmp/mailrace-conf-XXXXXX");
-    if (!CHECK(mkdtemp(disk.folder) != NULL))
+    if (!CHECK(mkdtemp(disk.folder)))
         return;
     snprintf(disk.file, sizeof disk.file, "%s/relay.conf", disk.folder);
     walk(check_reload);
@@ -430,7 +430,7 @@ static void check_reference(const struct row *row)
             bytes_equal(bytes_trim(standard), bytes_of(row->option->standard)))
             CHECK(bytes_trim(allowed).len > 0);
     }
-    CHECK(strstr(page, head) != NULL);
+    CHECK(strstr(page, head));
 }
 
 static void test_reference(void)

@@ -9,7 +9,7 @@
 static char *read_sample(char *to, size_t size)
 {
     FILE *in = fopen(SAMPLE, "r");
-    if (!CHECK(in != NULL))
+    if (!CHECK(in))
         return NULL;
     size_t len = fread(to, 1, size - 1, in);
     to[len] = '\0';

@@ -44,7 +44,7 @@ struct folder {
 static void folder_make(struct folder *f, const char *users, mode_t mode)
 {
     snprintf(f->path, sizeof f->path, "/tmp/conf-users-XXXXXX");
-    CHECK(mkdtemp(f->path) != NULL);
+    CHECK(mkdtemp(f->path));
     snprintf(f->conf, sizeof f->conf, "%s/relay.conf", f->path);
     snprintf(f->users, sizeof f->users, "%s/users", f->path);
     if (!users)
@@ -97,7 +97,7 @@ static void test_users(void)
         CHECK((e == ERR_OK) == (rows[i].faults == 0));
         CHECK_U64(reports.faults, rows[i].faults);
         CHECK_U64(reports.warnings, rows[i].warnings);
-        if (!CHECK(strstr(reports.text, rows[i].says) != NULL))
+        if (!CHECK(strstr(reports.text, rows[i].says)))
             fputs(reports.text, stderr);
         if (e == ERR_OK) {
             const struct account *ann = account_find(ruleset_accounts(rules), BYTES("ann"));

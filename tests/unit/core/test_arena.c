@@ -58,7 +58,7 @@ static void test_large_keeps_the_block(void)
     struct arena a;
     arena_init(&a, 1024);
     char *first = arena_alloc(&a, 16);
-    CHECK(arena_alloc(&a, 5000) != NULL);
+    CHECK(arena_alloc(&a, 5000));
     char *second = arena_alloc(&a, 16);
     CHECK(second == first + 16);
     arena_free(&a);
@@ -77,7 +77,7 @@ static void test_reset(void)
         arena_alloc(&a, 5000);
         arena_reset(&a);
         CHECK_U64(a.used_bytes, 0);
-        CHECK(a.head != NULL);
+        CHECK(a.head);
         struct arena_block *kept = a.head;
         arena_alloc(&a, 100);
         CHECK(a.head == kept);
@@ -128,7 +128,7 @@ static void test_arrays(void)
     CHECK(all_zero((char *)numbers, 1000 * sizeof *numbers));
     numbers[999] = 1;
     struct bytes *one = ARENA_NEW(&a, struct bytes);
-    CHECK(one->ptr == NULL && one->len == 0);
+    CHECK(!one->ptr && one->len == 0);
     CHECK(a.used_bytes >= 1000 * sizeof *numbers + sizeof *one);
     arena_free(&a);
 }

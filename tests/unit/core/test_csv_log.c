@@ -129,7 +129,7 @@ static unsigned said(const struct rig *r, const char *event)
     ssize_t n = pread(r->said, text, sizeof text - 1, 0);
     text[n > 0 ? n : 0] = '\0';
     unsigned times = 0;
-    for (const char *at = text; (at = strstr(at, event)) != NULL; at++)
+    for (const char *at = text; (at = strstr(at, event)); at++)
         times++;
     return times;
 }
@@ -516,7 +516,7 @@ static void test_not_writable(void)
     int none = openat(r.files.directory, "file", O_RDONLY | O_CLOEXEC); /* for root as well */
     CHECK(none >= 0 && csv_log_new(&r.settings, none, &log, &why) == ERR_OK);
     CHECK(csv_log_start(log, &why) != ERR_OK);
-    CHECK(strstr(why.text, r.dir) != NULL);
+    CHECK(strstr(why.text, r.dir));
     csv_log_free(&log);
     teardown(&r);
 }

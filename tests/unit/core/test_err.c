@@ -73,9 +73,9 @@ static void test_mem(void)
     mem_free(p);
     mem_free(NULL);
     void *none = mem_alloc(0);
-    CHECK(none != NULL);
+    CHECK(none);
     none = mem_realloc(none, 0);
-    CHECK(none != NULL);
+    CHECK(none);
     mem_free(none);
     char *copy = mem_strdup("text");
     CHECK_STR(copy, "text");

@@ -59,7 +59,7 @@ static ssize_t faulty_pwritev(struct io *io, int fd, const struct iovec *iov, in
 static int temporary_dir(char *path)
 {
     strncpy(path, "/tmp/test_io.XXXXXX", 32);
-    CHECK(mkdtemp(path) != NULL);
+    CHECK(mkdtemp(path));
     return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
@@ -171,7 +171,7 @@ static void test_directory(void)
     /* Twice: a listing must not move the descriptor's offset for the next. */
     for (int round = 0; round < 2; round++) {
         char **list = io->list(io, sub);
-        CHECK(list != NULL);
+        CHECK(list);
         size_t count = 0, known = 0;
         for (; list && list[count]; count++)
             for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -179,7 +179,7 @@ static void test_directory(void)
         CHECK_U64(count, ARRAY_SIZE(names));
         CHECK_U64(known, ARRAY_SIZE(names));
         io_list_free(&list);
-        CHECK(list == NULL);
+        CHECK(!list);
     }
     CHECK(io->renameat(io, sub, "a", dir, "moved") == 0);
     CHECK(io->unlinkat(io, sub, "a", 0) == -1 && errno == ENOENT);
@@ -191,7 +191,7 @@ static void test_directory(void)
     io_list_free(&none);
     io->close(io, sub);
     CHECK(io->unlinkat(io, dir, "sub", AT_REMOVEDIR) == 0);
-    CHECK(io->list(io, -1) == NULL && errno == EBADF);
+    CHECK(!io->list(io, -1) && errno == EBADF);
     close(dir);
     rmdir(path);
 }

@@ -72,7 +72,7 @@ static void test_envelope_copy(void)
     CHECK_U64(to.rcpts[1].notify, 0);
     struct mail_envelope empty = {.rcpts = NULL};
     mail_envelope_copy(&arena, &empty, &to);
-    CHECK(to.rcpts == NULL && to.sender.len == 0);
+    CHECK(!to.rcpts && to.sender.len == 0);
     arena_free(&arena);
 }
 

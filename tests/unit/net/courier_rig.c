@@ -20,9 +20,8 @@ static struct tls_context *server_tls;
 
 static void say(struct peer *p, const char *text)
 {
-    if (!p->closing) {
+    if (!p->closing)
         CHECK_U64(buf_append(&p->out, bytes_of(text)), ERR_OK);
-    }
 }
 
 /* The replies to all that was read, in one write. */
@@ -48,16 +47,14 @@ static void message_ended(struct peer *p)
     p->data = false;
     p->messages++;
     p->server->messages++;
-    if (s->close_at_dot) {
+    if (s->close_at_dot)
         leave(p);
-    } else if (s->silent) {
+    else if (s->silent)
         p->closing = true; /* deaf and dumb from here on */
-    } else {
+    else
         say(p, "250 2.0.0 taken\r\n");
-    }
-    if (s->close_after > 0 && p->messages >= s->close_after) {
+    if (s->close_after > 0 && p->messages >= s->close_after)
         leave(p);
-    }
 }
 
 static void on_ehlo(struct peer *p)
@@ -81,21 +78,19 @@ static void on_mail(struct peer *p)
 
 static void on_recipient(struct peer *p, struct bytes line)
 {
-    if (bytes_starts_nocase(line, BYTES("RCPT TO:<450"))) {
+    if (bytes_starts_nocase(line, BYTES("RCPT TO:<450")))
         say(p, "450 4.2.1 busy\r\n");
-    } else if (bytes_starts_nocase(line, BYTES("RCPT TO:<550"))) {
+    else if (bytes_starts_nocase(line, BYTES("RCPT TO:<550")))
         say(p, "550 5.1.1 unknown\r\n");
-    } else {
+    else
         say(p, "250 2.1.5 fine\r\n");
-    }
 }
 
 static void on_line(struct peer *p, struct bytes line)
 {
     if (p->data) {
-        if (bytes_equal(line, BYTES("."))) {
+        if (bytes_equal(line, BYTES(".")))
             message_ended(p);
-        }
     } else if (bytes_starts_nocase(line, BYTES("EHLO"))) {
         on_ehlo(p);
     } else if (bytes_starts_nocase(line, BYTES("MAIL"))) {
@@ -157,9 +152,8 @@ static void server_ready(struct loop_watch *w, uint32_t events)
     struct server *server = CONTAINER_OF(w, struct server, watch);
     (void)events;
     int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
+    if (fd < 0)
         return;
-    }
     struct peer *p = MEM_NEW(struct peer);
     p->server = server;
     p->next = server->peers;
@@ -261,9 +255,8 @@ static void on_done(struct courier_job *job)
     struct letter *l = CONTAINER_OF(job, struct letter, job);
     CHECK(!inside_deliver);
     CHECK_U64(l->done++, 0);
-    for (size_t i = 0; i < l->envelope.rcpt_count; i++) {
+    for (size_t i = 0; i < l->envelope.rcpt_count; i++)
         CHECK(job->attempt->results[i].code >= 200);
-    }
     done_count++;
     route_unref(&job->route);
 }
@@ -275,9 +268,8 @@ void deliver(struct courier *c, struct letter *l, const struct route *route, con
     l->envelope.sender = BYTES("a@x.example");
     l->envelope.rcpts = l->rcpts;
     struct bytes rest = bytes_of(rcpts);
-    while (rest.len > 0) {
+    while (rest.len > 0)
         (void)bytes_split(rest, ' ', &l->rcpts[l->envelope.rcpt_count++].address, &rest);
-    }
     l->job.message = (struct smtp_client_message){
         .envelope = &l->envelope, .octets = sizeof TEXT - 1, .read = letter_read};
     l->job.route = route_copy(route);
@@ -300,18 +292,16 @@ void letters_free(struct letter *list, size_t count)
 bool run_until(unsigned count)
 {
     uint64_t end = clock_mono_ms() + 10000;
-    while (done_count < count && clock_mono_ms() < end) {
+    while (done_count < count && clock_mono_ms() < end)
         loop_turn(loop, 100);
-    }
     return CHECK_U64(done_count, count);
 }
 
 bool run_until_closed(struct courier *c)
 {
     uint64_t end = clock_mono_ms() + 10000;
-    while (courier_connections(c) > 0 && clock_mono_ms() < end) {
+    while (courier_connections(c) > 0 && clock_mono_ms() < end)
         loop_turn(loop, 100);
-    }
     return CHECK_U64(courier_connections(c), 0);
 }
 
@@ -358,9 +348,8 @@ void send_through(struct server *server, struct route route, struct letter *list
     struct courier *c = courier_start(settings_of(tls));
     route.smart_hosts = hosts;
     route.smart_host_count = 1;
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         deliver(c, &list[i], &route, "b@y.example");
-    }
     run_until(count);
     courier_free(&c);
     CHECK(!c);
@@ -369,9 +358,8 @@ void send_through(struct server *server, struct route route, struct letter *list
 unsigned count_ok(const struct letter *list, unsigned count)
 {
     unsigned ok = 0;
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         ok += list[i].done == 1 && list[i].attempt.results[0].code == 250;
-    }
     return ok;
 }
 
@@ -412,9 +400,8 @@ static void make_server_tls(void)
     enum err e = tls_context_server(
         &(struct tls_settings){.certificate = cert_path, .key = key_path, .minimum = "1.2"},
         &server_tls, &why);
-    if (e != ERR_OK) {
+    if (e != ERR_OK)
         fprintf(stderr, "%s\n", why.text);
-    }
     ASSERT(e == ERR_OK);
     X509_free(x);
     EVP_PKEY_free(key);

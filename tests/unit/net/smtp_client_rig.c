@@ -8,9 +8,8 @@ void __attribute__((format(printf, 2, 3))) say(struct world *w, const char *fmt,
 {
     va_list args;
     va_start(args, fmt);
-    if (w->len > 0 && w->len + 1 < sizeof w->log) {
+    if (w->len > 0 && w->len + 1 < sizeof w->log)
         w->log[w->len++] = ' ';
-    }
     int n = vsnprintf(w->log + w->len, sizeof w->log - w->len, fmt, args);
     va_end(args);
     w->len += n > 0 ? (size_t)n : 0;
@@ -20,9 +19,8 @@ static bool mail_read(struct smtp_client_message *m, uint64_t at, char *to, size
 {
     const struct mail *mail = CONTAINER_OF(m, struct mail, message);
     CHECK(at + len <= m->octets);
-    if (mail->from->unreadable) {
+    if (mail->from->unreadable)
         return false;
-    }
     memcpy(to, mail->from->text + at, len);
     return true;
 }
@@ -102,9 +100,8 @@ void mail_make(struct mail *mail, const struct msg *from, int number)
 void world_start(struct world *w, const struct row *row)
 {
     *w = (struct world){0};
-    for (; w->count < ARRAY_SIZE(row->msgs) && row->msgs[w->count].sender; w->count++) {
+    for (; w->count < ARRAY_SIZE(row->msgs) && row->msgs[w->count].sender; w->count++)
         mail_make(&w->mails[w->count], &row->msgs[w->count], (int)w->count);
-    }
     struct smtp_client_settings settings = row->with;
     settings.helo = BYTES("me.example");
     w->client = smtp_client_new(&settings, &OPS, w);
@@ -119,9 +116,8 @@ static void step_run(struct world *w, const struct step *s, bool split, struct b
             smtp_client_input(w->client, bytes_sub(in, i, 1));
             smtp_client_fill(w->client, out);
         }
-        if (!split) {
+        if (!split)
             smtp_client_input(w->client, in);
-        }
         break;
     case LOST:
         smtp_client_lost(w->client, "connection reset");
@@ -152,9 +148,8 @@ void client_row_run(const struct row *row, bool split)
     world_start(&w, row);
     for (size_t i = 0; i < ARRAY_SIZE(row->steps); i++) {
         const struct step *s = &row->steps[i];
-        if (!s->in && !s->out && s->act == INPUT) {
+        if (!s->in && !s->out && s->act == INPUT)
             break;
-        }
         buf_clear(&out);
         step_run(&w, s, split, &out);
         smtp_client_fill(w.client, &out);
@@ -163,8 +158,7 @@ void client_row_run(const struct row *row, bool split)
     CHECK_STR(w.log, row->log);
     CHECK_U64(smtp_client_want(w.client) == SMTP_CLIENT_WANT_CLOSE, w.dead);
     smtp_client_free(&w.client);
-    for (size_t i = 0; i < w.next; i++) {
+    for (size_t i = 0; i < w.next; i++)
         CHECK_U64(w.mails[i].done, 1);
-    }
     buf_free(&out);
 }

@@ -27,7 +27,7 @@ static void visit_open(struct visit *v, struct tls_context *server, struct tls_c
     CHECK(conn_start_tls(v->client.c, client, NULL) == ERR_OK);
     if (session)
         conn_tls_resume(v->client.c, session);
-    CHECK(conn_tls_session(v->client.c) == NULL);
+    CHECK(!conn_tls_session(v->client.c));
     conn_rig_settle(&v->server);
     CHECK(v->server.handshakes == 1 && v->client.handshakes == 1);
     CHECK(conn_rig_write(&v->server, BYTES("x")) == ERR_OK);
@@ -62,13 +62,13 @@ static void test_resumed(void)
         CHECK(conn_tls(v.client.c)->resumed == (i > 0));
         CHECK(conn_tls(v.server.c)->resumed == (i > 0));
         newest = conn_tls_session(v.client.c);
-        CHECK(newest != NULL);
+        CHECK(newest);
         tls_session_free(&session);
         session = newest;
         visit_close(&v, true);
     }
     tls_session_free(&session);
-    CHECK(session == NULL);
+    CHECK(!session);
     tls_session_free(&session);
     tls_context_unref(&server);
     tls_context_unref(&client);
@@ -103,7 +103,7 @@ static void test_a_broken_connection(void)
 
     visit_open(&v, server, client, NULL);
     session = conn_tls_session(v.client.c);
-    CHECK(session != NULL);
+    CHECK(session);
     visit_close(&v, false);
     visit_open(&v, server, client, session);
     CHECK(!conn_tls(v.client.c)->resumed);
@@ -118,7 +118,7 @@ static void test_in_clear(void)
     struct conn_rig r;
 
     conn_rig_open(&r);
-    CHECK(conn_tls_session(r.c) == NULL);
+    CHECK(!conn_tls_session(r.c));
     conn_rig_close(&r);
 }
 

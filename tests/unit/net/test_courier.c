@@ -144,13 +144,11 @@ static void test_free_under_way(void)
     const char *const hosts[] = {server.name};
     struct route route = route_to(hosts, 1);
     struct courier *c = courier_start(settings_of(NULL));
-    for (unsigned i = 0; i < 30; i++) {
+    for (unsigned i = 0; i < 30; i++)
         deliver(c, &letters[i], &route, "b@y");
-    }
     uint64_t end = clock_mono_ms() + 10000;
-    while (server.messages < 4 && clock_mono_ms() < end) {
+    while (server.messages < 4 && clock_mono_ms() < end)
         loop_turn(loop, 100);
-    }
     courier_free(&c);
     CHECK_U64(done_count, 30);
     unsigned ambiguous = 0;

@@ -8,9 +8,8 @@ static unsigned sent;
 
 static void burst(struct courier *c, const struct route *route, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         deliver(c, &letters[sent++], route, "b@y");
-    }
 }
 
 /* Two sessions, open and without work, and a destination that has been quick for a while. */
@@ -65,9 +64,8 @@ static void test_patience_ends(void)
     uint64_t end = clock_mono_ms() + 10000;
     server.script.silent = true;
     burst(c, &route, 8);
-    while (server.messages == before && clock_mono_ms() < end) {
+    while (server.messages == before && clock_mono_ms() < end)
         loop_turn(loop, 100);
-    }
     unsigned stuck = server.messages - before;
     server.script.silent = false;
     /* Each silent session keeps the one that it had and the one whose envelope went out with it. */

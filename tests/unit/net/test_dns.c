@@ -100,7 +100,7 @@ static void set_up(struct fixture *f)
         at += (size_t)snprintf(many_mx + at, sizeof many_mx - at, "%u:m%u.test ", i, i);
     log_configure(&(struct log_settings){LOG_ERROR, LOG_FORMAT_TEXT});
     f->server = fake_dns_start(zone, ARRAY_SIZE(zone));
-    CHECK(f->server != NULL);
+    CHECK(f->server);
     CHECK_U64(loop_new(&f->loop, NULL), ERR_OK);
     const char *server = fake_dns_address(f->server);
     struct dns_settings settings = {.servers = &server, .server_count = 1};
@@ -148,7 +148,7 @@ static void test_mx(void)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         unit_row(rows[i].domain);
         struct caught c = {0};
-        CHECK(dns_lookup_mx(f.dns, rows[i].domain, on_answer, &c) != NULL);
+        CHECK(dns_lookup_mx(f.dns, rows[i].domain, on_answer, &c));
         CHECK_U64(c.calls, 0);
         run_until_called(&f, &c, 1);
         CHECK_U64(c.outcome, rows[i].outcome);
@@ -196,7 +196,7 @@ static void test_addrs(void)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         unit_row(rows[i].host);
         struct caught c = {0};
-        CHECK(dns_lookup_addrs(f.dns, rows[i].host, on_answer, &c) != NULL);
+        CHECK(dns_lookup_addrs(f.dns, rows[i].host, on_answer, &c));
         CHECK_U64(c.calls, 0);
         run_until_called(&f, &c, 1);
         CHECK_U64(c.outcome, rows[i].outcome);
@@ -289,7 +289,7 @@ static void test_cancel(void)
     };
     for (size_t i = 0; i < ARRAY_SIZE(q); i++) {
         dns_cancel(&q[i]);
-        CHECK(q[i] == NULL);
+        CHECK(!q[i]);
         dns_cancel(&q[i]);
     }
     struct dns_query *own = dns_lookup_mx(f.dns, "mx.test", on_answer, &inside);
@@ -297,7 +297,7 @@ static void test_cancel(void)
     dns_lookup_addrs(f.dns, "both.test", on_answer, &kept);
     run_until_called(&f, &kept, 1);
     run_until_called(&f, &inside, 1);
-    CHECK(own == NULL);
+    CHECK(!own);
     CHECK_U64(cancelled.calls, 0);
     tear_down(&f);
 }
@@ -311,7 +311,7 @@ static void test_free_drops_queries(void)
     dns_lookup_addrs(f.dns, "both.test", on_answer, &c);
     dns_lookup_addrs(f.dns, "192.0.2.1", on_answer, &c);
     dns_free(&f.dns);
-    CHECK(f.dns == NULL);
+    CHECK(!f.dns);
     dns_free(&f.dns);
     loop_turn(f.loop, 0);
     CHECK_U64(c.calls, 0);
@@ -349,7 +349,7 @@ static void test_settings(void)
         struct dns *dns = NULL;
         struct dns_settings settings = {&rows[i].server, 1, false};
         CHECK_U64(dns_new(loop, &settings, &dns, &why), rows[i].e);
-        CHECK((dns != NULL) == (rows[i].e == ERR_OK));
+        CHECK(!dns == (rows[i].e != ERR_OK));
         CHECK((why.text[0] == '\0') == (rows[i].e == ERR_OK));
         dns_free(&dns);
     }

@@ -162,7 +162,7 @@ static void set_up(struct fixture *f)
 {
     log_configure(&(struct log_settings){LOG_ERROR, LOG_FORMAT_TEXT});
     f->server = fake_dns_start(zone, ARRAY_SIZE(zone));
-    CHECK(f->server != NULL);
+    CHECK(f->server);
     CHECK_U64(loop_new(&f->loop, NULL), ERR_OK);
     const char *server = fake_dns_address(f->server);
     struct dns_settings settings = {.servers = &server, .server_count = 1};
@@ -243,7 +243,7 @@ static void test_domain(void)
         struct mx_settings settings = plain;
         struct caught c = {0};
         settings.allow_special_targets = rows[i].allow_special;
-        CHECK(mx_resolve_domain(f.dns, &settings, rows[i].domain, on_result, &c) != NULL);
+        CHECK(mx_resolve_domain(f.dns, &settings, rows[i].domain, on_result, &c));
         run_until_called(&f, &c);
         check_status(&c, rows[i].status);
         CHECK_STR(c.targets, rows[i].targets);
@@ -379,13 +379,13 @@ static void test_cancel(void)
         struct mx_resolution *own = mx_resolve_domain(f.dns, &plain, "half.test", on_result, &kept);
         kept.cancel = &own;
         run_until_called(&f, &kept);
-        CHECK(own == NULL);
+        CHECK(!own);
         CHECK_U64(domain.calls + smart.calls, before);
         tear_down(&f);
     }
     struct mx_resolution *none = NULL;
     mx_cancel(&none);
-    CHECK(none == NULL);
+    CHECK(!none);
 }
 
 UNIT_MAIN("net/mx", {"order", test_order}, {"order is fair", test_order_is_fair},

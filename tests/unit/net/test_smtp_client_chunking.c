@@ -251,11 +251,10 @@ static void test_within_chunk(void)
         struct world w;
         unit_row(rows[i].name);
         open_within_chunk(&w, &out);
-        if (rows[i].in) {
+        if (rows[i].in)
             smtp_client_input(w.client, bytes_of(rows[i].in));
-        } else {
+        else
             smtp_client_lost(w.client, "connection reset");
-        }
         CHECK_STR(w.log, rows[i].log);
         smtp_client_free(&w.client);
     }
@@ -376,9 +375,8 @@ static void test_window(void)
     struct buf out;
     size_t written = 0, answered = 0, most = 0;
     buf_init(&out, 128 * 1024);
-    for (size_t i = 0; i < RCPTS; i++) {
+    for (size_t i = 0; i < RCPTS; i++)
         rcpts[i].address = BYTES("somebody@example.com");
-    }
     world_start(&w, &ONE);
     w.mails[0].message.envelope = &envelope;
     say_to(&w, &out, "220 mx\r\n");
@@ -386,13 +384,11 @@ static void test_window(void)
     say_to(&w, &out, CHUNKS);
     for (; answered < RCPTS + 2; answered++) {
         struct bytes sent = buf_bytes(&out);
-        for (size_t at = 0; (at = bytes_find(sent, '\n', at)) != BYTES_NOT_FOUND; at++) {
+        for (size_t at = 0; (at = bytes_find(sent, '\n', at)) != BYTES_NOT_FOUND; at++)
             written++;
-        }
         most = written - answered > most ? written - answered : most;
-        if (!CHECK(written > answered)) {
+        if (!CHECK(written > answered))
             break;
-        }
         buf_clear(&out);
         w.len = 0;
         say_to(&w, &out, "250 ok\r\n");

@@ -8,7 +8,7 @@
 static void start_at(struct world *w, const struct row *row, struct buf *out, const char *const *in)
 {
     world_start(w, row);
-    for (; *in != NULL; in++) {
+    for (; *in; in++) {
         smtp_client_input(w->client, bytes_of(*in));
         smtp_client_fill(w->client, out);
     }
@@ -60,9 +60,8 @@ static void test_window(void)
     struct world w;
     struct buf out;
     buf_init(&out, 128 * 1024);
-    for (size_t i = 0; i < RCPTS; i++) {
+    for (size_t i = 0; i < RCPTS; i++)
         rcpts[i].address = BYTES("somebody@example.com");
-    }
     start_at(&w, &(struct row){.id = ""}, &out, TO_ENVELOPE);
     mail_make(&w.mails[0], &ONE.msgs[0], 0);
     w.mails[0].message.envelope = &envelope;
@@ -74,13 +73,11 @@ static void test_window(void)
         buf_clear(&out);
         smtp_client_fill(w.client, &out);
         struct bytes sent = buf_bytes(&out);
-        for (size_t at = 0; (at = bytes_find(sent, '\n', at)) != BYTES_NOT_FOUND; at++) {
+        for (size_t at = 0; (at = bytes_find(sent, '\n', at)) != BYTES_NOT_FOUND; at++)
             written++;
-        }
         most = written - answered > most ? written - answered : most;
-        if (!CHECK(written > answered)) {
+        if (!CHECK(written > answered))
             break;
-        }
         smtp_client_input(w.client, BYTES("250 2.1.5 fine\r\n"));
         answered++;
         w.len = 0;
@@ -97,9 +94,8 @@ static bool text_read(struct smtp_client_message *m, uint64_t at, char *to, size
 {
     CHECK_U64(at, text_read_at);
     CHECK(at + len <= m->octets);
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++)
         to[i] = "0123456789abcd\r\n"[(at + i) % 16];
-    }
     text_read_at = at + len;
     return true;
 }
@@ -114,7 +110,7 @@ static void test_large_text(void)
     w.mails[0].message.octets = 16 * 100000;
     w.mails[0].message.read = text_read;
     text_read_at = 0;
-    for (size_t i = 0; TO_ENVELOPE[i] != NULL; i++) {
+    for (size_t i = 0; TO_ENVELOPE[i]; i++) {
         smtp_client_input(w.client, bytes_of(TO_ENVELOPE[i]));
         smtp_client_fill(w.client, &out);
     }
@@ -127,9 +123,8 @@ static void test_large_text(void)
         smtp_client_fill(w.client, &out);
         total += buf_len(&out);
         fills++;
-        if (buf_len(&out) >= 5) {
+        if (buf_len(&out) >= 5)
             memcpy(last, buf_bytes(&out).ptr + buf_len(&out) - 5, 5);
-        }
     } while (buf_len(&out) > 0);
     CHECK_U64(total, 16 * 100000 + 3);
     CHECK(fills < 20);
@@ -147,9 +142,8 @@ static void test_flood(void)
     struct buf out;
     buf_init(&out, 65536);
     start_at(&w, &ONE, &out, (const char *const[]){"220 mx\r\n", NULL});
-    for (size_t i = 0; i < 1000 && !w.dead; i++) {
+    for (size_t i = 0; i < 1000 && !w.dead; i++)
         smtp_client_input(w.client, BYTES("250-KEYWORD\r\n"));
-    }
     CHECK_STR(w.log, "end=451/4.5.0");
     smtp_client_free(&w.client);
 
@@ -250,11 +244,11 @@ static void test_free(void)
     start_at(&w, &(struct row){.id = "", MAIL2}, &out, TO_ENVELOPE);
     smtp_client_input(w.client, bytes_of(ACCEPTED));
     smtp_client_fill(w.client, &out);
-    CHECK(strstr(smtp_client_state_phrase(w.client), "may arrive twice") != NULL);
+    CHECK(strstr(smtp_client_state_phrase(w.client), "may arrive twice"));
     CHECK(!smtp_client_idle(w.client));
     smtp_client_free(&w.client);
     CHECK_STR(w.log, "open r0.0=250 d0=451? r1.0=451 d1=451");
-    CHECK(w.client == NULL);
+    CHECK(!w.client);
     smtp_client_free(&w.client);
     buf_free(&out);
 }

@@ -365,10 +365,9 @@ static void long_line_check(size_t ahead, size_t text, size_t stray)
  * stray CR that may be the last octet of a block. */
 static void test_long_line_in_blocks(void)
 {
-    for (size_t ahead = 0; ahead < 130; ahead++) {
+    for (size_t ahead = 0; ahead < 130; ahead++)
         for (size_t text = 997; text <= 1000; text++)
             long_line_check(ahead, text, SIZE_MAX);
-    }
     for (size_t ahead = 0; ahead < 64; ahead++) {
         for (size_t stray = 0; stray < 64; stray++) {
             long_line_check(ahead, 998, stray);

@@ -229,11 +229,11 @@ static void test_protocol_lines(void)
     rig_start(&r);
     rig_send(&r, BYTES(said));
     rig_send(&r, BYTES(text));
-    CHECK(strstr(r.protocol, expected) != NULL);
-    CHECK(strstr(r.protocol, "<DATA\n>354 ") != NULL);
-    CHECK(strstr(r.protocol, "<EHLO c.example\n>250-relay.example Hello ") != NULL);
+    CHECK(strstr(r.protocol, expected));
+    CHECK(strstr(r.protocol, "<DATA\n>354 "));
+    CHECK(strstr(r.protocol, "<EHLO c.example\n>250-relay.example Hello "));
     CHECK(strncmp(r.protocol, ">220 relay.example ", 19) == 0);
-    CHECK(strstr(r.protocol, SECRET) == NULL && strstr(r.protocol, "not for") == NULL);
+    CHECK(!strstr(r.protocol, SECRET) && !strstr(r.protocol, "not for"));
     rig_end(&r);
 }
 

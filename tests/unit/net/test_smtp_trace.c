@@ -116,8 +116,8 @@ static void test_with(void)
         t.smtputf8 = rows[i].smtputf8;
         arena_init(&arena, 0);
         struct bytes got = smtp_trace_received(&arena, &t);
-        CHECK(memmem(got.ptr, got.len, rows[i].with, strlen(rows[i].with)) != NULL);
-        CHECK((memmem(got.ptr, got.len, "version=", 8) != NULL) == rows[i].tls);
+        CHECK(memmem(got.ptr, got.len, rows[i].with, strlen(rows[i].with)));
+        CHECK(!memmem(got.ptr, got.len, "version=", 8) == !rows[i].tls);
         arena_free(&arena);
     }
 }
@@ -168,8 +168,8 @@ static void test_hostile(void)
         arena_init(&arena, 0);
         struct bytes got = smtp_trace_received(&arena, &t);
         shape_check(got);
-        CHECK(memmem(got.ptr, got.len, rows[i].from, strlen(rows[i].from)) != NULL);
-        CHECK((memmem(got.ptr, got.len, "\tfor <", 6) != NULL) == rows[i].has_for);
+        CHECK(memmem(got.ptr, got.len, rows[i].from, strlen(rows[i].from)));
+        CHECK(!memmem(got.ptr, got.len, "\tfor <", 6) == !rows[i].has_for);
         arena_free(&arena);
     }
 }

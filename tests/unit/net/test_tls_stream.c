@@ -68,7 +68,7 @@ static void test_there_and_back(void)
         unit_row(rows[i].name);
         int fd = echo_start(&e, &thread);
         struct tls_stream *s = tls_stream_open(ctx, fd);
-        if (CHECK(s != NULL)) {
+        if (CHECK(s)) {
             char back[512];
             size_t len = 0, wanted = 8 * rows[i].repeated;
             CHECK(tls_stream_write(s, "EHLO x\r\n", 8));
@@ -79,7 +79,7 @@ static void test_there_and_back(void)
             CHECK(tls_stream_read(s, back, sizeof back) == rows[i].end);
         }
         tls_stream_free(&s);
-        CHECK(s == NULL);
+        CHECK(!s);
         tls_stream_free(&s);
         close(fd);
         pthread_join(thread, NULL);
@@ -94,7 +94,7 @@ static void test_no_handshake(void)
     struct echo e = {.silent = true};
     pthread_t thread;
     int fd = echo_start(&e, &thread);
-    CHECK(tls_stream_open(ctx, fd) == NULL);
+    CHECK(!tls_stream_open(ctx, fd));
     CHECK_U64(ERR_peek_error(), 0);
     close(fd);
     pthread_join(thread, NULL);

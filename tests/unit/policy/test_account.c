@@ -30,7 +30,7 @@ static struct account_set *parse(const char *text, struct told *told)
     struct account_set *set = NULL;
     *told = (struct told){.faults = 0};
     enum err e = account_set_parse(bytes_of(text), "users", take, told, &set);
-    CHECK((e == ERR_OK) == (set != NULL));
+    CHECK((e != ERR_OK) == !set);
     CHECK((e == ERR_OK) == (told->faults == 0));
     return set;
 }
@@ -46,7 +46,7 @@ static void test_file(void)
                                "star:*";
     struct told told;
     struct account_set *set = parse(text, &told);
-    if (!CHECK(set != NULL)) {
+    if (!CHECK(set)) {
         fputs(told.text, stderr);
         return;
     }
@@ -97,7 +97,7 @@ static void test_faults(void)
         struct account_set *set = parse(rows[i].text, &told);
         CHECK_U64(told.faults, rows[i].faults);
         CHECK_U64(told.warnings, rows[i].warnings);
-        CHECK(strstr(told.text, rows[i].says) != NULL);
+        CHECK(strstr(told.text, rows[i].says));
         account_set_unref(&set);
     }
 }
@@ -117,7 +117,7 @@ static void test_too_many_groups(void)
     account_set_unref(&set);
     snprintf(text + strlen(text), sizeof text - strlen(text), ",onemore");
     set = parse(text, &told);
-    CHECK(strstr(told.text, "at most 32 groups") != NULL);
+    CHECK(strstr(told.text, "at most 32 groups"));
     account_set_unref(&set);
 }
 
@@ -155,7 +155,7 @@ static void test_senders(void)
         unit_row(row);
         snprintf(text, sizeof text, "%s:%s::%s\n", rows[i].account, HASH, rows[i].senders);
         struct account_set *set = parse(text, &told);
-        if (!CHECK(set != NULL))
+        if (!CHECK(set))
             continue;
         CHECK(account_may_send_as(account_set_at(set, 0), bytes_of(rows[i].address)) ==
               rows[i].may);

@@ -61,7 +61,7 @@ static struct account_set *make_users(unsigned count, const char *hash, unsigned
     size_t size;
     struct account_set *set = NULL;
     FILE *out = open_memstream(&text, &size);
-    if (!CHECK(out != NULL))
+    if (!CHECK(out))
         return NULL;
     for (unsigned i = 0; i < count; i++)
         fprintf(out, "user%u:%s\n", i, every && i % every == 0 ? other : hash);
@@ -140,7 +140,7 @@ static void test_shares(void)
             char name[64];
             int len = snprintf(name, sizeof name, "nobody%u%s", n, rows[i].suffix);
             struct account_trial trial = account_trial_of(set, bytes_make(name, (size_t)len));
-            CHECK(trial.account == NULL);
+            CHECK(!trial.account);
             CHECK(trial.hash == account_trial_of(set, bytes_make(name, (size_t)len)).hash);
             others += strcmp(trial.hash, some) == 0;
         }

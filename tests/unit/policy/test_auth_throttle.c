@@ -68,7 +68,7 @@ static void test_limit(void)
             CHECK(auth_throttle_allows(t, &source, BYTES("ann"), starts[j] + rows[i].wait_ms) ==
                   rows[i].allowed);
             auth_throttle_free(&t);
-            CHECK(t == NULL);
+            CHECK(!t);
         }
 }
 

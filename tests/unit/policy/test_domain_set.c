@@ -57,10 +57,10 @@ static void test_find(void)
         CHECK_STR(d ? d->name : "(none)", rows[i].name ? rows[i].name : "(none)");
     }
     struct bytes nul = BYTES("contoso.com\0.ext");
-    CHECK(domain_set_find(set, nul) == NULL);
+    CHECK(!domain_set_find(set, nul));
     CHECK_STR(domain_set_default(set)->name, "fabrikam.com");
     domain_set_free(&set);
-    CHECK(set == NULL);
+    CHECK(!set);
     domain_set_free(&set);
 }
 
@@ -100,8 +100,8 @@ static void test_faults(void)
         struct err_detail why = {""};
         unit_row(rows[i].second);
         CHECK_U64(domain_set_build(pair, 2, &set, &why), rows[i].e);
-        CHECK(strstr(why.text, rows[i].says) != NULL);
-        CHECK((set != NULL) == (rows[i].e == ERR_OK));
+        CHECK(strstr(why.text, rows[i].says));
+        CHECK(!set == (rows[i].e != ERR_OK));
         domain_set_free(&set);
     }
 }
@@ -115,8 +115,8 @@ static void test_default(void)
     };
     struct domain_set *set;
     CHECK(domain_set_build(NULL, 0, &set, NULL) == ERR_OK);
-    CHECK(domain_set_default(set) == NULL);
-    CHECK(domain_set_find(set, BYTES("a.example")) == NULL);
+    CHECK(!domain_set_default(set));
+    CHECK(!domain_set_find(set, BYTES("a.example")));
     domain_set_free(&set);
     CHECK(domain_set_build(rows, 2, &set, NULL) == ERR_OK);
     CHECK_STR(domain_set_default(set)->name, "first.example");
@@ -143,8 +143,8 @@ static void test_many(void)
         char own[40], below[40];
         snprintf(own, sizeof own, "d%zu.EXAMPLE", i);
         snprintf(below, sizeof below, "a.b.d%zu.example", i);
-        wrong += (domain_set_find(set, bytes_of(own)) != NULL) != (i < COUNT && i % 3 != 0);
-        wrong += (domain_set_find(set, bytes_of(below)) != NULL) != (i < COUNT && i % 3 == 0);
+        wrong += !domain_set_find(set, bytes_of(own)) == (i < COUNT && i % 3 != 0);
+        wrong += !domain_set_find(set, bytes_of(below)) == (i < COUNT && i % 3 == 0);
     }
     CHECK_U64(wrong, 0);
     domain_set_free(&set);

@@ -273,9 +273,9 @@ static void test_text_says(void)
         char *text = answer(&text_rows[i].q, false, &accepted);
         CHECK(accepted == text_rows[i].accepted);
         for (size_t k = 0; k < 5 && text_rows[i].says[k]; k++)
-            good = CHECK(strstr(text, text_rows[i].says[k]) != NULL) && good;
+            good = CHECK(strstr(text, text_rows[i].says[k])) && good;
         if (text_rows[i].not_says)
-            good = CHECK(strstr(text, text_rows[i].not_says) == NULL) && good;
+            good = CHECK(!strstr(text, text_rows[i].not_says)) && good;
         if (!good)
             printf("%s", text);
         free(text);
@@ -398,11 +398,11 @@ static void test_json(void)
         unit_row(json_rows[i].name);
         char *text = answer(&json_rows[i].q, true, &accepted);
         CHECK(accepted == json_rows[i].accepted);
-        CHECK(strstr(text, accepted ? "\"accepted\":true}\n" : "\"accepted\":false}\n") != NULL);
+        CHECK(strstr(text, accepted ? "\"accepted\":true}\n" : "\"accepted\":false}\n"));
         const char *end = json_value(text, 10);
         good = CHECK(end && strcmp(end, "\n") == 0);
         for (size_t k = 0; k < 5 && json_rows[i].says[k]; k++)
-            good = CHECK(strstr(text, json_rows[i].says[k]) != NULL) && good;
+            good = CHECK(strstr(text, json_rows[i].says[k])) && good;
         if (!good)
             printf("%s", text);
         free(text);

@@ -86,7 +86,7 @@ static void test_parse(void)
         enum err e = iprange_parse(bytes_of(parse_rows[i].text), false, &r, &why);
         CHECK_U64(e, parse_rows[i].first ? ERR_OK : ERR_SYNTAX);
         if (!parse_rows[i].first) {
-            CHECK(strstr(why.text, "allowed:") != NULL);
+            CHECK(strstr(why.text, "allowed:"));
             continue;
         }
         struct ipaddr first = address(parse_rows[i].first), last = address(parse_rows[i].last);

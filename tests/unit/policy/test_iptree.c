@@ -70,7 +70,7 @@ static void test_examples(void)
     }
     CHECK(iptree_memory_bytes(tree) > 0);
     iptree_free(&tree);
-    CHECK(tree == NULL);
+    CHECK(!tree);
     iptree_free(&tree);
 }
 

@@ -48,7 +48,7 @@ static void test_has(void)
         CHECK(recipient_set_has(set, bytes_of(row->local), bytes_of(row->domain)) == row->has);
     }
     recipient_set_unref(&set);
-    CHECK(set == NULL);
+    CHECK(!set);
 }
 
 struct told {
@@ -85,7 +85,7 @@ static void test_faults(void)
         struct told told = {0};
         unit_row(row->name);
         CHECK(recipient_set_parse(bytes_of(row->text), "r.txt", tell, &told, &set) == ERR_SYNTAX);
-        CHECK(set == NULL);
+        CHECK(!set);
         CHECK_U64(told.count, 1);
         CHECK_STR(told.where, row->where);
         CHECK_STR(told.text, row->fault);
@@ -141,7 +141,7 @@ static void test_empty_and_holders(void)
     recipient_set_unref(&set);
     CHECK_U64(recipient_set_count(second), 0);
     recipient_set_unref(&second);
-    CHECK(recipient_set_ref(NULL) == NULL);
+    CHECK(!recipient_set_ref(NULL));
     recipient_set_unref(&none);
 }
 

@@ -83,7 +83,7 @@ static void test_look_up(void)
         CHECK_STR(joined(&r, text), rows[i].in);
     }
     rewrite_set_free(&set);
-    CHECK(set == NULL);
+    CHECK(!set);
 }
 
 static void test_check(void)
@@ -126,7 +126,7 @@ static void test_check(void)
         struct err_detail why = {""};
         unit_row(rows[i].entry.name);
         enum err e = rewrite_entry_check(&rows[i].entry, &why);
-        CHECK((e == ERR_OK) == (rows[i].says == NULL));
+        CHECK((e == ERR_OK) == !rows[i].says);
         CHECK(!rows[i].says || bytes_starts_nocase(bytes_of(why.text), bytes_of(rows[i].says)));
     }
 }
@@ -170,7 +170,7 @@ static void test_twice(void)
         unit_row(rows[i].name);
         enum err e = rewrite_set_build(rows[i].two, 2, &set, &which, &why);
         CHECK(e == (rows[i].sound ? ERR_OK : ERR_EXISTS) && which == 1);
-        CHECK((strstr(why.text, "t:1") != NULL) == !rows[i].sound);
+        CHECK(!strstr(why.text, "t:1") == rows[i].sound);
         rewrite_set_free(&set);
     }
 }

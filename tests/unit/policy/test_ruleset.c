@@ -182,7 +182,7 @@ static void test_inherited_open_relay(void)
     r.settings.server_permissions = &relay;
     r.settings.server_permission_count = 1;
     CHECK(rules_build(&r) == ERR_SYNTAX);
-    CHECK(strstr(r.text, "an open relay") != NULL);
+    CHECK(strstr(r.text, "an open relay"));
 }
 
 /* Nothing of the settings may be needed after the build. */

@@ -314,10 +314,10 @@ static void test_receive_checks(void)
         unit_row(receive_rows[i].name);
         rules_start_routed(&r, &receive_rows[i].c, 1);
         CHECK_U64(rules_build(&r), receive_rows[i].faults ? ERR_SYNTAX : ERR_OK);
-        CHECK((r.set == NULL) == (receive_rows[i].faults > 0));
+        CHECK(!r.set == (receive_rows[i].faults > 0));
         CHECK_U64(r.faults, receive_rows[i].faults);
         CHECK_U64(r.warnings, receive_rows[i].warnings);
-        if (!CHECK(strstr(r.text, receive_rows[i].says) != NULL))
+        if (!CHECK(strstr(r.text, receive_rows[i].says)))
             printf("%s", r.text);
         ruleset_free(&r.set);
     }
@@ -506,7 +506,7 @@ static void test_settings_checks(void)
         CHECK_U64(rules_build(&r), settings_rows[i].faults ? ERR_SYNTAX : ERR_OK);
         CHECK_U64(r.faults, settings_rows[i].faults);
         CHECK_U64(r.warnings, settings_rows[i].warnings);
-        if (!CHECK(strstr(r.text, settings_rows[i].says) != NULL))
+        if (!CHECK(strstr(r.text, settings_rows[i].says)))
             printf("%s", r.text);
         ruleset_free(&r.set);
     }
@@ -548,7 +548,7 @@ static void test_open_relay_of_several(void)
     rules_start_routed(&r, halves, 3);
     CHECK(rules_build(&r) == ERR_SYNTAX);
     CHECK_U64(r.faults, 1);
-    CHECK(strstr(r.text, "t.conf:20: receive connector \"B\": with the others") != NULL);
+    CHECK(strstr(r.text, "t.conf:20: receive connector \"B\": with the others"));
     unit_row("one of them on purpose");
     rules_start_routed(&r, halves, 3);
     r.receive[0].open_relay = true;

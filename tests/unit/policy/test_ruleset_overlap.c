@@ -82,7 +82,7 @@ static void test_overlaps(void)
         CHECK_U64(rules_build(&r), overlap_rows[i].faults ? ERR_SYNTAX : ERR_OK);
         CHECK_U64(r.faults, overlap_rows[i].faults);
         CHECK_U64(r.warnings, 0);
-        CHECK(strstr(r.text, overlap_rows[i].common) != NULL);
+        CHECK(strstr(r.text, overlap_rows[i].common));
         if (overlap_rows[i].faults)
             CHECK(strstr(r.text, "\"First\" (t.conf:10)") &&
                   strstr(r.text, "\"Second\" (t.conf:20)"));
@@ -111,11 +111,12 @@ static void test_conflict_text(void)
     struct rules r;
     rules_start_routed(&r, pair, 2);
     CHECK(rules_build(&r) == ERR_SYNTAX);
-    CHECK_STR(r.text,
-              "t.conf:21: receive connector \"B\" (t.conf:20): remote_ip_ranges: "
-              "10.0.0.5-10.0.0.20 conflicts on binding 0.0.0.0:25 with receive connector \"A\" "
-              "(t.conf:10), whose range 10.0.0.0-10.0.0.9 (t.conf:12) overlaps it in part: both "
-              "hold 10.0.0.5-10.0.0.9; of two ranges one must lie wholly inside the other\n");
+    CHECK_STR(
+        r.text,
+        "t.conf:21: receive connector \"B\" (t.conf:20): remote_ip_ranges: "
+        "10.0.0.5-10.0.0.20 conflicts on binding 0.0.0.0:25 with receive connector \"A\" "
+        "(t.conf:10) with the range 10.0.0.0-10.0.0.9 (t.conf:12), which overlaps it in part: both "
+        "hold 10.0.0.5-10.0.0.9; of two ranges one must lie wholly inside the other\n");
 }
 
 /* --- The sweep against all pairs --- */

@@ -115,7 +115,7 @@ static void test_selection(void)
         CHECK_STR(r.connector ? r.connector->name : "(none)",
                   rows[i].connector ? rows[i].connector : "(none)");
         CHECK(r.too_big == rows[i].too_big);
-        CHECK((r.space != NULL) == (r.connector != NULL));
+        CHECK(!r.space == !r.connector);
     }
     domain_set_free(&set);
 }
@@ -179,7 +179,7 @@ static void test_send_rights(void)
         c.dns_routing_enabled = row->mx;
         c.externally_secured = row->secured;
         c.permissions = row->entry;
-        c.permission_count = row->entry != NULL;
+        c.permission_count = row->entry ? 1 : 0;
         CHECK_U64(send_connector_principal(&c), row->principal);
         CHECK_U64(send_connector_rights(&c), row->rights);
     }

@@ -105,17 +105,18 @@ static struct bytes write_it(struct fixture *f)
 
 static bool has(struct bytes text, const char *part)
 {
-    return memmem(text.ptr, text.len, part, strlen(part)) != NULL;
+    return memmem(text.ptr, text.len, part, strlen(part));
 }
 
 static size_t count(struct bytes text, const char *part)
 {
     size_t n = 0;
     const char *at;
-    while ((at = memmem(text.ptr, text.len, part, strlen(part))) != NULL) {
-        n++;
-        text = bytes_from(text, (size_t)(at - text.ptr) + 1);
-    }
+    while ((at = memmem(text.ptr, text.len, part, strlen(part)))))
+        {
+            n++;
+            text = bytes_from(text, (size_t)(at - text.ptr) + 1);
+        }
     return n;
 }
 
@@ -151,7 +152,7 @@ static void test_boundaries(void)
     setup(&f);
     struct bytes text = write_it(&f);
     const char *at = memmem(text.ptr, text.len, "boundary=\"", 10);
-    CHECK(at != NULL);
+    CHECK(at);
     size_t len = strcspn(at + 10, "\"");
     char line[200];
     snprintf(line, sizeof line, "\r\n--%.*s\r\n", (int)len, at + 10);
@@ -269,7 +270,7 @@ static void test_hostile_reply(void)
     struct fixture f;
     size_t len = 1 << 20;
     char *noise = malloc(len);
-    CHECK(noise != NULL);
+    CHECK(noise);
     rand_seed(7);
     for (int kind = 0; kind < 3; kind++) {
         setup(&f);
@@ -349,7 +350,7 @@ static void test_returned(void)
         f.original.envelope.ret = row->ret;
         struct bytes text = write_it(&f);
         const char *part = memmem(text.ptr, text.len, "Content-Type: message/delivery-status", 37);
-        CHECK(part != NULL);
+        CHECK(part);
         text = bytes_from(text, (size_t)(part - text.ptr));
         CHECK(has(text, row->type));
         CHECK(has(text, row->wanted));
@@ -393,11 +394,11 @@ static struct bytes returned_part(struct fixture *f, const char *type)
 {
     struct bytes text = write_it(f);
     const char *at = memmem(text.ptr, text.len, type, strlen(type));
-    if (!CHECK(at != NULL))
+    if (!CHECK(at))
         return BYTES_EMPTY;
     text = bytes_from(text, (size_t)(at - text.ptr) + strlen(type));
     const char *end = memmem(text.ptr, text.len, "\r\n--=_report_", 13);
-    CHECK(end != NULL);
+    CHECK(end);
     return bytes_sub(text, 0, end ? (size_t)(end - text.ptr) : 0);
 }
 

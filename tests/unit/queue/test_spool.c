@@ -311,7 +311,7 @@ static void test_unreadable_message_is_quarantined(void)
     arena_init(&arena, 0);
     struct err_detail why;
     CHECK(spool_read(b->spool, &b->messages[2].ref, &arena, &m, &why) == ERR_CORRUPT);
-    CHECK(m.log == NULL);
+    CHECK(!m.log);
     spool_message_quarantine(b->spool, &b->messages[2].ref, why.text);
     bed_work(b);
     CHECK_U64(files_in(b, "quarantine"), 2);
@@ -436,9 +436,9 @@ static void test_directories(void)
             break;
         }
         CHECK_U64(bed_open(b, &why), directory_rows[i].err);
-        CHECK(strstr(why.text, directory_rows[i].text) != NULL);
-        CHECK(strstr(why.text, b->dir) != NULL);
-        CHECK(b->spool == NULL);
+        CHECK(strstr(why.text, directory_rows[i].text));
+        CHECK(strstr(why.text, b->dir));
+        CHECK(!b->spool);
         bed_free(&b);
     }
 }
@@ -449,9 +449,9 @@ static void test_locked(void)
     struct err_detail why = {""};
     struct spool *second = NULL;
     CHECK_U64(spool_open(&b->settings, io_system, &second, &why), ERR_EXISTS);
-    CHECK(second == NULL);
-    CHECK(strstr(why.text, "in use by another process") != NULL);
-    CHECK(strstr(why.text, b->path) != NULL);
+    CHECK(!second);
+    CHECK(strstr(why.text, "in use by another process"));
+    CHECK(strstr(why.text, b->path));
     bed_free(&b);
 }
 

@@ -31,7 +31,7 @@ static void test_hash_in_pieces(void)
         spool_hasher_add(h, data + at, 125);
     CHECK_U64(spool_hasher_result(h), spool_hash(data, sizeof data));
     spool_hasher_free(&h);
-    CHECK(h == NULL);
+    CHECK(!h);
 }
 
 static void test_header(void)

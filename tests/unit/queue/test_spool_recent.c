@@ -85,9 +85,9 @@ static void test_put_back(void)
     bed_send(b, 0, 100);
     bed_work(b);
     struct spool_log *log = b->spool->logs[0];
-    CHECK(spool_recent_take(&log->intake.recents, b->messages[0].ref.id + SPOOL_RECENT) == NULL);
+    CHECK(!spool_recent_take(&log->intake.recents, b->messages[0].ref.id + SPOOL_RECENT));
     CHECK_U64(read_calls(b, f, 0), 0);
-    CHECK(spool_recent_take(&log->intake.recents, b->messages[0].ref.id) == NULL);
+    CHECK(!spool_recent_take(&log->intake.recents, b->messages[0].ref.id));
     bed_end(b, f);
 }
 
@@ -132,7 +132,7 @@ static void taker_run(void *arg)
     struct taker *t = arg;
     for (uint64_t i = 0; i < t->count; i++) {
         struct spool_recent *r = spool_recent_take(&t->log->intake.recents, t->first + i);
-        t->taken += r != NULL;
+        t->taken += r ? 1 : 0;
         CHECK(!r || r->id == t->first + i);
         spool_recent_free(&r);
     }

@@ -41,7 +41,7 @@ void run_row(const struct row *row)
         if (row->wanted[i])
             ok &= CHECK(strstr(out, row->wanted[i]));
         if (row->unwanted[i])
-            ok &= CHECK(strstr(out, row->unwanted[i]) == NULL);
+            ok &= CHECK(!strstr(out, row->unwanted[i]));
         if (row->told[i])
             ok &= CHECK(strstr(notes.text, row->told[i]));
     }

@@ -448,8 +448,8 @@ static void test_encodings(void)
         FILE *to = open_memstream(&out, &size);
         CHECK(exchange_import(bytes_make(coded, len), "in.ps1", take_note, &notes, to) == ERR_OK);
         fclose(to);
-        CHECK(strstr(out, "name = \"Relay\"") != NULL);
-        CHECK(strstr(out, "[ \"10.0.0.9\" ]") != NULL);
+        CHECK(strstr(out, "name = \"Relay\""));
+        CHECK(strstr(out, "[ \"10.0.0.9\" ]"));
         free(out);
     }
 }
