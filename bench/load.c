@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/bytes.h"
-
 static const struct {
     const char *name, *does;
     int (*run)(int argc, char **argv);
@@ -21,26 +19,6 @@ static const struct {
     {"tree", "looks clients up among a million ranges while the rules are replaced", load_tree},
     {"micro", "measures the relay's parts alone: parsers, spool, mailbox, TLS", load_micro},
 };
-
-int load_usage(const char *command, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    fprintf(stderr, "mailrace-load %s: ", command);
-    vfprintf(stderr, fmt, args);
-    fprintf(stderr, " (see mailrace-load %s --help)\n", command);
-    va_end(args);
-    return LOAD_USAGE;
-}
-
-bool load_number(const char *text, unsigned long min, unsigned long max, unsigned long *out)
-{
-    uint64_t number;
-    if (bytes_to_u64(bytes_of(text), max, &number) != ERR_OK || number < min)
-        return false;
-    *out = (unsigned long)number;
-    return true;
-}
 
 static void print_help(FILE *to)
 {

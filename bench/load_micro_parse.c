@@ -20,7 +20,7 @@ struct parse_input {
 static const struct bytes COMMANDS[] = {
     {"EHLO client.example.net", 23},
     {"MAIL FROM:<first.last@sender.example.net> SIZE=4096 BODY=8BITMIME", 65},
-    {"RCPT TO:<somebody@recipient.example.org>", 40},
+    {"RCPT TO:<someone@recipient.example.org>", 40},
     {"RCPT TO:<postmaster@mail.recipient.example.org> NOTIFY=NEVER", 60},
     {"DATA", 4},
     {"mail from: device@printers.example.net", 38},
@@ -128,12 +128,12 @@ static uint64_t pass_header(const struct parse_input *input)
     static const struct bytes header =
         BYTES("Received: from client.example.net (client.example.net [192.0.2.7])\r\n"
               "\tby mx.example.net with ESMTPS id 4F2A9C0011D7B3E8\r\n"
-              "\tfor <somebody@recipient.example.org>; Tue, 08 Oct 2024 21:11:04 +0000\r\n"
+              "\tfor <someone@recipient.example.org>; Tue, 08 Oct 2024 21:11:04 +0000\r\n"
               "DKIM-Signature: v=1; a=rsa-sha256; c=relaxed/relaxed; d=example.net; s=s1;\r\n"
               "\th=from:to:subject:date; bh=frcCV1k9oG9oKj3dpUqdJg1PxRT2RSN/XKdLCPjaYaY=;\r\n"
               "\tb=dzdVyOfAKCdLXdJOc9G2q8LoXSlEniSbav+yuU4zGeeruD00lszZVoG4ZHRNiYzR\r\n"
               "From: First Last <first.last@sender.example.net>\r\n"
-              "To: Somebody <somebody@recipient.example.org>\r\n"
+              "To: Someone <someone@recipient.example.org>\r\n"
               "Subject: =?utf-8?Q?A_subject_of_the_usual_length_for_a_message?=\r\n"
               "Date: Tue, 08 Oct 2024 21:11:02 +0000\r\n"
               "Message-ID: <20241008211102.4F2A9C0011D7@sender.example.net>\r\n"

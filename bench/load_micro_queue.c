@@ -172,7 +172,7 @@ static void fill_one(struct filling *filling, unsigned number)
     static const char text[FILL_OCTETS];
     struct filled *f = MEM_NEW(struct filled);
     snprintf(f->sender, sizeof f->sender, "first.last%u@sender.example.net", number);
-    snprintf(f->to, sizeof f->to, "somebody%u@d%u.recipient.example.org", number,
+    snprintf(f->to, sizeof f->to, "someone%u@d%u.recipient.example.org", number,
              number % DESTINATIONS);
     f->filling = filling;
     f->rcpt = (struct mail_rcpt){.address = bytes_of(f->to)};
@@ -293,7 +293,7 @@ enum err micro_queue_get(uint64_t ns, struct micro_queue **out, struct err_detai
 static void on_fed(void *owner, const struct spool_committed *result)
 {
     struct micro_feeder *f = owner;
-    struct mail_rcpt rcpt = {.address = BYTES("somebody@go.test")};
+    struct mail_rcpt rcpt = {.address = BYTES("someone@go.test")};
     struct mail_envelope envelope = {
         .sender = BYTES("first.last@sender.example.net"), .rcpts = &rcpt, .rcpt_count = 1};
     struct spool_meta meta = {.received_at_ms = clock_wall_ms(), .octets = FEED_OCTETS};
@@ -305,7 +305,7 @@ static void on_fed(void *owner, const struct spool_committed *result)
 
 static void feed_one(struct micro_feeder *f)
 {
-    struct mail_rcpt rcpt = {.address = BYTES("somebody@go.test")};
+    struct mail_rcpt rcpt = {.address = BYTES("someone@go.test")};
     struct mail_envelope envelope = {
         .sender = BYTES("first.last@sender.example.net"), .rcpts = &rcpt, .rcpt_count = 1};
     struct spool_meta meta = {.received_at_ms = clock_wall_ms(),

@@ -65,7 +65,7 @@ static void submit_waiting(struct sched_bench *b, uint64_t count)
                                     .rcpt_count = 1};
     for (uint64_t i = 0; i < count; i++) {
         char to[48];
-        snprintf(to, sizeof to, "somebody@d%u.example.org", (unsigned)(i % DOMAINS));
+        snprintf(to, sizeof to, "someone@d%u.example.org", (unsigned)(i % DOMAINS));
         submit(b, to, &outcome);
         if (i % 1024 == 0)
             (void)loop_turn(b->loop, 0);
@@ -78,7 +78,7 @@ static void submit_waiting(struct sched_bench *b, uint64_t count)
 static void round_trip(struct sched_bench *b)
 {
     for (size_t i = 0; i < WINDOW; i++)
-        submit(b, "somebody@go.test", NULL);
+        submit(b, "someone@go.test", NULL);
     while (b->job_count < WINDOW)
         (void)loop_turn(b->loop, 0);
     for (size_t i = 0; i < WINDOW; i++) {

@@ -65,7 +65,7 @@ static void on_committed(void *owner, const struct spool_committed *result)
 
 static void commit_one(struct spool_producer *p)
 {
-    struct mail_rcpt rcpt = {.address = BYTES("somebody@recipient.example.org")};
+    struct mail_rcpt rcpt = {.address = BYTES("someone@recipient.example.org")};
     struct mail_envelope envelope = {
         .sender = BYTES("first.last@sender.example.net"), .rcpts = &rcpt, .rcpt_count = 1};
     struct spool_meta meta = {

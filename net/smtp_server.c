@@ -6,7 +6,7 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "core/timer.h"
-#include "smtp_server_private.h"
+#include "net/smtp_server_private.h"
 
 #define ARENA_BLOCK_BYTES 1024
 #define AUTH_LINE_MAX     ((size_t)SMTP_AUTH_LINE_MAX + 2) /* with its CRLF */

@@ -1,7 +1,7 @@
 /* AUTH (RFC 4954): the exchange up to a name and a password, which the owner is asked about. What
  * a client says here is never shown, and is wiped as soon as it has been used. */
 #include "core/mem.h"
-#include "smtp_server_private.h"
+#include "net/smtp_server_private.h"
 
 #define AUTH_EXTENSIONS ((unsigned)(SMTP_EXTENSION_AUTH_PLAIN | SMTP_EXTENSION_AUTH_LOGIN))
 

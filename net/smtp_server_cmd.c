@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "core/mem.h"
-#include "smtp_server_private.h"
+#include "net/smtp_server_private.h"
 
 #define IN(state)      (1u << (state))
 #define IN_TRANSACTION (IN(SERVER_MAIL) | IN(SERVER_RCPT) | IN(SERVER_CHUNKS))

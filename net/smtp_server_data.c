@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "smtp_server_private.h"
+#include "net/smtp_server_private.h"
 
 #define CHUNK_DROP_UNLIMITED (64 * 1024 * 1024) /* of unwanted chunks where no size is set */
 

@@ -1,7 +1,7 @@
 /* MAIL and RCPT: paths, parameters, and the questions to the owner. */
 #include "core/vector.h"
 #include "net/smtp_params.h"
-#include "smtp_server_private.h"
+#include "net/smtp_server_private.h"
 
 /* A transaction's memory: room for every recipient allowed, and for a good many refused ones. */
 #define TRANSACTION_BYTES_MIN (256 * 1024)

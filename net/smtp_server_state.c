@@ -1,5 +1,5 @@
 /* A server session's state, and what every step may do with it: reply, refuse, forget, close. */
-#include "smtp_server_private.h"
+#include "net/smtp_server_private.h"
 
 #include "core/log.h"
 #include "net/smtp_reply.h"

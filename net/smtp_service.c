@@ -3,7 +3,7 @@
 
 #include "core/mem.h"
 #include "net/conn.h"
-#include "smtp_server_private.h"
+#include "net/smtp_server_private.h"
 
 #define LINGER_MS          2000
 #define OUTPUT_WAITING_MAX (64 * 1024) /* a peer that does not read is not read either */

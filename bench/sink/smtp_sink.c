@@ -11,7 +11,7 @@
 #include "core/thread.h"
 #include "net/listen.h"
 #include "net/smtp_service.h"
-#include "smtp_sink_private.h"
+#include "bench/sink/smtp_sink_private.h"
 
 /* Counters have one writer, their thread; a reader elsewhere only ever sees them a little late. */
 struct sink_thread {

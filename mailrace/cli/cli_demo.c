@@ -61,9 +61,9 @@ static const struct demo_step STEPS[] = {
     {NULL, "220"},
     {"EHLO app-server.example.com\r\n", "250"},
     {"MAIL FROM:<app@example.com>\r\n", "250"},
-    {"RCPT TO:<somebody@example.net>\r\n", "250"},
+    {"RCPT TO:<someone@example.net>\r\n", "250"},
     {"DATA\r\n", "354"},
-    {"From: app@example.com\r\nTo: somebody@example.net\r\nSubject: the first message\r\n"
+    {"From: app@example.com\r\nTo: someone@example.net\r\nSubject: the first message\r\n"
      "Message-ID: <first@app-server.example.com>\r\n\r\nHello from mailrace demo.\r\n.\r\n",
      "250"},
     {"QUIT\r\n", "221"},

@@ -112,11 +112,10 @@ static size_t count(struct bytes text, const char *part)
 {
     size_t n = 0;
     const char *at;
-    while ((at = memmem(text.ptr, text.len, part, strlen(part))))
-        {
-            n++;
-            text = bytes_from(text, (size_t)(at - text.ptr) + 1);
-        }
+    while ((at = memmem(text.ptr, text.len, part, strlen(part)))) {
+        n++;
+        text = bytes_from(text, (size_t)(at - text.ptr) + 1);
+    }
     return n;
 }
 
