@@ -23,9 +23,9 @@ uint64_t retry_destination_delay(const struct retry_settings *s, uint32_t failur
     return with_jitter(s->outbound_connection_failure_retry_interval_ms);
 }
 
-uint64_t retry_message_delay(const struct retry_settings *s, uint32_t attempts)
+uint64_t retry_message_delay(const struct retry_settings *s)
 {
-    (void)attempts; /* the interval is the same for every attempt, as in Exchange */
+    /* The interval is the same for every attempt, as in Exchange. */
     return with_jitter(s->message_retry_interval_ms);
 }
 

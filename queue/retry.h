@@ -21,7 +21,7 @@ struct retry_settings {
 
 /* Milliseconds until the next attempt after FAILURES (>= 1) in a row to reach a destination. */
 uint64_t retry_destination_delay(const struct retry_settings *s, uint32_t failures);
-uint64_t retry_message_delay(const struct retry_settings *s, uint32_t attempts);
+uint64_t retry_message_delay(const struct retry_settings *s);
 /* Milliseconds from NOW to a stored time (both wall clock), never more than the longest delay: the
  * clock may have been set back in between. 0: it has passed. */
 uint64_t retry_delay_until(const struct retry_settings *s, int64_t at_ms, int64_t now_ms);

@@ -66,31 +66,31 @@ static enum sched_list_status status_of(const struct sched_group *group)
 }
 
 /* DEST: where GROUP went, or would go. */
-static void add_part(struct step *s, struct sched_list_row *row, struct sched_list_part *parts,
-                     const struct sched_group *group, const struct sched_dest *dest)
+static void add_group(struct step *s, struct sched_list_row *row, struct sched_list_group *groups,
+                      const struct sched_group *group, const struct sched_dest *dest)
 {
     if (group->place == SCHED_NOWHERE)
         return;
-    struct sched_list_part *part = &parts[row->part_count++];
-    part->destination = name_of(s, group->no_route ? NULL : dest);
-    part->next_attempt_at_ms = sched_group_next_at(group, s->now, s->mono);
-    part->attempts = group->attempts;
-    part->status = status_of(group);
-    row->statuses |= 1U << part->status;
-    if (part->attempts > row->attempts)
-        row->attempts = part->attempts;
-    if (row->part_count == 1 || part->next_attempt_at_ms < row->next_attempt_at_ms)
-        row->next_attempt_at_ms = part->next_attempt_at_ms;
+    struct sched_list_group *listed = &groups[row->group_count++];
+    listed->destination = name_of(s, group->no_route ? NULL : dest);
+    listed->next_attempt_at_ms = sched_group_next_at(group, s->now, s->mono);
+    listed->attempts = group->attempts;
+    listed->status = status_of(group);
+    row->statuses |= 1U << listed->status;
+    if (group->attempts > row->attempts)
+        row->attempts = group->attempts;
+    if (row->group_count == 1 || listed->next_attempt_at_ms < row->next_attempt_at_ms)
+        row->next_attempt_at_ms = listed->next_attempt_at_ms;
 }
 
 static void add_narrow(struct step *s, struct sched_list_row *row, const struct sched_message *m)
 {
-    struct sched_list_part *part = ARENA_NEW(s->arena, struct sched_list_part);
-    row->parts = part;
-    add_part(s, row, part, &m->group, m->group.dest ? m->group.dest : m->domain->dest);
+    struct sched_list_group *group = ARENA_NEW(s->arena, struct sched_list_group);
+    row->groups = group;
+    add_group(s, row, group, &m->group, m->group.dest ? m->group.dest : m->domain->dest);
 }
 
-/* A part that waits for its own time belongs to no destination: its recipients say where it was
+/* A group that waits for its own time belongs to no destination: its recipients say where it was
  * meant to go. MARK: writes that down in it, and takes it away again. */
 static void mark_deferred(const struct sched_message *m, bool mark)
 {
@@ -106,19 +106,19 @@ static void add_wide(struct step *s, struct sched_list_row *row, const struct sc
     size_t count = 1;
     LIST_EACH (e, &m->wide->extras, struct sched_extra, link)
         count++;
-    struct sched_list_part *parts = ARENA_NEW_ARRAY(s->arena, struct sched_list_part, count);
-    row->parts = parts;
+    struct sched_list_group *groups = ARENA_NEW_ARRAY(s->arena, struct sched_list_group, count);
+    row->groups = groups;
     mark_deferred(m, true);
-    add_part(s, row, parts, &m->group, m->group.dest);
+    add_group(s, row, groups, &m->group, m->group.dest);
     LIST_EACH (e, &m->wide->extras, struct sched_extra, link)
-        add_part(s, row, parts, &e->group, e->group.dest);
+        add_group(s, row, groups, &e->group, e->group.dest);
     mark_deferred(m, false);
     s->cost += (m->rcpt_count + count) / RCPTS_A_COST;
 }
 
 /* --- The recipients of one message --- */
 
-static uint32_t part_number(const struct sched_message *m, const struct sched_group *group)
+static uint32_t group_number(const struct sched_message *m, const struct sched_group *group)
 {
     uint32_t number = 0;
     if (group == &m->group)
@@ -139,12 +139,12 @@ static void add_rcpts(struct step *s, struct sched_list_row *row, const struct s
         ARENA_NEW_ARRAY(s->arena, struct sched_list_rcpt, m->rcpt_count);
     row->rcpts = rcpts;
     if (!(m->flags & SCHED_WIDE))
-        return; /* all wait, in the one part */
+        return; /* all wait, in the one group */
     for (uint32_t i = 0; i < m->rcpt_count; i++) {
         const struct sched_rcpt *rcpt = &m->wide->rcpts[i];
         rcpts[i].state = rcpt->state;
         rcpts[i].status = copy_status(s, &rcpt->status);
-        rcpts[i].part = rcpt->group ? part_number(m, rcpt->group) : 0;
+        rcpts[i].group = rcpt->group ? group_number(m, rcpt->group) : 0;
     }
 }
 
@@ -168,7 +168,7 @@ static bool domain_matches(struct step *s, const struct sched_message *m, const 
     return false;
 }
 
-/* What can be said before its parts are looked at. */
+/* What can be said before its groups are looked at. */
 static bool message_matches(struct step *s, const struct sched_message *m)
 {
     const struct sched_list_filter *f = &s->list->filter;
@@ -180,8 +180,8 @@ static bool message_matches(struct step *s, const struct sched_message *m)
 
 static bool destination_matches(const struct sched_list_row *row, const char *pattern)
 {
-    for (uint32_t i = 0; i < row->part_count; i++)
-        if (bytes_match_nocase(bytes_of(pattern), bytes_of(row->parts[i].destination)))
+    for (uint32_t i = 0; i < row->group_count; i++)
+        if (bytes_match_nocase(bytes_of(pattern), bytes_of(row->groups[i].destination)))
             return true;
     return false;
 }
@@ -209,7 +209,7 @@ static void add_message(struct step *s, const struct sched_message *m)
         add_wide(s, row, m);
     else
         add_narrow(s, row, m);
-    if (row->part_count == 0)
+    if (row->group_count == 0)
         row->statuses = 1U << SCHED_LIST_SETTLED;
     if (!row_matches(row, &list->filter))
         return;

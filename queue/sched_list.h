@@ -25,7 +25,7 @@ enum sched_list_kind {
     SCHED_LIST_DESTINATIONS,
 };
 
-/* Of a part of a message: what of it goes to one destination together. */
+/* Of a group of recipients: what of it goes to one destination together. */
 enum sched_list_status {
     SCHED_LIST_READY,       /* goes as soon as its destination has room */
     SCHED_LIST_ACTIVE,      /* in a job */
@@ -36,15 +36,15 @@ enum sched_list_status {
 const char *sched_list_status_name(enum sched_list_status status); /* "ready", ... */
 
 struct sched_list_filter {   /* zeros take everything */
-    unsigned statuses;       /* bits 1 << enum sched_list_status: of a part, or of a destination */
-    const char *destination; /* pattern, core/bytes.h; NULL: any. Of a part, or of a destination */
+    unsigned statuses;       /* bits 1 << enum sched_list_status: of a group, or of a destination */
+    const char *destination; /* pattern, core/bytes.h; NULL: any. Of a group, or of a destination */
     const char *domain;      /* pattern; of a recipient, settled or not */
     int64_t received_from_ms, received_until_ms; /* wall clock; until 0: no bound */
     uint64_t octets_min, octets_max;             /* max 0: no bound */
     uint32_t attempts_min, attempts_max;         /* max 0: no bound */
 };
 
-struct sched_list_part {
+struct sched_list_group {
     const char *destination;    /* "": no route, or none looked for since the restart */
     int64_t next_attempt_at_ms; /* wall clock; now or in the past: at once */
     uint32_t attempts;
@@ -53,24 +53,24 @@ struct sched_list_part {
 struct sched_list_rcpt {
     uint8_t state;             /* enum mail_rcpt_state */
     struct mail_status status; /* the last answer; code 0: none, or only in the spool's record */
-    uint32_t part;             /* while it waits */
+    uint32_t group;            /* while it waits */
 };
 struct sched_list_row {
     struct spool_ref ref;
     int64_t received_at_ms;
     uint64_t octets;
-    unsigned statuses;          /* bits of its parts */
-    uint32_t attempts;          /* the most of its parts */
-    int64_t next_attempt_at_ms; /* the soonest of its parts, 0: there is none */
+    unsigned statuses;          /* bits of its groups */
+    uint32_t attempts;          /* the most of its groups */
+    int64_t next_attempt_at_ms; /* the soonest of its groups, 0: there is none */
     uint32_t rcpt_count;
-    uint32_t part_count;
-    const struct sched_list_part *parts;
+    uint32_t group_count;
+    const struct sched_list_group *groups;
     const struct sched_list_rcpt *rcpts; /* SCHED_LIST_MESSAGE only */
 };
 
 struct sched_list_dest {
     const char *destination;
-    uint64_t ready, active; /* parts of messages that wait for it, and jobs */
+    uint64_t ready, active; /* groups of messages that wait for it, and jobs */
     unsigned statuses;      /* of READY, ACTIVE, UNREACHABLE; 0: only its route is remembered */
     uint32_t failures;      /* in a row */
     int64_t failed_at_ms, next_attempt_at_ms; /* UNREACHABLE; wall clock */

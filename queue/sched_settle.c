@@ -209,7 +209,7 @@ static int64_t place(struct settling *x)
         sched_dest_queue(x->dest, x->group);
         return x->dest->next_attempt_at_ms;
     }
-    uint64_t delay_ms = retry_message_delay(retry, x->group->attempts);
+    uint64_t delay_ms = retry_message_delay(retry);
     if (!x->dest)
         delay_ms = retry_destination_delay(retry, x->group->attempts);
     else if (a->host_failed)

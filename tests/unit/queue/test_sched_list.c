@@ -122,11 +122,11 @@ static void check_status(const struct sched_list_row *shown, const struct status
 {
     CHECK_U64(shown->statuses, 1U << row->status);
     CHECK_U64(shown->attempts, row->attempts);
-    CHECK_U64(shown->part_count, 1);
-    CHECK_U64(shown->parts[0].status, row->status);
-    CHECK_STR(shown->parts[0].destination, row->destination);
+    CHECK_U64(shown->group_count, 1);
+    CHECK_U64(shown->groups[0].status, row->status);
+    CHECK_STR(shown->groups[0].destination, row->destination);
     CHECK(shown->next_attempt_at_ms >= clock_wall_ms() + row->next_in_ms);
-    CHECK_U64(shown->next_attempt_at_ms, shown->parts[0].next_attempt_at_ms);
+    CHECK_U64(shown->next_attempt_at_ms, shown->groups[0].next_attempt_at_ms);
 }
 
 static void test_status(void)
@@ -168,7 +168,7 @@ static void test_settled(void)
     const struct sched_list_row *shown = show(id, &list);
     if (CHECK(shown)) {
         CHECK_U64(shown->statuses, 1U << SCHED_LIST_SETTLED);
-        CHECK_U64(shown->part_count, 0);
+        CHECK_U64(shown->group_count, 0);
     }
     sched_list_free(&list);
     disk.commit_err = ERR_OK;
@@ -181,7 +181,7 @@ static void test_settled(void)
 
 /* --- One message, several destinations --- */
 
-static void test_parts(void)
+static void test_groups(void)
 {
     static const struct mail_status mixed[] = {{550, {5, 1, 1}, {"Unknown", 7}},
                                                {451, {4, 2, 0}, {"Later", 5}}};
@@ -193,7 +193,7 @@ static void test_parts(void)
     const struct sched_list_row *shown = show(id, &list);
     if (CHECK(shown)) {
         CHECK_U64(shown->rcpt_count, 5);
-        CHECK_U64(shown->part_count, 4);
+        CHECK_U64(shown->group_count, 4);
         CHECK_U64(shown->statuses, 1U << SCHED_LIST_ACTIVE | 1U << SCHED_LIST_DEFERRED |
                                        1U << SCHED_LIST_UNREACHABLE);
         CHECK_U64(shown->rcpts[0].state, MAIL_RCPT_FAILED);
@@ -201,10 +201,10 @@ static void test_parts(void)
         static const char *const destinations[] = {NULL, "b.test", "a.test", "", "c.test"};
         for (uint32_t i = 1; i < 5; i++) {
             CHECK_U64(shown->rcpts[i].state, MAIL_RCPT_PENDING);
-            if (CHECK(shown->rcpts[i].part < shown->part_count))
-                CHECK_STR(shown->parts[shown->rcpts[i].part].destination, destinations[i]);
+            if (CHECK(shown->rcpts[i].group < shown->group_count))
+                CHECK_STR(shown->groups[shown->rcpts[i].group].destination, destinations[i]);
         }
-        CHECK_U64(shown->parts[shown->rcpts[2].part].status, SCHED_LIST_DEFERRED);
+        CHECK_U64(shown->groups[shown->rcpts[2].group].status, SCHED_LIST_DEFERRED);
         CHECK_BYTES(shown->rcpts[2].status.text, BYTES("Later"));
     }
     sched_list_free(&list);
@@ -255,7 +255,7 @@ static const struct filter_row {
     {"no such domain", {.domain = "test"}, ""},
     {"destination", {.destination = "smart"}, "3"},
     {"destinations", {.destination = "?.test"}, ""},
-    {"destination of a part", {.destination = "c.*"}, "4"},
+    {"destination of a group", {.destination = "c.*"}, "4"},
     {"destination of a deferred one", {.destination = "a.test"}, "1"},
     {"active", {.statuses = 1U << SCHED_LIST_ACTIVE}, "234"},
     {"active or deferred",
@@ -476,7 +476,7 @@ static void test_abandoned(void)
 }
 
 UNIT_MAIN("queue/sched_list", {"empty", test_empty}, {"status", test_status},
-          {"settled", test_settled}, {"parts", test_parts}, {"filters", test_filters},
+          {"settled", test_settled}, {"groups", test_groups}, {"filters", test_filters},
           {"pages", test_pages}, {"bounded", test_bounded},
           {"coming_and_going", test_coming_and_going}, {"restart", test_restart},
           {"destinations", test_destinations}, {"destination_pages", test_destination_pages},
