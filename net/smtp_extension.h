@@ -12,7 +12,9 @@
 
 #include "core/bytes.h"
 
-enum smtp_extension {                                /* bits */
+enum smtp_extension { /* bits. LOGIN and PLAIN are arguments of AUTH and nothing without it;
+                       * BINARYMIME needs CHUNKING; XLONGADDR (longer addresses and lines) and XORAR
+                       * (ORAR= of RCPT) are Exchange's */
                       SMTP_EXTENSION_ESMTP = 1 << 0, /* EHLO itself; no keyword */
                       SMTP_EXTENSION_SIZE = 1 << 1,
                       SMTP_EXTENSION_PIPELINING = 1 << 2,
@@ -20,16 +22,14 @@ enum smtp_extension {                                /* bits */
                       SMTP_EXTENSION_ENHANCEDSTATUSCODES = 1 << 4,
                       SMTP_EXTENSION_STARTTLS = 1 << 5,
                       SMTP_EXTENSION_AUTH = 1 << 6,
-                      SMTP_EXTENSION_AUTH_LOGIN =
-                          1 << 7, /* mechanisms, the arguments of AUTH: nothing without it */
+                      SMTP_EXTENSION_AUTH_LOGIN = 1 << 7,
                       SMTP_EXTENSION_AUTH_PLAIN = 1 << 8,
                       SMTP_EXTENSION_8BITMIME = 1 << 9,
-                      SMTP_EXTENSION_BINARYMIME = 1 << 10, /* needs CHUNKING */
+                      SMTP_EXTENSION_BINARYMIME = 1 << 10,
                       SMTP_EXTENSION_CHUNKING = 1 << 11,
                       SMTP_EXTENSION_SMTPUTF8 = 1 << 12,
-                      SMTP_EXTENSION_XLONGADDR = 1
-                                                 << 13, /* Exchange's: longer addresses and lines */
-                      SMTP_EXTENSION_XORAR = 1 << 14,   /* Exchange's: ORAR= of RCPT */
+                      SMTP_EXTENSION_XLONGADDR = 1 << 13,
+                      SMTP_EXTENSION_XORAR = 1 << 14,
 };
 
 /* What one side offers. All zeros: nothing yet. */
