@@ -38,7 +38,7 @@ enum conf_type {
  * the next start, and a warning says so. */
 enum conf_reload { CONF_LIVE, CONF_RESTART };
 
-/* How a text turns into an object of SIZE octets at TO. */
+/* How a text turns into an object of SIZE octets at TO; a failure leaves it as it was. */
 struct conf_element {
     const char *type;    /* "address and port" */
     const char *allowed; /* "IPv4:PORT or [IPv6]:PORT is allowed"; NULL: the parser says it */
@@ -58,6 +58,7 @@ struct conf_option {
     const char *help;
     enum conf_reload reload;
     const struct choice *choices;
+    const char *refusal; /* said of what is not among CHOICES; NULL: nothing more */
     enum err (*find)(struct bytes name, uint32_t *value); /* CONF_BITS: more spellings of CHOICES */
     const struct conf_element *element;                   /* NULL: the texts as they are */
     const struct conf_section *section;

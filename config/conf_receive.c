@@ -49,8 +49,10 @@ static enum err parse_banner(struct conf_reading *r, const char *banner, void *t
     (void)r, (void)why;
     for (size_t i = 0; i < text.len; i++)
         ok = ok && text.ptr[i] >= ' ' && text.ptr[i] <= '~';
+    if (!ok)
+        return ERR_SYNTAX;
     *(const char **)to = banner;
-    return ok ? ERR_OK : ERR_SYNTAX;
+    return ERR_OK;
 }
 static const struct conf_element BANNER = {
     .type = "text",

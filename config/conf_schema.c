@@ -35,9 +35,11 @@ static enum err parse_server(struct conf_reading *r, const char *text, void *to,
     struct ipaddr addr;
     struct endpoint at;
     (void)r, (void)why;
+    if (ipaddr_parse(bytes_of(text), &addr) != ERR_OK &&
+        endpoint_parse(bytes_of(text), &at) != ERR_OK)
+        return ERR_SYNTAX;
     *(const char **)to = text;
-    return ipaddr_parse(bytes_of(text), &addr) == ERR_OK ? ERR_OK
-                                                         : endpoint_parse(bytes_of(text), &at);
+    return ERR_OK;
 }
 static const struct conf_element SERVER = {.type = "IP or IP:PORT",
                                            .allowed = "IP or IP:PORT is allowed",

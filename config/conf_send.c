@@ -45,8 +45,10 @@ static enum err parse_smart_host(struct conf_reading *r, const char *text, void 
                                  struct err_detail *why)
 {
     (void)r, (void)why;
+    if (!smart_host_valid(bytes_of(text)))
+        return ERR_SYNTAX;
     *(const char **)to = text;
-    return smart_host_valid(bytes_of(text)) ? ERR_OK : ERR_SYNTAX;
+    return ERR_OK;
 }
 static const struct conf_element SMART_HOST = {
     .type = "host",
@@ -111,9 +113,8 @@ static const struct conf_option OPTIONS[] = {
         "NAME, NAME:PORT, [IP], [IP]:PORT; new connections rotate through the list",
         .element = &SMART_HOST),
     ROW("smart_host_auth_mechanism", CONF_CHOICE, AT(externally_secured), "None",
-        "ExternalAuthoritative: the next hop is trusted; authentication to smart hosts is not "
-        "available in this version",
-        .choices = SMART_HOST_AUTH),
+        "ExternalAuthoritative: the next hop is trusted", .choices = SMART_HOST_AUTH,
+        .refusal = "authentication to smart hosts is not available in this version"),
     {.key = "authentication_credential",
      .type = CONF_UNAVAILABLE,
      .standard = "",

@@ -88,9 +88,10 @@ static bool refuse_choice(struct conf_reading *r, const struct conf_option *o,
 {
     char names[512];
     bool several = o->choices[1].name;
+    const char *reason = several ? o->refusal : o->help;
     conf_fault(r, v->where, path, "%s%s is allowed%s%s", several ? "one of " : "only ",
-               choice_list(o->choices, "\"", names, sizeof names), several ? "" : ": ",
-               several ? "" : o->help);
+               choice_list(o->choices, "\"", names, sizeof names), reason ? ": " : "",
+               reason ? reason : "");
     return false;
 }
 
@@ -182,26 +183,30 @@ static bool parse_element(struct conf_reading *r, const struct conf_element *ele
     const char *text = v->type == CONF_VALUE_TEXT ? v->text : "";
     if (element->parse(r, text, to, &why) == ERR_OK)
         return true;
-    if (element->allowed)
+    if (!element->allowed)
+        conf_fault(r, v->where, path, "%s", why.text);
+    else if (v->type == CONF_VALUE_TEXT)
         conf_fault(r, v->where, path, "\"%s\": %s", text, element->allowed);
     else
-        conf_fault(r, v->where, path, "%s", why.text);
+        conf_fault(r, v->where, path, "%s", element->allowed);
     return false;
 }
 
 static bool take_list(struct conf_reading *r, const struct conf_option *o,
                       const struct conf_value *v, const char *path, void *target)
 {
-    bool ok = are_texts(r, v, path);
-    if (!ok || !o->element)
-        return ok;
-    char *array = arena_alloc_array(r->arena, o->element->size, v->count);
+    if (!are_texts(r, v, path))
+        return false;
+    if (!o->element)
+        return true;
+    size_t size = o->element->size, good = 0;
+    char *array = arena_alloc_array(r->arena, size, v->count);
     for (size_t i = 0; i < v->count; i++)
-        if (!parse_element(r, o->element, &v->items[i], path, array + i * o->element->size))
-            ok = false;
+        if (parse_element(r, o->element, &v->items[i], path, array + good * size))
+            good++;
     memcpy((char *)target + o->offset, &array, sizeof array);
-    *(size_t *)(void *)((char *)target + o->count_offset) = v->count;
-    return ok;
+    *(size_t *)(void *)((char *)target + o->count_offset) = good;
+    return good == v->count;
 }
 
 /* --- The rest --- */
