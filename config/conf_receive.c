@@ -76,6 +76,14 @@ static void keep_ranges_file(struct conf_reading *r, const struct conf_value *va
     ((struct receive_draft *)target)->ranges_file = value;
 }
 
+static enum err find_group(struct bytes name, uint32_t *value)
+{
+    const struct choice *group = choice_find(RIGHTS_GROUPS, name);
+    if (group)
+        *value = group->value;
+    return group ? ERR_OK : ERR_SYNTAX;
+}
+
 static void refuse_custom(struct conf_reading *r, const struct conf_value *value, const char *path,
                           void *target)
 {
@@ -156,8 +164,8 @@ static const struct conf_option OPTIONS[] = {
     ROW("classful_masks", CONF_FLAG, AT(classful_masks), "false",
         "a bare network address gets its class's mask, as in the 2007 console"),
     ROW("permission_groups", CONF_BITS, AT(c.permission_groups), "[]",
-        "what the members of Exchange's groups may do", .choices = RIGHTS_GROUPS,
-        .then = refuse_custom),
+        "what the members of Exchange's groups may do", .choices = RIGHTS_GROUPS + 1,
+        .find = find_group, .then = refuse_custom),
     ROW("auth_mechanism", CONF_BITS, AT(c.auth_mechanism), "[ \"Tls\" ]",
         "how clients may encrypt and prove who they are", .choices = RECEIVE_AUTH_MECHANISMS,
         .then = check_mechanisms),

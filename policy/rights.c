@@ -88,13 +88,13 @@ char *rights_format_short(rights_mask mask, char *to, size_t size)
 }
 
 const struct choice RIGHTS_GROUPS[] = {
+    {"Custom", RIGHTS_GROUP_CUSTOM},
     {"None", 0},
     {"AnonymousUsers", RIGHTS_GROUP_ANONYMOUS_USERS},
     {"ExchangeUsers", RIGHTS_GROUP_EXCHANGE_USERS},
     {"ExchangeServers", RIGHTS_GROUP_EXCHANGE_SERVERS},
     {"ExchangeLegacyServers", RIGHTS_GROUP_EXCHANGE_LEGACY_SERVERS},
     {"Partners", RIGHTS_GROUP_PARTNERS},
-    {"Custom", RIGHTS_GROUP_CUSTOM},
     {NULL, 0},
 };
 

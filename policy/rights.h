@@ -63,7 +63,8 @@ MUST_USE enum err rights_parse(struct bytes text, enum rights_right *out);
 /* "SMTPSubmit SMTPAcceptAnySender ...": the short names of Exchange's session permissions line. */
 char *rights_format_short(rights_mask mask, char *to, size_t size);
 
-extern const struct choice RIGHTS_GROUPS[]; /* "None" is 0 */
+/* "None" is 0. The first is Custom, which is only ever shown: what may be set begins behind it. */
+extern const struct choice RIGHTS_GROUPS[];
 /* Exchange's own spellings too: "NT AUTHORITY\ANONYMOUS LOGON", "MS Exchange\Partner Servers". NAME
  * is set for user:, group: and cert:. */
 MUST_USE enum err rights_principal_parse(struct bytes text, enum rights_principal *out,

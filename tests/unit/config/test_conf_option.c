@@ -167,9 +167,8 @@ static void check_choices(const struct row *row)
     const struct conf_option *o = row->option;
     char text[128];
     for (const struct choice *c = o->choices; c->name; c++) {
-        bool shown_only = strcmp(c->name, "Custom") == 0 && o->type == CONF_BITS;
         snprintf(text, sizeof text, o->type == CONF_BITS ? "[ \"%s\" ]" : "\"%s\"", c->name);
-        CHECK(shown_only ? refused(row, text) : taken(row, text));
+        CHECK(taken(row, text));
     }
     CHECK(refused(row, o->type == CONF_BITS ? "[ \"none such\" ]" : "\"none such\""));
 }
