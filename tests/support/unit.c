@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,7 +10,8 @@
 #include <CUnit/TestRun.h>
 
 static const char *current_row = "";
-static unsigned checks, skips;    /* of the test that runs */
+static atomic_uint checks; /* of the test that runs; threads of a test check too */
+static unsigned skips;
 static unsigned left_out, hollow; /* tests that did nothing: with a reason, without */
 
 void unit_row(const char *name)
@@ -38,7 +40,7 @@ static void fail(const char *what, const char *file, int line)
 
 bool unit_check(bool ok, const char *expr, const char *file, int line)
 {
-    checks++;
+    atomic_fetch_add_explicit(&checks, 1, memory_order_relaxed);
     if (ok)
         CU_assertImplementation(CU_TRUE, (unsigned)line, expr, file, "", CU_FALSE);
     else
@@ -67,13 +69,14 @@ static void on_test_start(const CU_pTest test, const CU_pSuite suite)
     (void)test;
     (void)suite;
     current_row = "";
-    checks = skips = 0;
+    atomic_store(&checks, 0);
+    skips = 0;
 }
 
 static void on_test_complete(const CU_pTest test, const CU_pSuite suite,
                              const CU_pFailureRecord failure)
 {
-    bool empty = !failure && checks == 0;
+    bool empty = !failure && atomic_load(&checks) == 0;
     left_out += empty && skips > 0;
     hollow += empty && skips == 0;
     if (empty && skips == 0)
