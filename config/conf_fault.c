@@ -4,11 +4,11 @@
 
 #include "config/conf_private.h"
 
+enum { TEXT_SIZE = 1024 };
+
 static void report(struct conf_reading *r, bool is_warning, const char *where, const char *key,
-                   const char *fmt, va_list args)
+                   const char *text)
 {
-    char text[1024];
-    vsnprintf(text, sizeof text, fmt, args);
     if (!is_warning) {
         r->faulty = true;
         r->faults++;
@@ -19,16 +19,20 @@ static void report(struct conf_reading *r, bool is_warning, const char *where, c
 
 void conf_fault(struct conf_reading *r, const char *where, const char *key, const char *fmt, ...)
 {
+    char text[TEXT_SIZE];
     va_list args;
     va_start(args, fmt);
-    report(r, false, where, key, fmt, args);
+    vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    report(r, false, where, key, text);
 }
 
 void conf_warn(struct conf_reading *r, const char *where, const char *key, const char *fmt, ...)
 {
+    char text[TEXT_SIZE];
     va_list args;
     va_start(args, fmt);
-    report(r, true, where, key, fmt, args);
+    vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    report(r, true, where, key, text);
 }

@@ -58,7 +58,7 @@ static const char *value_text(struct arena *arena, const struct conf *c,
     case CONF_OCTETS:
         return arena_printf(arena, "%" PRIu64, number_at(c, o));
     default:
-        ASSERT(!"a type that no restart row has");
+        ASSERT(false); /* a type that no restart row has */
         return "";
     }
 }

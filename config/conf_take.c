@@ -267,7 +267,7 @@ static bool take(struct conf_reading *r, const struct conf_option *o, const stru
     case CONF_GROUP:
         break; /* conf_apply() */
     }
-    ASSERT(!"a type without a reader");
+    ASSERT(false); /* a type without a reader */
     return false;
 }
 

@@ -124,7 +124,7 @@ class House(unittest.TestCase):
             self.assertLessEqual(read(path).count("\n"), FILE_MAX, path)
 
     def test_every_source_says_first_what_it_is(self):
-        for path in sources("*.c", "*.h"):
+        for path in sources("*.c", "*.h") + glob.glob("tests/**/*.c", root_dir=ROOT, recursive=True):
             self.assertTrue(read(path).startswith("/* "), path)
 
     def test_every_folder_has_a_readme_that_names_its_modules(self):
@@ -138,7 +138,7 @@ class House(unittest.TestCase):
                 self.assertTrue(any(p.match(module) for p in patterns), f"{folder}/README.md says nothing of {path}")
 
     def test_null_is_tested_in_one_way(self):
-        for path in sources("*.c", "*.h"):
+        for path in sources("*.c", "*.h") + glob.glob("tests/**/*.c", root_dir=ROOT, recursive=True):
             self.assertIsNone(re.search(r"[=!]= NULL", code(path)), path)
 
     def test_headers_of_tests_hold_no_function_bodies(self):

@@ -1,3 +1,4 @@
+/* What the crash campaigns share: time, seed, and what is told of a failure. */
 #include "campaign.h"
 
 #include <signal.h>

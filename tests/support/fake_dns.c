@@ -1,3 +1,4 @@
+/* A name server on a socket of its own that answers from a table. */
 #include "fake_dns.h"
 
 #include <arpa/inet.h>

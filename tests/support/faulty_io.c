@@ -1,3 +1,4 @@
+/* File operations that fail where a test says so, and a disk that forgets what was not synced. */
 #include "faulty_io_private.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Every file operation written down, so that a power cut can be tried behind each. */
 #include "op_log.h"
 
 #include <errno.h>

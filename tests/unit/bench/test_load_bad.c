@@ -1,3 +1,5 @@
+/* bench/load_bad: kinds, each kind, early talk, they take turns, some kinds only, nothing was
+ * started, print. */
 #include "bench/load_bad.h"
 
 #include <semaphore.h>

@@ -1,3 +1,4 @@
+/* bench/load_histogram: percentiles, empty, beyond all buckets, merge, since. */
 #include "bench/load_histogram.h"
 
 #include "core/mem.h"

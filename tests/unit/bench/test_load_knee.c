@@ -1,3 +1,4 @@
+/* bench/load_knee: searches, a peer that changes its mind. */
 #include "bench/load_knee.h"
 
 #include "unit.h"

@@ -1,3 +1,5 @@
+/* bench/load_shape: text and tag, every size, lines are whole, bodies for DATA and BDAT, seeds
+ * reproduce, bodies are drawn evenly, histogram is kept to, mean of uniform, errors, print. */
 #include "bench/load_shape.h"
 
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+/* bench/load_shape_lengths: option, file, file errors, as many lines as sizes, from the disk,
+ * sizes that are chosen, weights are respected, even within a range, edges of the draw, seeds. */
 #include "bench/load_shape_lengths.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* bench/load_source_addresses: parsing, all differ. */
 #include "bench/load_source_addresses.h"
 
 #include "unit.h"

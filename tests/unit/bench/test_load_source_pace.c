@@ -1,3 +1,4 @@
+/* bench/load_source_pace: constant, poisson. */
 #include "bench/load_source_pace.h"
 
 #include "core/rand.h"

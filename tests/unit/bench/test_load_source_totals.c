@@ -1,3 +1,4 @@
+/* bench/load_source_totals: too late, printing, merge. */
 #include "bench/load_source_totals.h"
 
 #include <stdlib.h>

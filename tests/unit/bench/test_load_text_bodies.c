@@ -1,3 +1,4 @@
+/* bench/load_text_bodies: what becomes of a file, folder. */
 #include "bench/load_text_bodies.h"
 
 #include <fcntl.h>

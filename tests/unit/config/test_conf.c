@@ -1,3 +1,5 @@
+/* config/conf: every value reaches its place, protocol logs, faults, usage, server permissions,
+ * names of TLS files, all faults in one run, ranges from a file. */
 #include "config/conf.h"
 
 #include <inttypes.h>

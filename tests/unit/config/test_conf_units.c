@@ -1,3 +1,4 @@
+/* config/conf_units: sizes, durations. */
 #include "config/conf.h"
 
 #include "unit.h"

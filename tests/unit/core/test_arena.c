@@ -1,3 +1,5 @@
+/* core/arena: alloc, a large object keeps the block, reset, reset drops large blocks, text,
+ * arrays. */
 #include "core/arena.h"
 
 #include <stdalign.h>

@@ -1,3 +1,4 @@
+/* core/buf: queue, limit, reserve, long printf, random. */
 #include "core/buf.h"
 
 #include "core/rand.h"

@@ -1,3 +1,4 @@
+/* core/bytes: cuts, comparison, find, trim, split, to_u64, to_cstr, escape, match. */
 #include "core/bytes.h"
 
 #include "unit.h"

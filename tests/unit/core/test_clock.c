@@ -1,3 +1,4 @@
+/* core/clock: rfc5322, rfc3339, virtual, real. */
 #include "core/clock.h"
 
 #include <stdlib.h>

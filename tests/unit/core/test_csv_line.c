@@ -1,3 +1,4 @@
+/* core/csv_line: values, fields, no room. */
 #include "core/csv_line.h"
 
 #include <stdio.h>

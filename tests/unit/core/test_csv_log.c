@@ -1,3 +1,5 @@
+/* core/csv_log: names and head, numbers, full files, age, age of a silent log, age within a day,
+ * room, oldest is by number, failures, half a line, flood, thread, not writable, new limits. */
 #include "core/csv_log.h"
 
 #include <errno.h>

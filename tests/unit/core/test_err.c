@@ -1,3 +1,4 @@
+/* core/err: errno, names, detail, memory. */
 #include "core/err.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* core/header_class: classes. */
 #include "core/header_class.h"
 
 #include "unit.h"

@@ -1,3 +1,4 @@
+/* core/header_filter: rows, pieces. */
 #include "core/header_filter.h"
 
 #include "core/mem.h"

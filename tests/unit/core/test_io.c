@@ -1,3 +1,4 @@
+/* core/io: write all, write many pieces, read all, directory, file. */
 #include "core/io.h"
 
 #include <errno.h>

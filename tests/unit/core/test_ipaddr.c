@@ -1,3 +1,4 @@
+/* core/ipaddr: parse, order, kinds, endpoint, sockaddr. */
 #include "core/ipaddr.h"
 
 #include <netinet/in.h>

@@ -1,3 +1,4 @@
+/* core/log: values, types, levels, limits, round trip, thread, blocked pipe. */
 #include "core/log.h"
 
 #include <fcntl.h>

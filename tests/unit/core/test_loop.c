@@ -1,3 +1,5 @@
+/* core/loop: edges, levels, remove_in_the_same_turn, tasks, endless_task_starves_nobody, timers,
+ * real_time, stop_from_another_thread, gather, scratch. */
 #include "core/loop.h"
 
 #include <errno.h>

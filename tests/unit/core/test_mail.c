@@ -1,3 +1,4 @@
+/* core/mail: address parts, envelope copy, status, status copy. */
 #include "core/mail.h"
 
 #include "unit.h"

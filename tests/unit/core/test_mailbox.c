@@ -1,3 +1,4 @@
+/* core/mailbox: signals, item_sends_itself_on, many_senders. */
 #include "core/mailbox.h"
 
 #include <poll.h>

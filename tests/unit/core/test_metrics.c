@@ -1,3 +1,4 @@
+/* core/metrics: register, add, threads. */
 #include "core/metrics.h"
 
 #include <pthread.h>

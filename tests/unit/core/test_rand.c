@@ -1,3 +1,4 @@
+/* core/rand: seeded, below, threads. */
 #include "core/rand.h"
 
 #include <pthread.h>

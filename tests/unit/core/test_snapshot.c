@@ -1,3 +1,4 @@
+/* core/snapshot: one_thread, readers. */
 #include "core/snapshot.h"
 
 #include <stdatomic.h>

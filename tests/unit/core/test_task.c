@@ -1,3 +1,5 @@
+/* core/task: answered, asked_again, answered_later, abandoned, wait_ends, threads_wait,
+ * threads_give_up, threads_abandon. */
 #include "core/task.h"
 
 #include "core/loop.h"

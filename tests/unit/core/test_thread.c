@@ -1,3 +1,4 @@
+/* core/thread: start, mask_is_restored, never_started, cpu_count, main. */
 #include "core/thread.h"
 
 #include <sched.h>

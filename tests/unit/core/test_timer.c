@@ -1,3 +1,4 @@
+/* core/timer: edges, past, moving, callbacks, periodic_catches_up, model. */
 #include "core/timer.h"
 
 #include <stdio.h>

@@ -1,3 +1,7 @@
+/* net/conn: octet_by_octet, vectors, back_pressure, big_input, kept_input, kept_to_the_brim,
+ * end_of_file, reset, last_words, abort_inside, abort_of_kept, abort_with_work_queued,
+ * close_inside, close_waits_for_output, close_does_not_wait_for_ever, close_with_unread_input,
+ * stale, connect, connect_failures, connect_given_up. */
 #include "net/conn.h"
 
 #include "core/clock.h"

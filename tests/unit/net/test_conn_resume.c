@@ -1,3 +1,5 @@
+/* net/conn resume: certificates are made, resumed, another server, a broken connection, in
+ * clear, certificates are removed. */
 #include "net/conn.h"
 
 #include <unistd.h>

@@ -1,3 +1,6 @@
+/* net/conn_tls: begin, echo, vector, back_pressure, octet_by_octet, early_input, endings,
+ * garbage_for_client_hello, injection, clear_output_goes_first, closing_says_close_notify,
+ * abort_inside, write_to_nobody, end. */
 #include "net/conn.h"
 
 #include "conn_rig.h"

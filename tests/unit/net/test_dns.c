@@ -1,3 +1,5 @@
+/* net/dns: MX, addresses, malformed answers, second family late, cancel, free drops queries,
+ * many at once, settings. */
 #include "net/dns.h"
 
 #include <stdio.h>

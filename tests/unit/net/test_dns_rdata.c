@@ -1,3 +1,4 @@
+/* net/dns_rdata: parse MX, parse addresses, names, best MX. */
 #include "net/dns_rdata.h"
 
 #include "core/mem.h"

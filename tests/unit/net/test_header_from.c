@@ -1,3 +1,5 @@
+/* net/header_from: forms of a mailbox list, an address that is too long, kept by the header
+ * scanner. */
 #include "net/header_from.h"
 
 #include <stdio.h>

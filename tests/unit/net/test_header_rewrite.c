@@ -1,3 +1,4 @@
+/* net/header_rewrite: rows, long field. */
 #include "net/header_rewrite.h"
 
 #include "core/mem.h"

@@ -1,3 +1,4 @@
+/* net/header_scan: stray octets, exchange fields, rows, no local name, long, name length. */
 #include "net/header_scan.h"
 
 #include "core/mem.h"

@@ -1,3 +1,4 @@
+/* net/listen: accept, many, stop_inside, shared_port, errors, shortage. */
 #include "net/listen.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* net/mx: order, order is fair, domain, inside when allowed, at most twenty, own name is
+ * implicit MX, smart hosts, cancel. */
 #include "net/mx.h"
 
 #include <stdio.h>

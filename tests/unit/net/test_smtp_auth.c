@@ -1,3 +1,5 @@
+/* net/smtp_auth: A-01 malformed base64 is refused, A-01 base64 both ways, A-01 the longest line,
+ * A-03 PLAIN, A-03 lengths of name and password, mechanisms by name. */
 #include "net/smtp_auth.h"
 
 #include <stdio.h>

@@ -1,3 +1,6 @@
+/* net/smtp_data: end of data, every alignment, bdat, clean text is one piece, seams, long lines,
+ * long line edges, long line in blocks, splits agree, stuff, bdat argument, nothing behind the
+ * end. */
 #include "net/smtp_data.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* net/smtp_reply: write, fold, write limit, read, pipelined, limits, text cut, on line, on raw
+ * line. */
 #include "net/smtp_reply.h"
 
 #include <stdio.h>

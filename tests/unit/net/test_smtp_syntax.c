@@ -1,3 +1,4 @@
+/* net/smtp_syntax: command, paths accepted, paths refused, utf8, sizes, route hops, mailbox. */
 #include "net/smtp_syntax.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* net/smtp_syntax_param: params, thousand params, xtext and orcpt, helo. */
 #include "net/smtp_syntax.h"
 
 #include "core/buf.h"

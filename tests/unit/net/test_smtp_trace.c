@@ -1,3 +1,4 @@
+/* net/smtp_trace: plain, all clauses, no name given, mapped client, with, hostile, long. */
 #include "net/smtp_trace.h"
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* net/tls: begin, server_errors, client_errors, versions, ciphers, alpn, server_name,
+ * resumption, renegotiation, context_goes_first, end. */
 #include "net/tls.h"
 
 #include <openssl/err.h>

@@ -1,3 +1,4 @@
+/* net/tls_stream: there and back, no handshake. */
 #include "net/tls_stream.h"
 
 #include <sys/socket.h>

@@ -1,3 +1,5 @@
+/* policy/account: the users file, every fault in it, groups, allowed senders, hashes, A-09 the
+ * unknown cost what the known do. */
 #include "policy/account.h"
 
 #include <stdio.h>

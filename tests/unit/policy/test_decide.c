@@ -1,3 +1,4 @@
+/* policy/decide: rejected domains, mail, rcpt, open relay battery, domain apart from address. */
 #include "policy/decide.h"
 
 #include "rules_fixture.h"

@@ -1,3 +1,4 @@
+/* policy/domain_set: find, faults, default, many, match, types. */
 #include "policy/domain_set.h"
 
 #include <stdio.h>

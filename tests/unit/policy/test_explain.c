@@ -1,3 +1,4 @@
+/* policy/explain: whole text, text says, json. */
 #include "policy/explain.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* policy/header_firewall: receive, masks, stamps. */
 #include "policy/header_firewall.h"
 
 #include "unit.h"

@@ -1,3 +1,5 @@
+/* policy/iprange: parse, classful, format, predicates, relation, prefixes, prefixes of random
+ * ranges. */
 #include "policy/iprange.h"
 
 #include <stdio.h>

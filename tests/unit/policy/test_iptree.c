@@ -1,3 +1,5 @@
+/* policy/iptree: examples, empty and single, prefix borders, random nested ranges, random
+ * overlapping ranges, clusters, memory per range. */
 #include "policy/iptree.h"
 
 #include <stdio.h>

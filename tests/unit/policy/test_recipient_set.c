@@ -1,3 +1,4 @@
+/* policy/recipient_set: has, faults, many faults, many, empty and holders. */
 #include "policy/recipient_set.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* policy/rewrite: look-ups, one entry, two entries, in a ruleset. */
 #include "policy/rewrite.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* policy/rights: names parse back, spellings of rights, short format, groups, preset table,
+ * principals, precedence, several identities, sources. */
 #include "policy/rights.h"
 
 #include <stdio.h>

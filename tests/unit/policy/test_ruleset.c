@@ -1,3 +1,5 @@
+/* policy/ruleset: select, bindings, rights, server permissions, inherited open relay, deep copy,
+ * route of postmaster. */
 #include "policy/ruleset.h"
 
 #include "core/mem.h"

@@ -1,3 +1,4 @@
+/* policy/ruleset_check: open relay of several, receive checks, settings checks, names twice. */
 #include "policy/ruleset.h"
 
 #include <stdio.h>

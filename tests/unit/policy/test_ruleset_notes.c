@@ -1,3 +1,4 @@
+/* policy/ruleset_notes: notes. */
 #include "rules_fixture.h"
 
 static const struct rules_connector connectors[] = {

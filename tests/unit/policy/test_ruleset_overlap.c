@@ -1,3 +1,4 @@
+/* policy/ruleset_overlap: overlaps, conflict text, random overlaps. */
 #include "policy/ruleset.h"
 
 #include <stdio.h>

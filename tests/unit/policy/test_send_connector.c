@@ -1,3 +1,5 @@
+/* policy/send_connector: send rights, address space parse, selection, nothing matches, order is
+ * irrelevant. */
 #include "policy/send_connector.h"
 
 #include "unit.h"

@@ -1,3 +1,4 @@
+/* policy/source_table: limit, slots change hands, message rate, many threads keep the limit. */
 #include "policy/source_table.h"
 
 #include <pthread.h>

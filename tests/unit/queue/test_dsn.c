@@ -1,3 +1,7 @@
+/* queue/dsn: binary original, a failure, to the field, boundaries, ENVID and ORCPT, actions and
+ * statuses, hostile replies (N-04), what is returned, fields that are not returned, over blocks,
+ * a long one, international addresses, three fates in one report, a thousand recipients (N-05),
+ * the envelope, Message-ID, failures are told. */
 #include "queue/dsn.h"
 
 #include <stdio.h>
@@ -253,7 +257,7 @@ static void test_statuses(void)
         unit_row(status_rows[i].name);
         setup(&f);
         f.rcpts[0].status = status_rows[i].status;
-        f.rcpts[0].report = status_rows[i].report;
+        f.rcpts[0].report = (uint8_t)status_rows[i].report;
         if (status_rows[i].ours)
             f.rcpts[0].remote = false;
         struct bytes text = write_it(&f);

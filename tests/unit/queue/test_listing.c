@@ -1,3 +1,4 @@
+/* queue/listing: empty, filters, cursor, unreadable, segment_gone, beside_delivery, freed_early. */
 #include "queue/listing.h"
 
 #include <fcntl.h>

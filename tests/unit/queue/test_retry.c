@@ -1,3 +1,5 @@
+/* queue/retry: a destination that cannot be reached, a message told 4xx, jitter spreads, stored
+ * times. */
 #include "queue/retry.h"
 
 #include "core/err.h"

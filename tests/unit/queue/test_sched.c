@@ -1,3 +1,8 @@
+/* queue/sched: straight through, one job a destination, the route depends on size, drain, a
+ * message waits, three fates, a failure is reported, a crash before the report, who is told
+ * what, the next hop has DSN, no such domain, expiry behind a dead destination, expiry without a
+ * route, the clock jumps (R-07), times after a restart, settled before the crash, unreadable
+ * messages, a job without results, other threads, freed while busy. */
 #include "sched_fixture.h"
 
 #include "core/thread.h"

@@ -1,3 +1,5 @@
+/* queue/sched_dest: the window, destinations in turn, a destination waits, failures of one
+ * window, no route, routes change, idle destinations. */
 #include "sched_fixture.h"
 
 #include "plain_route.h"

@@ -1,3 +1,4 @@
+/* queue/sched_index: empty, taken, orders, random, stragglers, far_apart, cursor. */
 #include "queue/sched_index.h"
 
 #include "core/mem.h"

@@ -1,3 +1,5 @@
+/* queue/sched_list: empty, status, settled, groups, filters, pages, bounded, coming_and_going,
+ * restart, destinations, destination_pages, abandoned. */
 #include "queue/sched_list.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* queue/settle: every answer, age and NOTIFY, what an expired message is told, three fates at
+ * once. */
 #include "queue/settle.h"
 
 #include "core/err.h"

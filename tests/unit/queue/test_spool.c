@@ -1,3 +1,7 @@
+/* queue/spool: commit and read, one sync a group, abort leaves nothing, leftover big file is
+ * removed, latest outcome wins, done forgets, recycling, segments are used again, failed sync,
+ * unreadable message is quarantined, room, directories, locked, settings are checked, too large
+ * an envelope, thread. */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>

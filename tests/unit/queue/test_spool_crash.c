@@ -1,3 +1,4 @@
+/* queue/spool_crash: cut before every sync, model. */
 #include <errno.h>
 
 #include "core/clock.h"

@@ -1,3 +1,4 @@
+/* queue/spool ended: ended, not ended, ending fails, power cut while ending. */
 #include <fcntl.h>
 #include <errno.h>
 #include <unistd.h>

@@ -1,3 +1,5 @@
+/* queue/spool_footer: items, trailer, facts, handing over, only footers are read, damaged
+ * footer, damaged body, long inline text. */
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -1,3 +1,6 @@
+/* queue/spool_format: integers, hash in pieces, header, header rules, record rules, message
+ * head, message head as ever, message options, message head limits, message head hostile,
+ * outcome, done and checkpoint, walk, names. */
 #include "queue/spool_walk.h"
 
 #include "core/mem.h"

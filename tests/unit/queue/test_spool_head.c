@@ -1,3 +1,4 @@
+/* queue/spool_head: sizes, many_recipients, damage, wrong_reference, segment_gone. */
 #include <fcntl.h>
 #include <unistd.h>
 

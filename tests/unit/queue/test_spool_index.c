@@ -1,3 +1,4 @@
+/* queue/spool_index: empty, random, size, two_of_one_id. */
 #include "queue/spool_index_private.h"
 
 #include "core/rand.h"

@@ -1,3 +1,6 @@
+/* queue/spool logs: each message has its log, settled in its log, ids are never used again,
+ * found bit by bit, foreign ids, quarantine in its log, an older log fails, power cut, refused,
+ * locked as a whole, threads. */
 #include <errno.h>
 
 #include "core/clock.h"

@@ -1,3 +1,5 @@
+/* queue/spool_recent: once from memory, displaced, put back, refused, few descriptors, two
+ * takers. */
 #include "queue/spool_private.h"
 
 #include <errno.h>

@@ -1,3 +1,6 @@
+/* queue/spool_reclaim: old references stay good, settled while moving, power cuts, failing
+ * syncs, damaged straggler, threads, moved table, orphans, poisoned file is removed later,
+ * promises, disk full twice. */
 #include <fcntl.h>
 #include <dirent.h>
 #include <errno.h>

@@ -1,3 +1,6 @@
+/* queue/spool_recover: EIO once, EIO for good, ENOSPC once, ENOSPC for good, EINTR, short write,
+ * bit flips, truncation, torn tail, both headers damaged, newer version, strange files, record
+ * in a body. */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>

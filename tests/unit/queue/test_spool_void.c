@@ -1,3 +1,4 @@
+/* queue/spool void: void refused, removed for good. */
 #include <errno.h>
 
 #include "core/clock.h"
