@@ -2,8 +2,9 @@
  * (queue/sched_list.h) together with what the envelope in the spool says.
  *
  * The scheduler gives a page at a time; the envelopes are read by the calling thread, from the
- * segments, without their texts. Delivery waits for neither. A message that finishes between the
- * two is left out. One thread at a time; scheduler and spool must outlive it.
+ * segments, without their texts. Delivery waits for neither; a thread that lists much should be
+ * SCHED_IDLE. A message that finishes between the two is left out. One thread at a time; scheduler
+ * and spool must outlive it.
  */
 #ifndef QUEUE_LISTING_H
 #define QUEUE_LISTING_H
